@@ -1,0 +1,55 @@
+# Every target sets up what it needs; nothing is installed outside .venv, a missing browser excepted.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+ARGS ?=
+
+.PHONY: demo test check lint types layers fmt bench golden setup browser clean
+
+demo: .make/studio ## sandbox of both systems, sample orders, and the app
+	$(BIN)/mapper demo $(ARGS)
+
+test: setup browser lint types layers ## everything CI checks
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: test
+
+setup: .make/dev
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+.make/studio: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) -e '.[studio]'
+	@mkdir -p .make && touch $@
+
+.make/dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) -e '.[studio,llm,postgres,dev]'
+	@mkdir -p .make && touch $@ .make/studio
+
+browser: setup ## a Chromium for the browser tests: the installed one, else Playwright's, else the system's package
+	@$(BIN)/python tests/browser/ensure_browser.py
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+layers: setup
+	$(BIN)/lint-imports --no-cache
+
+fmt: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+golden: setup ## rewrite the golden files from what the code does now; read the diff before committing
+	MAPPER_UPDATE_GOLDEN=1 $(BIN)/python -m pytest tests/golden
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .make .mypy_cache .ruff_cache .pytest_cache
