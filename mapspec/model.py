@@ -1,0 +1,315 @@
+"""The spec: one YAML file that says how a source record becomes target records, and who approved which part.
+
+Parts that carry meaning are approved one by one: every field, every list block's head, every named value, and the
+flow (gate, steps, assertions and settings together). `mapspec.fingerprint` says what counts.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SerializeAsAny,
+    Tag,
+    field_validator,
+    model_validator,
+)
+
+from mapspec.conditions import Condition, PathField
+from mapspec.ops import Chain, Operation
+from mapspec.paths import Path, parse_path
+from mapspec.validations import Check, Expression, parse_check
+
+FORMAT: Final = 1
+OnFail = Literal["hold", "warn"]
+
+
+class Part(BaseModel):
+    """Base of all spec parts: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, populate_by_name=True)
+
+
+class Origin(Part):
+    """Who proposed a rule, how sure it was, and the share of each signal."""
+
+    by: Literal["fuzzy", "learned", "llm", "history", "person", "rule"]
+    confidence: Decimal | None = Field(default=None, ge=0, le=1)
+    why: dict[str, str] = {}
+
+
+class Approval(Part):
+    """The state of a part. `digest` binds an approval to the content that was approved."""
+
+    state: Literal["proposed", "approved", "rejected"] = "proposed"
+    by: str | None = None
+    at: str | None = None
+    digest: str | None = None
+    comment: str | None = None
+
+
+class FieldRule(Part):
+    """How one target field gets its value. `only_on_create` leaves the field alone when an existing record is updated."""
+
+    steps: Chain
+    required: bool = False
+    only_on_create: bool = False
+    check: tuple[Annotated[SerializeAsAny[Check], BeforeValidator(parse_check)], ...] = ()
+    on_fail: OnFail = "hold"
+    note: str | None = None
+    origin: Origin | None = None
+    approval: Approval = Approval()
+
+
+class ChargeRule(Part):
+    """A sum of the order beside its lines (shipping, handling, fees) that becomes lines of its own."""
+
+    name: str
+    amount: PathField
+    tax: PathField | None = None
+    rows: PathField | None = None
+    row_title: PathField | None = None
+    row_amount: PathField | None = None
+    row_tax: PathField | None = None
+
+
+class LineMoney(Part):
+    """Where the money of an order stands in the source; the arithmetic is fixed (rules 3-6, `mapspec.lines`).
+
+    Paths starting with a dot are members of the order line. `rate_factor` turns the source's rate into percent
+    (100 for fractions such as 0.0825).
+    """
+
+    currency: PathField
+    quantity: PathField
+    unit_price: PathField
+    total: PathField
+    line_total: PathField | None = None
+    discount: PathField | None = None
+    tax: PathField | None = None
+    taxes: PathField | None = None
+    kind: PathField | None = None
+    discount_kinds: tuple[str, ...] = ()
+    prices_include_tax: PathField | None = None
+    subtotal: PathField | None = None
+    order_discount: PathField | None = None
+    order_tax: PathField | None = None
+    order_taxes: PathField | None = None
+    tax_name: PathField = parse_path(".name")
+    tax_rate: PathField = parse_path(".rate")
+    tax_amount: PathField = parse_path(".amount")
+    rate_factor: Decimal = Decimal(100)
+    charges: tuple[ChargeRule, ...] = ()
+    unit_cost_places: str = "2"
+    negative_lines: str = "false"
+    rates: str | None = None
+    combined_taxes: str | None = None
+
+    def paths(self) -> list[Path]:
+        """Every path the block reads, tax members left out."""
+        own = [v for k, v in self.__dict__.items() if isinstance(v, Path) and not k.startswith("tax_")]
+        return own + [v for charge in self.charges for v in charge.__dict__.values() if isinstance(v, Path)]
+
+
+class ListBlock(Part):
+    """A target list, one element per source element. With `money` the charges are appended and fields may read
+    `line_price`."""
+
+    each: PathField
+    money: LineMoney | None = None
+    fields: dict[str, FieldRule]
+    note: str | None = None
+    origin: Origin | None = None
+    approval: Approval = Approval()
+
+
+def _rule_or_block(value: Any) -> str:
+    return "block" if isinstance(value, ListBlock) or (isinstance(value, dict) and "each" in value) else "rule"
+
+
+TargetRule = Annotated[
+    Annotated[FieldRule, Tag("rule")] | Annotated[ListBlock, Tag("block")], Discriminator(_rule_or_block)
+]
+
+
+class Source(Part):
+    """Where records come from. `system` is a profile name or a file of samples."""
+
+    system: str
+    entity: str
+    events: tuple[str, ...] = ()
+    id: PathField = parse_path("id")
+    number: PathField | None = None
+    updated: PathField | None = None
+
+
+class TableRule(Part):
+    """A value table. `missing`: hold (default), default, keep the key, or absent."""
+
+    rows: dict[str, str] = {}
+    missing: Literal["hold", "default", "keep", "absent"] = "hold"
+    default: str | None = None
+
+    @model_validator(mode="after")
+    def _default_goes_with_missing(self) -> TableRule:
+        if (self.missing == "default") != (self.default is not None):
+            raise ValueError("'default' goes with 'missing: default'")
+        return self
+
+
+class GateRule(Part):
+    """The first rule whose condition holds decides: go, skip, wait or hold; without any the record goes."""
+
+    id: str
+    do: Literal["go", "skip", "wait", "hold"]
+    when: Condition
+    reason: str
+
+
+class FlowStep(Part):
+    """One step of what the runner does with a record; a fixed catalogue.
+
+    create_if_missing: look by key and `match`, create when nothing is found, never change what is there.
+    create_once: create exactly once per key; upsert: create, or update what changed; find: what another flow made,
+    else wait; lookup: read-only search, what is missing is noted; mark_as_sent: of an agreed invoice.
+    """
+
+    id: str
+    do: Literal["create_if_missing", "create_once", "upsert", "find", "lookup", "mark_as_sent"]
+    entity: Literal["client", "invoice", "payment", "item"] | None = None
+    target: str | None = None
+    of: str | None = None
+    key: tuple[str, ...] = ()
+    match: tuple[str, ...] = ()
+    value: PathField | None = None
+    each: PathField | None = None
+    when: Condition | None = None
+    otherwise: str | None = None
+    needs: tuple[str, ...] = ()
+    after: str | None = None
+
+    @model_validator(mode="after")
+    def _members_fit_the_step(self) -> FlowStep:
+        needed = {
+            "create_if_missing": ("target", "key", "match"),
+            "create_once": ("target", "key"),
+            "upsert": ("target", "key", "match"),
+            "find": ("entity", "key"),
+            "lookup": ("entity", "match", "value"),
+            "mark_as_sent": ("of",),
+        }[self.do]
+        for name in needed:
+            if not getattr(self, name):
+                raise ValueError(f"step '{self.id}' ({self.do}) needs '{name}'")
+        return self
+
+
+class Assertion(Part):
+    """A rule over the whole record, checked in preview, review and before every write."""
+
+    id: str
+    equal: tuple[Expression, Expression] | None = None
+    at_most: tuple[Expression, Expression] | None = None
+    same_text: tuple[PathField, PathField] | None = None
+    each: PathField | None = None
+    when: Condition | None = None
+    within: Decimal = Decimal(0)
+    on_fail: OnFail = "hold"
+    message: str
+
+    @model_validator(mode="after")
+    def _one_comparison(self) -> Assertion:
+        if sum(x is not None for x in (self.equal, self.at_most, self.same_text)) != 1:
+            raise ValueError(f"assertion '{self.id}' needs exactly one of equal, at_most, same_text")
+        return self
+
+
+class Ignored(Part):
+    """A source field that is left out on purpose."""
+
+    source: str
+    reason: str
+
+
+class MappingSpec(Part):
+    """One flow: a source event and what it becomes."""
+
+    spec: str = Field(pattern=r"^[a-z0-9-]+/[a-z0-9-]+$")
+    format: Literal[1] = 1
+    version: int = Field(default=1, ge=1)
+    description: str | None = None
+    source: Source
+    targets: dict[str, str]
+    settings: dict[str, str] = {}
+    tables: dict[str, TableRule] = {}
+    gate: tuple[GateRule, ...] = ()
+    flow: tuple[FlowStep, ...] = ()
+    approval: Approval = Approval()
+    values: dict[str, FieldRule] = {}
+    fields: dict[str, TargetRule] = {}
+    assertions: tuple[Assertion, ...] = ()
+    ignored: tuple[Ignored, ...] = ()
+
+    @field_validator("format", mode="before")
+    @classmethod
+    def _format_is_known(cls, value: Any) -> Any:
+        if str(value) != str(FORMAT):
+            raise ValueError(f"format {value} is not known to this version, which reads format {FORMAT}")
+        return FORMAT
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> MappingSpec:
+        steps = [step.id for step in self.flow]
+        if len(set(steps)) != len(steps):
+            raise ValueError("two flow steps have the same id")
+        for position, step in enumerate(self.flow):
+            earlier = set(steps[:position])
+            for name in (*step.needs, *([step.of] if step.of else [])):
+                if name not in earlier:
+                    raise ValueError(f"step '{step.id}' needs '{name}', which is no earlier step")
+            if step.target is not None and step.target not in self.targets:
+                raise ValueError(f"step '{step.id}': '{step.target}' is not among the targets")
+        for target in self.fields:
+            if target.split(".", 1)[0] not in self.targets or "." not in target:
+                known = ", ".join(self.targets)
+                raise ValueError(f"field '{target}' must start with a target name and a dot; targets: {known}")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The last part of the spec's id, which is also its file name."""
+        return self.spec.rsplit("/", 1)[1]
+
+    def entity_of(self, target: str) -> str:
+        """The entity of a target name: 'invoice' for `invoice: freshbooks/invoice`."""
+        return self.targets[target].rsplit("/", 1)[-1].split("@", 1)[0]
+
+    def rules(self) -> dict[str, FieldRule]:
+        """Every field rule by its full target path, values as `values.NAME`, list members as `invoice.lines[].qty`."""
+        found: dict[str, FieldRule] = {f"values.{name}": rule for name, rule in self.values.items()}
+        for target, rule in self.fields.items():
+            if isinstance(rule, FieldRule):
+                found[target] = rule
+            else:
+                found.update({f"{target}.{name}": inner for name, inner in rule.fields.items()})
+        return found
+
+    def blocks(self) -> dict[str, ListBlock]:
+        """List blocks by target path."""
+        return {target: rule for target, rule in self.fields.items() if isinstance(rule, ListBlock)}
+
+
+def operations_of(chain: tuple[Operation, ...]) -> list[Operation]:
+    """Every operation of a chain, nested ones included."""
+    found: list[Operation] = []
+    for step in chain:
+        found.append(step)
+        for inner in step.nested():
+            found.extend(operations_of(inner))
+    return found

@@ -1,0 +1,150 @@
+"""Paths into nested JSON: `customer.email`, `lineItems[].sku`, `.sku` (current list item), `$.total` (record root).
+
+Two roots beside the record can be named: `values.NAME` (a value of the spec computed once a record) and
+`settings.NAME`. `$.values...` reaches a record's own member of that name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Root = Literal["record", "item", "values", "settings"]
+Json = Any
+_SEGMENT = re.compile(r"[^.\[\]]+(?:\[\])?")
+
+
+@dataclass(frozen=True)
+class Path:
+    """A parsed path.
+
+    Attributes:
+        root: What the first segment is looked up in.
+        segments: (name, is_array) pairs; empty means the root itself.
+    """
+
+    root: Root
+    segments: tuple[tuple[str, bool], ...]
+    text: str
+
+    @property
+    def many(self) -> bool:
+        """True when the path runs through an array, so that reading it gives a list."""
+        return any(is_array for _, is_array in self.segments)
+
+    def source_path(self, each: str = "") -> str:
+        """The path from the record root in plain dotted notation; `each` is the enclosing list."""
+        dotted = ".".join(name + ("[]" if is_array else "") for name, is_array in self.segments)
+        if self.root == "item":
+            return f"{each}.{dotted}" if dotted else each
+        return dotted
+
+
+@dataclass
+class Scope:
+    """What paths are read against while one record is mapped."""
+
+    record: Json
+    settings: Mapping[str, str]
+    value_of: Callable[[str], Any]
+    item: Json = None
+    index: int = 0
+    extras: dict[str, Any] = field(default_factory=dict)
+
+
+def parse_path(text: str) -> Path:
+    """Parse the dotted notation.
+
+    Raises:
+        ValueError: The text is no path; the message says what is wrong.
+    """
+    rest = text.strip()
+    root: Root = "record"
+    if rest in {".", "$"}:
+        return Path("item" if rest == "." else "record", (), text)
+    if rest.startswith("$."):
+        rest = rest[2:]
+    elif rest.startswith("."):
+        root, rest = "item", rest[1:]
+    elif rest.startswith("values."):
+        root, rest = "values", rest[7:]
+    elif rest.startswith("settings."):
+        root, rest = "settings", rest[9:]
+    segments: list[tuple[str, bool]] = []
+    for part in rest.split("."):
+        if not _SEGMENT.fullmatch(part):
+            raise ValueError(f"'{text}' is not a path: write names joined by dots, [] after a list")
+        segments.append((part.removesuffix("[]"), part.endswith("[]")))
+    return Path(root, tuple(segments), text)
+
+
+def member(value: Json, name: str) -> Json:
+    """One member of an object; a list of {key, value} or {name, value} rows counts as an object (clarity A38)."""
+    if isinstance(value, Mapping):
+        return value.get(name)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        for row in value:
+            if isinstance(row, Mapping) and name in (row.get("key"), row.get("name")) and "value" in row:
+                return row["value"]
+    return None
+
+
+def compile_path(path: Path) -> Callable[[Scope], Json]:
+    """A reader for the path: the value, None when absent, a list (possibly empty) when the path is `many`."""
+    segments = path.segments
+
+    def walk(value: Json, start: int) -> Json:
+        for position in range(start, len(segments)):
+            name, is_array = segments[position]
+            value = member(value, name)
+            if value is None:
+                return [] if any(a for _, a in segments[position:]) else None
+            if is_array:
+                rows = value if isinstance(value, list) else [value]
+                if position == len(segments) - 1:
+                    return rows
+                found: list[Json] = []
+                for row in rows:
+                    below = walk(row, position + 1)
+                    if isinstance(below, list) and any(a for _, a in segments[position + 1 :]):
+                        found.extend(below)
+                    elif below is not None:
+                        found.append(below)
+                return found
+        return value
+
+    if path.root == "values":
+        name = segments[0][0]
+        return lambda scope: scope.value_of(name)
+    if path.root == "settings":
+        name = segments[0][0]
+        return lambda scope: scope.settings.get(name)
+    if path.root == "item":
+        if len(segments) == 1 and not segments[0][1]:
+            key = segments[0][0]
+            return lambda scope: member(scope.item, key)
+        return lambda scope: walk(scope.item, 0)
+    if len(segments) == 1 and not segments[0][1]:
+        key = segments[0][0]
+        return lambda scope: member(scope.record, key)
+    return lambda scope: walk(scope.record, 0)
+
+
+def set_at(document: dict[str, Any], dotted: str, value: Json) -> None:
+    """Set a target member, making the objects on the way."""
+    *parents, last = dotted.split(".")
+    for name in parents:
+        document = document.setdefault(name, {})
+    document[last] = value
+
+
+def get_at(document: Mapping[str, Any], dotted: str) -> Json:
+    """Read a target member; None when absent."""
+    value: Json = document
+    for name in dotted.split("."):
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(name)
+    return value

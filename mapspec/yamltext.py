@@ -1,0 +1,133 @@
+"""YAML as text: every scalar stays the text that was written, with the line it stands on.
+
+`NO`, `010` and `12:30:45` are texts here, duplicate keys and aliases are errors. PyYAML's C loader reads a spec in
+about a millisecond.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+
+import yaml
+
+from mapspec.errors import SpecError
+
+Loc = tuple[str | int, ...]
+MAX_TEXT: Final = 2_000_000  # characters; the largest real spec is a hundredth of it
+MAX_DEPTH: Final = 40
+_LOADER: Final = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+_TAGS: Final = {
+    "tag:yaml.org,2002:str",
+    "tag:yaml.org,2002:map",
+    "tag:yaml.org,2002:seq",
+    "!",
+}
+
+
+def read_yaml(text: str, *, where: str) -> tuple[Any, dict[Loc, int]]:
+    """Parse YAML into dicts, lists and texts.
+
+    Returns:
+        The value, and the 1-based line of every member by its location.
+
+    Raises:
+        SpecError: Not YAML, too large or deep, a duplicate key, an alias or a tag; with the line.
+    """
+    if len(text) > MAX_TEXT:
+        raise SpecError(f"the text has more than {MAX_TEXT} characters", where=where)
+    if text.count("[") + text.count("{") > MAX_TEXT // 20:
+        raise SpecError("too many brackets for a spec", where=where)
+    try:
+        _refuse_deep_flow(text, where)
+        node = yaml.compose(text, Loader=_LOADER)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or "cannot be read"
+        raise SpecError(f"not YAML: {problem}", where=where, line=mark.line + 1 if mark else None) from None
+    except (RecursionError, ValueError):
+        raise SpecError("not YAML: nested too deeply or unreadable characters", where=where) from None
+    lines: dict[Loc, int] = {}
+    seen: set[int] = set()
+
+    def convert(node: yaml.Node, loc: Loc) -> Any:
+        line = node.start_mark.line + 1
+        lines.setdefault(loc, line)
+        if id(node) in seen:
+            raise SpecError("aliases (*name) are not used in specs: write the value out", where=where, line=line)
+        seen.add(id(node))
+        if node.tag not in _TAGS:
+            raise SpecError("tags (!name) are not used in specs: remove it", where=where, line=line)
+        if len(loc) > MAX_DEPTH:
+            raise SpecError("nested too deeply", where=where, line=line)
+        if isinstance(node, yaml.MappingNode):
+            result: dict[str, Any] = {}
+            for key_node, value_node in node.value:
+                key_line = key_node.start_mark.line + 1
+                if not isinstance(key_node, yaml.ScalarNode):
+                    raise SpecError("a key must be a plain text", where=where, line=key_line)
+                key = str(key_node.value)
+                if key in result:
+                    raise SpecError(
+                        f"'{key}' stands twice (first on line {lines[(*loc, key)]}): keep one",
+                        where=where,
+                        line=key_line,
+                    )
+                lines[(*loc, key)] = key_line
+                result[key] = convert(value_node, (*loc, key))
+            return result
+        if isinstance(node, yaml.SequenceNode):
+            return [convert(child, (*loc, index)) for index, child in enumerate(node.value)]
+        return str(node.value)
+
+    if node is None:
+        return None, lines
+    return convert(node, ()), lines
+
+
+def _refuse_deep_flow(text: str, where: str) -> None:
+    """The C parser recurses on nested brackets; a few thousand of them would end the process."""
+    depth = 0
+    for match in re.finditer(r"[\[\]{}]", text):
+        depth += 1 if match.group() in "[{" else -1
+        if depth > MAX_DEPTH * 2:
+            raise SpecError("nested too deeply", where=where, line=text.count("\n", 0, match.start()) + 1)
+
+
+_PLAIN: Final = re.compile(r"[A-Za-z_$./][A-Za-z0-9_$./()\[\]@+ -]*(?<! )")
+_UNPRINTED: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+_WORDS: Final = {"true", "false", "yes", "no", "on", "off", "null", "~", "y", "n", "nan", "inf", "none"}
+
+
+def scalar(value: object) -> str:
+    """One scalar in canonical form: plain where every YAML reader sees the same text, else double-quoted."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    text = str(value)
+    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS and text not in {".", "..", "-"} and " #" not in text:
+        return text
+    return _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    """Double-quoted; characters that YAML does not print are escaped."""
+    return _UNPRINTED.sub(lambda m: f"\\u{ord(m.group()):04X}", json.dumps(text, ensure_ascii=False))
+
+
+def flow(value: Any) -> str:
+    """A value on one line: {a: 1, b: [x, y]}."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_flow_scalar(k)}: {flow(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(flow(v) for v in value) + "]"
+    return "" if value is None else _flow_scalar(value)
+
+
+def _flow_scalar(value: object) -> str:
+    written = scalar(value)
+    if written.startswith('"') or not re.search(r"[\[\]{},]", written):
+        return written
+    return _quoted(str(value))
