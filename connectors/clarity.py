@@ -1,0 +1,167 @@
+"""Clarity eCommerce's REST API (profile `clarity-rest`): lists of what changed, and one record by id.
+
+No public reference exists; paths and parameter names are the assumptions A1, A6, A7 and A8 of the profile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+from connectors.errors import ConnectorError
+from connectors.http import Api, root_url, unusable
+from connectors.profiles import SystemProfile, load_profile
+from connectors.tokens import TokenSource
+
+Row = dict[str, Any]
+
+
+class Clarity:
+    """Client of one Clarity store; safe to share between threads."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        tokens: TokenSource,
+        timeout_s: float = 30.0,
+        profile: SystemProfile | None = None,
+    ) -> None:
+        """Set up without any request.
+
+        Args:
+            base_url: Root of the store, with or without the API path of A1 (/api/v1).
+            tokens: Gives and renews the access token.
+            timeout_s: Total for one request.
+            profile: Another system profile than the shipped one, for instance with changed assumptions.
+
+        Raises:
+            ValueError: base_url is not usable.
+        """
+        self._profile = profile or load_profile("clarity-rest")
+        self._prefix = str(self._profile.settings["A1"].value)
+        self._paging: Mapping[str, Any] = self._profile.settings["A7"].value
+        self._filter: Mapping[str, Any] = self._profile.settings["A8"].value
+        self._api = Api(base_url=root_url(base_url, self._prefix), tokens=tokens, timeout_s=timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close kept connections."""
+        self._api.close()
+
+    def list_updated(self, entity: str, since: datetime | None) -> Iterator[Row]:
+        """Read every record updated at or after an instant, oldest change first.
+
+        A record that is edited while its list is read moves to the list's end, and the row behind each page
+        border then slips onto a page already read. So the next page is asked for as "updated since the last
+        row", not as "page 2", wherever the server sorts and filters as assumed (A8).
+
+        Args:
+            entity: order, customer, payment, product or refund.
+            since: Aware instant, inclusive; None reads everything.
+
+        Yields:
+            Rows as decoded JSON; one edited meanwhile may come twice, newer the second time.
+
+        Raises:
+            ConnectorError: A page was repeated, so the list cannot be trusted to end; or the request failed.
+            ValueError: since has no time zone.
+        """
+        if since is not None and since.utcoffset() is None:
+            raise ValueError("since: expected an instant with a time zone")
+        operation = f"GET {self._profile.entity(entity).path}"
+        page, before, may_jump = 1, since, True
+        last_page: tuple[tuple[str, str], ...] = ()
+        resume: tuple[int, datetime | None] | None = None  # where to go on when the server ignores a jump
+        while True:
+            rows, more = self._page(entity, operation, page, since)
+            instants = [_instant(row.get(str(self._filter["updated"]))) for row in rows]
+            if resume is not None and _any_older(instants, since):
+                may_jump, (page, since), resume = False, resume, None
+                continue
+            resume = None
+            keys = tuple((str(row.get("id")), str(row.get(str(self._filter["updated"])))) for row in rows)
+            if rows and keys == last_page:
+                raise ConnectorError(f"{operation}: page {page} repeats the page before")
+            for row, key in zip(rows, keys, strict=True):
+                if key not in last_page:
+                    yield row
+            if not rows or not more:
+                return
+            last_page = keys
+            target = _jump_target(instants, before)
+            if may_jump and target is not None:
+                resume = (page + 1, since)
+                page, since, before = 1, target, target
+            else:
+                page += 1
+
+    def get(self, entity: str, id: int | str) -> Row:  # noqa: A002  API's word
+        """One record by id.
+
+        Raises:
+            RejectedError: Unknown id (404).
+        """
+        known = self._profile.entity(entity)
+        text = str(id).strip()
+        if not text:
+            raise ValueError(f"{entity}: an empty id would address the whole list")
+        operation = f"GET {known.path}"
+        body = self._api.request("GET", f"{self._prefix}/{known.path}/{quote(text, safe='')}", operation=operation)
+        wrapped = body.get("data") if isinstance(body, dict) and "id" not in body else None
+        found = wrapped if isinstance(wrapped, dict) else body
+        if not isinstance(found, dict) or found.get("id") is None:
+            raise unusable("GET", operation, f"{entity} with id")
+        return found
+
+    def _page(self, entity: str, operation: str, page: int, since: datetime | None) -> tuple[list[Row], bool]:
+        """One page, and whether another one may follow."""
+        names, size = self._paging, int(self._paging["size"])
+        query = [(str(names["page_param"]), str(page)), (str(names["size_param"]), str(size))]
+        query.append((str(self._filter["sort_param"]), str(self._filter["updated"])))
+        if since is not None:
+            moment = since.astimezone(UTC).isoformat().replace("+00:00", "Z")
+            query.append((str(self._filter["since_param"]), moment))
+        path = f"{self._prefix}/{self._profile.entity(entity).path}"
+        body = self._api.request("GET", path, query=query, operation=operation)
+        rows = body.get(str(names["rows_key"])) if isinstance(body, dict) else body
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise unusable("GET", operation, "list of records")
+        pages = body.get(str(names["pages_key"])) if isinstance(body, dict) else None
+        # More rows than asked for is an unpaged list; it is complete.
+        return rows, page < pages if isinstance(pages, int) else len(rows) == size
+
+
+def _instant(value: Any) -> datetime | None:
+    """An aware datetime, None for anything else: a local time without offset cannot steer the paging."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return moment if moment is not None and moment.utcoffset() is not None else None
+
+
+def _any_older(instants: list[datetime | None], since: datetime | None) -> bool:
+    return any(moment is None or (since is not None and moment < since) for moment in instants)
+
+
+def _jump_target(instants: list[datetime | None], before: datetime | None) -> datetime | None:
+    """The last row's instant, when the page is sorted and moves forward; None else.
+
+    A page on which all rows share one instant would be answered again whole: it is left by page number.
+    """
+    known = [moment for moment in instants if moment is not None]
+    if not known or len(known) != len(instants) or known != sorted(known):
+        return None
+    first, last = known[0], known[-1]
+    return last if last > first and (before is None or last > before) else None

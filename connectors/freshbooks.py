@@ -1,0 +1,309 @@
+"""FreshBooks' accounting API: one method per kind of call, nothing about mappings.
+
+Paths, body keys and list keys come from the profile `systems/freshbooks.yaml`. FreshBooks silently ignores filters
+it does not know and hands out everything instead, so every `find_..._by_...` compares the rows again here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from connectors.errors import ConnectorError
+from connectors.http import Api, unusable
+from connectors.profiles import EntityProfile, SystemProfile, load_profile
+from connectors.tokens import TokenSource
+
+PAGE_SIZE = 100
+"""The server's silent maximum (FreshBooks docs, parameters)."""
+
+DELETED = 1
+"""vis_state of a soft-deleted object; 0 is active, 2 archived."""
+
+Row = dict[str, Any]
+
+_EASTERN = ZoneInfo("America/New_York")
+_ACTION_PARTS = ("email_recipients", "email_include_pdf", "invoice_customized_email")
+
+
+def normalised(text: str) -> str:
+    """The form in which e-mails and SKUs are compared: trimmed, without case."""
+    return text.strip().casefold()
+
+
+def parse_accounting_time(text: str) -> datetime:
+    """Read `YYYY-MM-DD HH:MM:SS` of the accounting API, which means US/Eastern, as aware UTC.
+
+    `client.signup_date` alone is UTC already. In the hour that repeats in autumn the earlier one is taken.
+
+    Raises:
+        ValueError: Another form.
+    """
+    return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=_EASTERN).astimezone(UTC)
+
+
+class FreshBooks:
+    """Client of one FreshBooks account; safe to share between threads."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        account_id: str,
+        tokens: TokenSource,
+        timeout_s: float = 30.0,
+        profile: SystemProfile | None = None,
+    ) -> None:
+        """Set up without any request.
+
+        Args:
+            base_url: https://api.freshbooks.com, or a stand-in.
+            account_id: `account_id` of the business, for instance "ABC123".
+            tokens: Gives and renews the access token.
+            timeout_s: Total for one request.
+            profile: Another system profile than the shipped one.
+
+        Raises:
+            ValueError: base_url or account_id is not usable.
+        """
+        if not account_id.strip():
+            raise ValueError("the FreshBooks account id is empty")
+        self._api = Api(base_url=base_url, tokens=tokens, timeout_s=timeout_s)
+        self._prefix = f"/accounting/account/{quote(account_id.strip(), safe='')}/"
+        self._profile = profile or load_profile("freshbooks")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close kept connections."""
+        self._api.close()
+
+    def find(
+        self,
+        entity: str,
+        filters: Mapping[str, str],
+        *,
+        include: Sequence[str] = (),
+        vis_state: int | None = None,
+    ) -> Iterator[Row]:
+        """List rows, page by page, each id once.
+
+        The filters are sent, not trusted: a name FreshBooks does not know is ignored, so compare the rows.
+
+        Args:
+            entity: client, invoice, payment, item, tax, credit_note or other_income.
+            filters: Names without `search[...]`, for instance {"email": "a@b.c"} or {"date_min": "2026-01-01"}.
+            include: Names for `include[]`; invoices come without lines unless "lines" is asked for.
+            vis_state: 0 active, 1 deleted, 2 archived; None means active and archived.
+
+        Yields:
+            Rows as decoded JSON.
+
+        Raises:
+            ConnectorError: A page was repeated, so the list cannot be trusted to end; or the request failed.
+        """
+        known = self._entity(entity)
+        query = [(f"search[{name}]", value) for name, value in filters.items()]
+        if vis_state is not None:
+            query.append(("search[vis_state]", str(vis_state)))
+        query += [("include[]", name) for name in include]
+        operation = f"GET {known.path}"
+        seen_ids: set[str] = set()
+        seen_pages: set[tuple[str, ...]] = set()
+        page = 1
+        while True:
+            asked = [*query, ("page", str(page)), ("per_page", str(PAGE_SIZE))]
+            body = self._api.request("GET", self._prefix + known.path, query=asked, operation=operation)
+            result = _result(body)
+            rows = result.get(known.list_key)
+            if not isinstance(rows, list) or not all(_has_id(row, known) for row in rows):
+                raise unusable("GET", operation, f"list {known.list_key} of objects with {known.id_key}")
+            ids = tuple(str(row[known.id_key]) for row in rows)
+            if rows and ids in seen_pages:
+                raise ConnectorError(f"{operation}: page {page} repeats an earlier page")
+            seen_pages.add(ids)
+            for row, row_id in zip(rows, ids, strict=True):
+                if row_id not in seen_ids:  # rows shift between pages when others write meanwhile
+                    seen_ids.add(row_id)
+                    yield row
+            pages = result.get("pages")
+            if not rows or (page >= pages if isinstance(pages, int) else len(rows) < PAGE_SIZE):
+                return
+            page += 1
+
+    def find_clients_by_email(self, email: str) -> list[Row]:
+        """Every client with this e-mail: active, archived and deleted ones (`vis_state` tells which).
+
+        Asks for the normalised spelling and, when it differs, the given one; when neither finds anybody, by
+        substring: whether FreshBooks' equality filter minds case is not known (facts §12).
+        """
+        wanted = normalised(email)
+        if not wanted:
+            return []
+
+        def same(rows: Iterable[Row]) -> list[Row]:
+            return [row for row in rows if normalised(str(row.get("email") or "")) == wanted]
+
+        spellings = dict.fromkeys((wanted, email.strip()))
+        exact = same(self._find_with_deleted("client", [{"email": spelling} for spelling in spellings]))
+        return exact or same(self.find("client", {"email_like": wanted}))
+
+    def find_invoices_by_number(self, number: str) -> list[Row]:
+        """Every invoice with exactly this number, with lines; a deleted one still blocks its number."""
+        if not number.strip():
+            return []
+        rows = self._find_with_deleted("invoice", [{"invoice_number": number}], include=("lines",))
+        return [row for row in rows if str(row.get("invoice_number")) == number]
+
+    def find_payments_of_invoice(self, invoice_id: int | str) -> list[Row]:
+        """The payments of one invoice that were not deleted."""
+        rows = self.find("payment", {"invoiceid": str(invoice_id)})
+        return [row for row in rows if str(row.get("invoiceid")) == str(invoice_id) and row.get("vis_state") != DELETED]
+
+    def find_items_by_sku(self, sku: str) -> list[Row]:
+        """The items with this SKU, compared trimmed and without case; deleted ones not included.
+
+        Asks for the given spelling, then for lower and upper case until something is found.
+        """
+        wanted = normalised(sku)
+        if not wanted:
+            return []
+        # Whether the filter minds case is not known; upper case is how shops write SKUs.
+        for spelling in dict.fromkeys((sku.strip(), wanted, wanted.upper())):
+            rows = [
+                row
+                for row in self.find("item", {"sku": spelling})
+                if normalised(str(row.get("sku") or "")) == wanted and row.get("vis_state") != DELETED
+            ]
+            if rows:
+                return rows
+        return []
+
+    def get(self, entity: str, id: int | str, *, include: Sequence[str] = ()) -> Row:  # noqa: A002  API's word
+        """One object by id; a deleted one is still readable, with vis_state 1.
+
+        Raises:
+            RejectedError: Unknown id (404, errno 1012).
+        """
+        known = self._entity(entity)
+        query = [("include[]", name) for name in include]
+        return self._single("GET", known, self._path(known, id), query, None)
+
+    def create(self, entity: str, body: Mapping[str, Any]) -> Row:
+        """Create one object; FreshBooks has no idempotency key, so an unclear answer must be looked up.
+
+        Args:
+            entity: As for `find`.
+            body: Its fields, without the outer key. Unknown ones are dropped silently by FreshBooks.
+
+        Returns:
+            The whole object as stored; an invoice with its lines.
+
+        Raises:
+            ConnectorError: AmbiguousWriteError when it may exist or not.
+        """
+        known = self._entity(entity)
+        return self._single("POST", known, self._prefix + known.path, _with_lines(entity), body)
+
+    def update(self, entity: str, id: int | str, body: Mapping[str, Any]) -> Row:  # noqa: A002  API's word
+        """Change the given fields, keep the others; `lines` is replaced whole.
+
+        Returns:
+            The whole object as stored; an invoice with its lines.
+
+        Raises:
+            ValueError: body mixes vis_state or actions with other fields. FreshBooks would run only the first
+                kind and drop the rest without a word.
+        """
+        if len({_phase(name, body) for name in body}) > 1:
+            raise ValueError("vis_state, actions and ordinary fields need a request each")
+        known = self._entity(entity)
+        return self._single("PUT", known, self._path(known, id), _with_lines(entity), body)
+
+    def mark_invoice_sent(self, id: int | str) -> Row:  # noqa: A002  API's word
+        """Turn a draft into a sent invoice without e-mailing anybody."""
+        return self.update("invoice", id, {"action_mark_as_sent": True})
+
+    def path_of(self, entity: str, object_id: int | str | None = None) -> str:
+        """The request path of an entity's list, or of one object; for showing what would be sent."""
+        known = self._entity(entity)
+        return self._prefix + known.path if object_id is None else self._path(known, object_id)
+
+    def whoami(self) -> Row:
+        """The signed-in identity with its business memberships and account ids."""
+        operation = "GET users/me"
+        body = self._api.request("GET", "/auth/api/v1/users/me", operation=operation)
+        response = body.get("response") if isinstance(body, dict) else None
+        if not isinstance(response, dict):
+            raise unusable("GET", operation, "response")
+        return response
+
+    def _entity(self, name: str) -> EntityProfile:
+        return self._profile.entity(name)
+
+    def _path(self, known: EntityProfile, object_id: int | str) -> str:
+        text = str(object_id).strip()
+        if not text:
+            raise ValueError(f"{known.name}: an empty id would address the whole list")
+        return f"{self._prefix}{known.path}/{quote(text, safe='')}"
+
+    def _single(
+        self,
+        method: str,
+        known: EntityProfile,
+        path: str,
+        query: Sequence[tuple[str, str]],
+        body: Mapping[str, Any] | None,
+    ) -> Row:
+        operation = f"{method} {known.path}"
+        wrapped = None if body is None else {known.key: body}
+        answer = self._api.request(method, path, query=query, body=wrapped, operation=operation)
+        found = _result(answer).get(known.key)
+        if not isinstance(found, dict) or not _has_id(found, known):
+            raise unusable(method, operation, f"{known.key} with {known.id_key}")
+        return found
+
+    def _find_with_deleted(
+        self, entity: str, searches: Iterable[Mapping[str, str]], *, include: Sequence[str] = ()
+    ) -> list[Row]:
+        known = self._entity(entity)
+        rows: dict[str, Row] = {}
+        for filters in searches:
+            for vis_state in (None, DELETED):
+                for row in self.find(entity, filters, include=include, vis_state=vis_state):
+                    rows.setdefault(str(row[known.id_key]), row)
+        return list(rows.values())
+
+
+def _result(body: Any) -> Mapping[str, Any]:
+    """The inside of `{"response": {"result": {...}}}`, empty when the envelope is another one."""
+    response = body.get("response") if isinstance(body, dict) else None
+    result = response.get("result") if isinstance(response, dict) else None
+    return result if isinstance(result, dict) else {}
+
+
+def _has_id(row: Any, known: EntityProfile) -> bool:
+    return isinstance(row, dict) and row.get(known.id_key) is not None
+
+
+def _with_lines(entity: str) -> list[tuple[str, str]]:
+    return [("include[]", "lines")] if entity == "invoice" else []
+
+
+def _phase(name: str, body: Mapping[str, Any]) -> str:
+    """Which of FreshBooks' PUT phases a field belongs to; only the first phase found is executed."""
+    if name in ("ext_vis_state", "vis_state"):
+        return name
+    if name.startswith("action_") or (name in _ACTION_PARTS and "action_email" in body):
+        return "action"
+    return "fields"

@@ -1,0 +1,369 @@
+"""The one module that speaks HTTP: deadlines, exact decimals, Retry-After, and what an outcome means.
+
+Every outcome of a request becomes a decoded body or one of the classes in `errors`. The line that matters
+runs between "nothing left this machine" and "sent, no clear answer": only the first may be repeated blindly.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import ssl
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote, urlsplit
+
+import httpx2
+
+from connectors.errors import (
+    AmbiguousWriteError,
+    AuthError,
+    ConnectorError,
+    Problem,
+    RejectedError,
+    TransientError,
+    read_problem,
+)
+
+if TYPE_CHECKING:
+    from connectors.tokens import TokenSource
+
+# At INFO these log whole URLs, and a search URL holds a customer's e-mail address.
+for _name in ("httpx2", "httpcore2"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+CONNECT_TIMEOUT_S = 5.0
+KEEPALIVE_S = 4.0
+"""Shorter than the 5 s after which common servers drop an idle connection: no write may meet that moment."""
+
+_MAX_DIGITS = 40
+"""No amount has more digits; a hostile exponent would otherwise be written out as a megabyte of zeros."""
+
+_NOTHING_LEFT = (
+    httpx2.ConnectError,  # refused, DNS, TLS
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+)
+
+
+def loads(text: str | bytes) -> Any:
+    """Parse JSON with exact decimals.
+
+    Raises:
+        ValueError: Not JSON, NaN or Infinity, or nested beyond reason.
+    """
+    try:
+        return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+    except (ArithmeticError, RecursionError) as error:
+        raise ValueError("not usable as JSON") from error
+
+
+def dumps(value: Any) -> str:
+    """Write JSON with Decimals as strings in plain notation ("10.50"), the form FreshBooks asks for money.
+
+    Raises:
+        TypeError: A float, or another type JSON does not know.
+        ValueError: A Decimal that is not finite or has more than 40 digits on a side of the point.
+    """
+    return json.dumps(_plain(value), separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        if not value.is_finite() or abs(value.adjusted()) > _MAX_DIGITS:
+            raise ValueError("a number that is not finite, or too long for any amount")
+        return format(value, "f")
+    if isinstance(value, float):
+        raise TypeError("a float in a request body; use Decimal")
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError("a key in a request body is not a string")
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def root_url(base_url: str, api_path: str = "") -> str:
+    """Check a base URL and cut trailing slashes and, when given, a trailing API path.
+
+    Raises:
+        ValueError: Not an absolute http or https URL, or with a query or fragment.
+    """
+    base = base_url.strip().rstrip("/")
+    parts = urlsplit(base)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("base URL: expected http(s)://host[:port][/path]")
+    return base.removesuffix(api_path).rstrip("/") if api_path else base
+
+
+def query_string(pairs: Iterable[tuple[str, str]]) -> str:
+    """Percent-encode name and value completely; a `+` becomes %2B, a space %20."""
+    return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in pairs)
+
+
+def parse_retry_after(value: str | None, now: float) -> float | None:
+    """Seconds to wait from a Retry-After header, in seconds or as an HTTP date; None when unusable.
+
+    Args:
+        value: The header, or None.
+        now: Unix seconds, for the date form.
+    """
+    text = (value or "").strip()
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+    if moment.tzinfo is None:  # "-0000" and a missing zone mean UTC
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, moment.timestamp() - now)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A complete answer; header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json_or_none(self) -> Any:
+        """The decoded body, None when it is not JSON."""
+        try:
+            return loads(self.body)
+        except ValueError:
+            return None
+
+
+class Transport:
+    """Sends requests to one host and tells "never left" from "no clear answer"."""
+
+    def __init__(self, base_url: str, *, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Open nothing yet.
+
+        Args:
+            base_url: Any URL of the host; only its scheme and host matter here.
+            timeout_s: Total for one request, above 0; a single wait of the same length may come on top when
+                the answer trickles. Connecting ends after 5 s at the latest.
+            clock: Monotonic seconds.
+        """
+        if timeout_s <= 0:
+            raise ValueError("timeout_s must be above 0")
+        parts = urlsplit(base_url)
+        host = parts.hostname or ""
+        loopback = host == "localhost" or host == "::1" or host.startswith("127.")
+        connect_s = min(CONNECT_TIMEOUT_S, timeout_s)
+        # Plain http never needs the certificate store, and loading that takes 50 ms.
+        verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if parts.scheme == "http" else True
+        self._client = httpx2.Client(
+            timeout=httpx2.Timeout(timeout_s, connect=connect_s, pool=connect_s),
+            limits=httpx2.Limits(max_connections=32, keepalive_expiry=KEEPALIVE_S),
+            follow_redirects=False,
+            trust_env=not loopback,  # a proxy of the environment has no business with the own machine
+            verify=verify,
+        )
+        self._timeout_s = timeout_s
+        self._clock = clock
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close kept connections."""
+        self._client.close()
+
+    def exchange(
+        self, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None, operation: str
+    ) -> Answer:
+        """Send one request and read the whole answer, whatever its status.
+
+        Raises:
+            TransientError: Nothing left, or a GET found no complete answer.
+            AmbiguousWriteError: Another method was sent and found no complete answer.
+        """
+        deadline = self._clock() + self._timeout_s
+        request = self._client.build_request(method, url, headers=dict(headers), content=content)
+        try:
+            response = self._client.send(request, stream=True)
+        except _NOTHING_LEFT as error:
+            raise TransientError(f"{operation}: no connection ({_kind(error)})") from error
+        except httpx2.HTTPError as error:
+            raise _lost(method, operation, _kind(error)) from error
+        chunks: list[bytes] = []
+        try:
+            for chunk in response.iter_bytes():
+                chunks.append(chunk)
+                if self._clock() > deadline:
+                    raise httpx2.ReadTimeout("total time is over", request=request)
+        except (httpx2.HTTPError, httpx2.StreamError) as error:
+            if not 400 <= response.status_code < 500:
+                raise _lost(method, operation, f"answer cut: {_kind(error)}") from error
+            chunks.clear()  # the status alone says that nothing changed
+        finally:
+            response.close()
+        return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, b"".join(chunks))
+
+
+def _kind(error: Exception) -> str:
+    """`ReadTimeout` -> "read timeout"; the text of the error itself may hold values."""
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", type(error).__name__).lower()
+
+
+def _lost(method: str, operation: str, why: str) -> ConnectorError:
+    if method == "GET":
+        return TransientError(f"{operation}: {why}")
+    return AmbiguousWriteError(f"{operation}: sent, no clear answer ({why})")
+
+
+class Api:
+    """JSON requests of one system with its token; a 401 is answered by one renewed token."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        tokens: TokenSource,
+        timeout_s: float = 30.0,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """Check the URL; nothing is opened.
+
+        Raises:
+            ValueError: base_url is not an absolute http(s) URL, or timeout_s is not above 0.
+        """
+        self._base_url = root_url(base_url)
+        self._tokens = tokens
+        self._transport = Transport(self._base_url, timeout_s=timeout_s)
+        self._now = now
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        body: Mapping[str, Any] | None = None,
+        operation: str,
+    ) -> Any:
+        """Send and decode.
+
+        Args:
+            method: GET, POST, PUT or PATCH.
+            path: Absolute, already percent-encoded.
+            query: Names and values, not encoded yet.
+            body: Sent as JSON with Decimals as strings.
+            operation: Names the call in messages, without values: "POST invoices/invoices".
+
+        Returns:
+            The decoded body of a 2xx answer.
+
+        Raises:
+            ConnectorError: One of its four kinds, see the table in `judge`.
+            TypeError: body holds a float.
+        """
+        content = None if body is None else dumps(body).encode()
+        url = self._base_url + path + (f"?{query_string(query)}" if query else "")
+        token = self._tokens.token()
+        answer = self._send(method, url, content, token, operation)
+        if answer.status == 401:  # refused before anything was done, so a write may be sent again
+            token = self._tokens.refreshed(token)
+            answer = self._send(method, url, content, token, operation)
+        sent = [value for _, value in query] + list(_texts(body))
+        return judge(answer, method=method, operation=operation, sent=sent, now=self._now())
+
+    def _send(self, method: str, url: str, content: bytes | None, token: str, operation: str) -> Answer:
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Accept": "application/json",
+            "User-Agent": "mapper-ai",
+        }
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        return self._transport.exchange(method, url, headers=headers, content=content, operation=operation)
+
+
+def judge(answer: Answer, *, method: str, operation: str, sent: Sequence[str], now: float) -> Any:
+    """Turn an answer into its body or the error it means.
+
+    | answer | GET | POST, PUT, PATCH |
+    | --- | --- | --- |
+    | 2xx JSON | body | body |
+    | 2xx, not JSON | transient | ambiguous |
+    | 2xx with an accounting error body | as its errno | as its errno |
+    | 3xx | transient | transient |
+    | 401 (after renewing the token) | auth | auth |
+    | 409, errno 409, 425, 429 | transient | transient |
+    | 408, 5xx, errno 500 | transient | ambiguous |
+    | other 4xx | rejected | rejected |
+
+    Args:
+        answer: Complete.
+        method: HTTP method.
+        operation: Names the call in messages.
+        sent: Values of the request, masked where the answer repeats them; those under 3 characters are kept.
+        now: Unix seconds, for Retry-After.
+    """
+    status = answer.status
+    wait_s = parse_retry_after(answer.headers.get("retry-after"), now)
+    if status == 401:
+        raise AuthError(f"{operation}: the access token was refused (401), also after renewing it")
+    if status in (409, 425, 429):
+        raise TransientError(f"{operation}: status {status}, nothing changed", wait_s)
+    if status == 408 or status >= 500:
+        if method == "GET":
+            raise TransientError(f"{operation}: status {status}", wait_s)
+        raise _lost(method, operation, f"status {status}")
+    if status < 200 or 300 <= status < 400:
+        raise TransientError(f"{operation}: status {status}, is the base URL right?", wait_s)
+    body = answer.json_or_none()
+    masked = [value for value in sent if len(value) >= 3]
+    problem = read_problem(body, masked, accounting_only=status < 300)
+    if problem is not None and problem.errno == 409:
+        raise TransientError(f"{operation}: errno 409, being changed by another request", wait_s)
+    if problem is not None and problem.errno == 500:
+        raise _lost(method, operation, "errno 500")
+    if status >= 400 or problem is not None:
+        problem = problem or Problem(message="no readable reason")
+        raise RejectedError(status, problem.errno, problem.field, problem.message, operation=operation)
+    if body is None:
+        raise _lost(method, operation, f"status {status} with a body that is not JSON")
+    return body
+
+
+def unusable(method: str, operation: str, missing: str) -> ConnectorError:
+    """The error for a 2xx answer that lacks what it must hold: unclear for a write, a failed read else."""
+    return _lost(method, operation, f"the answer has no {missing}")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)

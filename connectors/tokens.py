@@ -1,0 +1,303 @@
+"""Access tokens: who holds them, when they are renewed, and that they are renewed once.
+
+FreshBooks rotates its refresh token at every use and keeps one valid per user and application, so two
+refreshers at the same time, or a new pair used before it was saved, cut the connection. Both are ruled out here.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import urlencode
+
+from connectors.errors import AmbiguousWriteError, AuthError, Problem, TransientError, read_problem
+from connectors.http import Answer, Transport, parse_retry_after, root_url
+
+REFRESH_EARLY_S = 60.0
+"""Renew this long before the end; assumption A2 for Clarity, the same for FreshBooks."""
+
+FRESHBOOKS_TOKEN_PATH = "/auth/oauth/token"  # noqa: S105  a path, not a secret
+CLARITY_TOKEN_PATH = "/oauth/token"  # noqa: S105  a path (assumption A2), not a secret
+CLARITY_API_PATH = "/api/v1"
+"""Assumption A1; a base URL may be given with or without it."""
+
+CLARITY_SCOPE = "orders:read customers:read payments:read products:read"
+"""Assumption A4; write scopes are asked for only by the way back."""
+
+
+class TokenSource(Protocol):
+    """Gives the access token of one connection; safe to share between threads."""
+
+    def token(self) -> str:
+        """A token that is valid as far as this side knows; raises AuthError or TransientError."""
+        ...
+
+    def refreshed(self, rejected: str) -> str:
+        """A token other than the one just refused with 401; raises AuthError when there is none."""
+        ...
+
+
+@dataclass(frozen=True)
+class TokenPair:
+    """An access token with the refresh token that came with it; never printed.
+
+    Attributes:
+        expires_at: End of the access token in unix seconds.
+    """
+
+    access: str = field(repr=False)
+    refresh: str = field(repr=False)
+    expires_at: float
+
+
+class TokenCell(Protocol):
+    """The stored pair while the exclusive lock is held."""
+
+    def load(self) -> TokenPair | None: ...
+
+    def save(self, pair: TokenPair) -> None:
+        """Durable before it returns."""
+        ...
+
+
+class TokenStore(Protocol):
+    """Where a pair is kept between runs."""
+
+    def exclusive(self) -> AbstractContextManager[TokenCell]:
+        """Hold a lock that other threads and processes respect."""
+        ...
+
+
+class StaticToken:
+    """A token from the settings that nobody renews."""
+
+    def __init__(self, access: str) -> None:
+        """Take the token.
+
+        Raises:
+            ValueError: Empty, or with characters that no header can carry.
+        """
+        self._access = access.strip()
+        if not _header_safe(self._access):
+            raise ValueError("the access token is empty or holds characters that a header cannot carry")
+
+    def token(self) -> str:
+        return self._access
+
+    def refreshed(self, rejected: str) -> str:
+        raise AuthError("the access token was refused and this connection has no way to renew it")
+
+
+class ClientCredentials:
+    """Clarity's machine login (assumption A2); one refresher at a time, renewed early."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        client_id: str,
+        client_secret: str,
+        scope: str = CLARITY_SCOPE,
+        token_path: str = CLARITY_TOKEN_PATH,
+        timeout_s: float = 30.0,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._url = root_url(base_url, CLARITY_API_PATH) + token_path
+        self._fields = {
+            "grant_type": "client_credentials",
+            "client_id": client_id,
+            "client_secret": client_secret,
+            "scope": scope,
+        }
+        self._timeout_s = timeout_s
+        self._now = now
+        self._lock = threading.Lock()
+        self._held: tuple[str, float] | None = None  # token, and the unix second from which it is renewed
+
+    def token(self) -> str:
+        held = self._held
+        if held is not None and self._now() < held[1]:
+            return held[0]
+        with self._lock:
+            held = self._held
+            if held is not None and self._now() < held[1]:
+                return held[0]
+            return self._fetch()
+
+    def refreshed(self, rejected: str) -> str:
+        with self._lock:
+            if self._held is not None and self._held[0] != rejected:
+                return self._held[0]  # another thread was faster
+            return self._fetch()
+
+    def _fetch(self) -> str:
+        asked_at = self._now()
+        body = _ask_token(self._url, self._fields, self._timeout_s, system="Clarity", now=self._now)
+        access = _required_text(body, "access_token", "Clarity")
+        lifetime_s = float(_seconds(body.get("expires_in"), default=3600))
+        # Half of a short life, else every call would renew a token that lives less than a minute.
+        early_s = min(REFRESH_EARLY_S, lifetime_s / 2)
+        self._held = (access, asked_at + lifetime_s - early_s)
+        return access
+
+
+class RefreshingToken:
+    """FreshBooks' rotating pair: single use, one refresher under the store's lock, saved before used."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        client_id: str,
+        client_secret: str,
+        store: TokenStore,
+        redirect_uri: str = "",
+        initial_refresh_token: str | None = None,
+        timeout_s: float = 30.0,
+        now: Callable[[], float] = time.time,
+        early_s: float = REFRESH_EARLY_S,
+    ) -> None:
+        """Set up without any request.
+
+        Args:
+            base_url: FreshBooks' API root, for instance https://api.freshbooks.com.
+            client_id: Of the registered application.
+            client_secret: Always needed, PKCE or not.
+            store: Keeps the newest pair.
+            redirect_uri: The registered one; FreshBooks' own clients send it on a refresh too.
+            initial_refresh_token: From the settings; used when the store is empty, or when FreshBooks no
+                longer takes the stored one (that is how somebody reconnects by settings).
+            timeout_s: For one token request.
+            now: Clock in unix seconds.
+            early_s: Renew this long before the end.
+        """
+        self._url = root_url(base_url) + FRESHBOOKS_TOKEN_PATH
+        self._client = {"client_id": client_id, "client_secret": client_secret}
+        self._redirect_uri = redirect_uri
+        self._store = store
+        self._initial = initial_refresh_token or None
+        self._timeout_s = timeout_s
+        self._now = now
+        self._early_s = early_s
+        self._lock = threading.Lock()
+        self._held: TokenPair | None = None
+
+    def token(self) -> str:
+        held = self._held
+        if held is not None and self._fresh(held):
+            return held.access
+        return self._renew(rejected=None)
+
+    def refreshed(self, rejected: str) -> str:
+        return self._renew(rejected=rejected)
+
+    def _fresh(self, pair: TokenPair) -> bool:
+        return self._now() < pair.expires_at - self._early_s
+
+    def _renew(self, rejected: str | None) -> str:
+        """Adopt the pair another thread or process renewed meanwhile, else renew it here."""
+        with self._lock:
+            held = self._held
+            if held is not None and self._fresh(held) and held.access != rejected:
+                return held.access
+            with self._store.exclusive() as cell:
+                stored = cell.load()
+                if stored is not None and self._fresh(stored) and stored.access != rejected:
+                    self._held = stored
+                    return stored.access
+                pair = self._refresh(stored)
+                cell.save(pair)  # before anybody uses it: the old refresh token is already dead
+            self._held = pair
+            return pair.access
+
+    def _refresh(self, stored: TokenPair | None) -> TokenPair:
+        candidates = [stored.refresh] if stored is not None else []
+        if self._initial is not None and self._initial not in candidates:
+            candidates.append(self._initial)
+        if not candidates:
+            raise AuthError("reconnect FreshBooks: no refresh token is stored")
+        refused: AuthError | None = None
+        for refresh in candidates:
+            try:
+                return self._exchange(refresh)
+            except _InvalidGrantError as error:
+                refused = error
+        raise AuthError(refused.message if refused else "reconnect FreshBooks") from None
+
+    def _exchange(self, refresh: str) -> TokenPair:
+        asked_at = self._now()
+        fields = {**self._client, "grant_type": "refresh_token", "refresh_token": refresh}
+        if self._redirect_uri:
+            fields["redirect_uri"] = self._redirect_uri
+        body = _ask_token(self._url, fields, self._timeout_s, system="FreshBooks", now=self._now)
+        # created_at may be that of an older token that is handed out again, so it is not "now" (seen live).
+        created_at = float(_seconds(body.get("created_at"), default=asked_at))
+        return TokenPair(
+            access=_required_text(body, "access_token", "FreshBooks"),
+            refresh=_required_text(body, "refresh_token", "FreshBooks"),
+            expires_at=created_at + float(_seconds(body.get("expires_in"), default=43200)),
+        )
+
+
+class _InvalidGrantError(AuthError):
+    """The refresh token is dead; another one may still be tried."""
+
+
+def _ask_token(
+    url: str, fields: dict[str, str], timeout_s: float, *, system: str, now: Callable[[], float]
+) -> dict[str, Any]:
+    """POST a form to a token endpoint and return its JSON object.
+
+    Raises:
+        AuthError: The grant, the client or the request was refused.
+        TransientError: No usable answer. A lost answer belongs here too: no record changed, and whether the
+            refresh token was used up shows at the next try.
+    """
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+    content = urlencode(fields).encode()
+    with Transport(url, timeout_s=timeout_s) as transport:
+        try:
+            answer = transport.exchange("POST", url, headers=headers, content=content, operation=f"{system} sign-in")
+        except AmbiguousWriteError as error:
+            raise TransientError(error.message) from error
+    sent = [fields[name] for name in ("client_id", "client_secret", "refresh_token") if fields.get(name)]
+    return _read_token_answer(answer, sent, system, now)
+
+
+def _read_token_answer(answer: Answer, sent: list[str], system: str, now: Callable[[], float]) -> dict[str, Any]:
+    body = answer.json_or_none()
+    problem = read_problem(body, sent)
+    status = answer.status
+    if status == 429 or status >= 500:
+        wait_s = parse_retry_after(answer.headers.get("retry-after"), now())
+        raise TransientError(f"{system} sign-in: status {status}", wait_s)
+    if status >= 400 or problem is not None:
+        problem = problem or Problem(message="no reason given")
+        if problem.code == "invalid_grant":
+            raise _InvalidGrantError(f"reconnect {system}: {problem.message}")
+        raise AuthError(f"{system} sign-in refused, status {status}: {problem.message}")
+    if status >= 300 or not isinstance(body, dict):
+        raise TransientError(f"{system} sign-in: status {status} without a token")
+    return body
+
+
+def _required_text(body: dict[str, Any], name: str, system: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not _header_safe(value):
+        raise TransientError(f"{system} sign-in: the answer has no usable {name}")
+    return value
+
+
+def _seconds(value: Any, default: float) -> float:
+    try:
+        return float(value) if value is not None and not isinstance(value, bool) else default
+    except (TypeError, ValueError):
+        return default
+
+
+def _header_safe(token: str) -> bool:
+    return bool(token) and token.isascii() and token.isprintable() and " " not in token
