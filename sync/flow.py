@@ -1,0 +1,161 @@
+"""One event through its spec: newest snapshot -> draft -> actions -> writes -> outcome."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from connectors.errors import ConnectorError, RejectedError
+from mapspec import CompiledSpec, Draft, Reason, SpecError, compile_spec, dump_spec, fingerprint, load_spec, unapproved
+from sync import inbox, ledger, records
+from sync.apply import Applier
+from sync.errors import IntentOpenError
+from sync.outcome import EndedError, Outcome
+from sync.plan import natural_key, plan_actions
+from sync.recovery import outcome_of
+
+if TYPE_CHECKING:
+    from sync.inbox import Event
+    from sync.worker import Context
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ApprovedSpec:
+    """A compiled spec whose every part is approved as it stands."""
+
+    compiled: CompiledSpec
+    fingerprint: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Mappings:
+    """The approved specs of a folder by source entity."""
+
+    by_entity: Mapping[str, ApprovedSpec]
+
+
+def load_mappings(folder: Path) -> Mappings:
+    """Read, compile and vet every spec of a folder.
+
+    Raises:
+        SpecError: No specs, a malformed one, an unapproved or changed part, or two specs for one entity; the message
+            names file and part.
+    """
+    files = sorted(folder.glob("*.yaml"))
+    if not files:
+        raise SpecError("there are no mapping files (*.yaml) here", where=str(folder))
+    found: dict[str, ApprovedSpec] = {}
+    for path in files:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SpecError(f"cannot be read: {type(error).__name__}", where=str(path)) from None
+        spec = load_spec(text, where=str(path))
+        missing = unapproved(spec)
+        if missing:
+            more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+            raise SpecError(
+                f"'{missing[0].part}' {missing[0].why}{more}: the runner executes approved mappings only; "
+                f"review it and run 'mapper approve {path.name}'",
+                where=str(path),
+            )
+        if spec.source.entity in found:
+            raise SpecError(f"a second mapping for '{spec.source.entity}': keep one", where=str(path))
+        found[spec.source.entity] = ApprovedSpec(compile_spec(spec), fingerprint(spec), dump_spec(spec))
+    return Mappings(found)
+
+
+def process(event: Event, context: Context) -> Outcome:
+    """Bring one event as far as it gets now; expected errors become outcomes."""
+    approved = context.mappings.by_entity.get(event.entity)
+    if approved is None or event.type not in approved.compiled.spec.source.events:
+        return Outcome("skipped", (Reason("no-mapping", f"no approved mapping takes {event.type}"),))
+    try:
+        return _process(event, context, approved)
+    except EndedError as ended:
+        return ended.outcome
+    except (ConnectorError, IntentOpenError) as error:
+        return outcome_of(error)
+
+
+def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
+    draft = _draft(event, context, approved)
+    spec = approved.compiled.spec
+    if draft.decision in ("skip", "wait"):
+        return _not_wanted(event, context, draft)
+    if draft.decision == "hold":
+        return Outcome("held", draft.reasons)
+    if not context.dry_run:
+        records.save_spec(context.store, approved.fingerprint, spec.spec, approved.text, now=context.now())
+    records.drop_notes(context.store, event.record_key)
+    for warning in draft.warnings:
+        records.add_note(
+            context.store, event.record_key, warning.id, warning.message, subject=warning.message, now=context.now()
+        )
+    applier = Applier(context, event, approved.fingerprint, draft.updated)
+    for action in plan_actions(spec, draft):
+        applier.apply(action)
+    return Outcome("done")
+
+
+def _draft(event: Event, context: Context, approved: ApprovedSpec) -> Draft:
+    """Map the newest snapshot; what does not fulfil the contract is fetched once, where Clarity can be asked."""
+    known = records.latest(context.store, event.record_key)
+    payload: Mapping[str, Any] | None = known.payload if known is not None else event.resource
+    draft = approved.compiled.apply(payload) if payload else None
+    if draft is not None and draft.decision != "hold":
+        return draft
+    fetched = _fetch(event, context)
+    if fetched is not None:
+        return approved.compiled.apply(fetched)
+    if draft is not None:
+        return draft
+    reason = Reason("no-snapshot", "the event carries no record, and no Clarity connection is set up to fetch it")
+    return Draft(event.record_id, event.number, None, "hold", (reason,), {}, {}, (), (), None, None)
+
+
+def _fetch(event: Event, context: Context) -> Mapping[str, Any] | None:
+    if context.clarity is None:
+        return None
+    try:
+        payload = context.clarity.get(event.entity, event.record_id)
+    except RejectedError as error:
+        log.info("record could not be fetched", extra={"status": error.status})
+        return None
+    records.remember(context.store, event.entity, event.record_id, payload, now=context.now())
+    newest = records.latest(context.store, event.record_key)
+    return newest.payload if newest is not None else payload
+
+
+def _not_wanted(event: Event, context: Context, draft: Draft) -> Outcome:
+    """An order that is not to be invoiced; if it was invoiced before, a person decides (pitfall 20)."""
+    if event.entity == "order":
+        entry = ledger.get(context.store, natural_key("invoice", event.record_id))
+        if entry is not None and entry.remote_id is not None:
+            message = f"{draft.reasons[0].message}, but FreshBooks invoice {entry.remote_id} exists: decide what to do"
+            return Outcome("held", (Reason(f"{draft.reasons[0].id}-after-invoice", message),))
+    return Outcome("skipped", draft.reasons)
+
+
+def fetch_order(context: Context, order_id: str) -> bool:
+    """Bring an order that is not known yet into the inbox; False when Clarity cannot be asked or does not know it."""
+    if context.clarity is None or records.latest(context.store, f"order:{order_id}") is not None:
+        return False
+    try:
+        payload = context.clarity.get("order", order_id)
+    except RejectedError:
+        return False
+    version = payload.get("updatedAt")
+    envelope = {
+        "id": f"fetch:order:{order_id}:{version}",
+        "type": "order.updated",
+        "data": {"object": "order", "id": order_id, "updatedAt": version, "resource": payload},
+    }
+    inbox.ingest(context.store, [envelope], source="fetch", now=context.now())
+    return True

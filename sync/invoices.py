@@ -1,0 +1,223 @@
+"""An invoice, to the cent (rule 7): look, create as draft, compare, correct by at most five minor units, send.
+
+Every phase can be resumed: what the server holds is read again before anything is decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from mapspec.lines import MAX_ROUNDING_UNITS
+from mapspec.numbers import Money, currency_digits, plain
+from sync import ledger
+from sync.outcome import dead, held
+from sync.plan import Action, filled
+
+if TYPE_CHECKING:
+    from sync.apply import Applier
+    from sync.ledger import Entry
+
+Row = dict[str, Any]
+DELETED: Final = 1
+ROUNDING_NAME: Final = "Rounding"
+
+
+class InvoiceWriter:
+    """Brings one invoice through its phases: created -> agreed -> sent."""
+
+    def __init__(self, applier: Applier, action: Action) -> None:
+        self.applier = applier
+        self.action = action
+        self.context = applier.context
+        if action.total is None or action.currency is None:
+            raise held("no-total", "the mapping makes an invoice without a total to compare: add a money block")
+        self.total = action.total
+        self.currency = action.currency
+
+    def ensure(self) -> None:
+        """Have the invoice there, agreeing with the order to the cent.
+
+        Raises:
+            EndedError: It cannot be, and why.
+        """
+        body = filled(self.action.body or {}, self.applier.outputs)
+        entry = self.applier.entry(self.action.key)
+        if entry is not None and entry.state == "confirmed" and entry.phase in ("agreed", "sent"):
+            self._unchanged(entry, body)
+            self._output(entry.remote_id)
+            return
+        if entry is not None and entry.remote_id is not None and entry.state in ("confirmed", "held"):
+            row = self.context.freshbooks.get("invoice", entry.remote_id, include=("lines",))
+            row = self._rewrite_draft(row, body, entry)
+        else:
+            made = self._look_or_create(body)
+            if made is None:  # dry run
+                self.applier.outputs[self.action.step] = self.applier.placeholder(self.action)
+                return
+            row = made
+        if not self.context.dry_run:
+            self._agree(row, body)
+        self._output(str(row["id"]))
+
+    def send(self) -> None:
+        """Mark an agreed draft as sent."""
+        entry = self.applier.entry(self.action.key)
+        if entry is not None and entry.phase == "sent":
+            return
+        remote_id = str(self.applier.outputs[self.action.step]["id"])
+        if self.context.dry_run:
+            self.applier.plan("PUT", "invoice", remote_id, {"action_mark_as_sent": True})
+            return
+        if entry is None or entry.state != "confirmed" or entry.phase != "agreed":
+            raise held("not-agreed", f"invoice {remote_id} does not agree with its order yet and is not sent")
+        row = self.context.freshbooks.get("invoice", remote_id)
+        if is_draft(row):
+            body = {"action_mark_as_sent": True}
+            row = self.applier.put(
+                self.action, remote_id, body, lambda: self.context.freshbooks.mark_invoice_sent(remote_id)
+            )
+        self.applier.confirm(self.action, {**row, "id": remote_id}, phase="sent", content=False)
+
+    def _look_or_create(self, body: Mapping[str, Any]) -> Row | None:
+        def look() -> Row | None:
+            return self._taken(body)
+
+        there = self.applier.settle(self.action, look) or look()
+        if there is not None:
+            return self.applier.adopt(self.action, there, phase="created")
+        from sync.apply import check_lock_date  # apply imports this module
+
+        check_lock_date(self.context, str(body["create_date"]), "order")
+        return self.applier.create(self.action, body, phase="created", after=look)
+
+    def _taken(self, body: Mapping[str, Any]) -> Row | None:
+        """The invoice that already has our number, when it is ours beyond doubt (rule 12)."""
+        number = str(body["invoice_number"])
+        rows = self.context.freshbooks.find_invoices_by_number(number)
+        if not rows:
+            return None
+        if len(rows) > 1:
+            raise dead("number-taken", f"FreshBooks has {len(rows)} invoices with number {number}")
+        row = rows[0]
+        marker = str(body["notes"]).splitlines()[0]
+        differs = [
+            what
+            for what, same in (
+                ("it is deleted", row.get("vis_state") != DELETED),
+                ("its notes lack the order's marker", marker in str(row.get("notes") or "").splitlines()),
+                ("its client is another", str(row.get("customerid")) == str(body["customerid"])),
+                ("its currency is another", row.get("currency_code") == self.currency),
+                ("its total is another", self._difference(row) is not None and self._within(row)),
+            )
+            if not same
+        ]
+        if differs:
+            raise dead("number-taken", f"invoice number {number} is taken by invoice {row['id']}: {', '.join(differs)}")
+        return row
+
+    def _difference(self, row: Row) -> Decimal | None:
+        """Order total minus server total; None when the server's is in another currency or missing."""
+        amount = row.get("amount")
+        if not isinstance(amount, Mapping) or amount.get("code") != self.currency:
+            return None
+        return self.total - Decimal(str(amount["amount"]))
+
+    def _within(self, row: Row) -> bool:
+        difference = self._difference(row)
+        limit = MAX_ROUNDING_UNITS * Decimal(1).scaleb(-currency_digits(self.currency))
+        return difference is not None and abs(difference) <= limit
+
+    def _agree(self, row: Row, body: Mapping[str, Any]) -> None:
+        """Compare the server's total with the order's; correct by one rounding line, or hold the draft."""
+        difference = self._difference(row)
+        if difference and self._within(row) and is_draft(row):
+            lines = self._with_rounding(row, body, difference)
+            remote_id = str(row["id"])
+            row = self.applier.put(
+                self.action,
+                remote_id,
+                {"lines": lines},
+                lambda: self.context.freshbooks.update("invoice", remote_id, {"lines": lines}),
+            )
+            difference = self._difference(row)
+        if difference != 0:
+            ledger.set_state(self.context.store, self.action.key, "held", phase="created", now=self.applier.now)
+            shown = row.get("amount")
+            server = f"{shown.get('amount')} {shown.get('code')}" if isinstance(shown, Mapping) else "unknown"
+            digits = currency_digits(self.currency)
+            raise held(
+                "total-differs",
+                f"draft invoice {row['id']} comes to {server} in FreshBooks, the order to "
+                f"{plain(self.total, digits)} {self.currency}",
+            )
+        self.applier.confirm(self.action, row, phase="agreed")
+
+    def _with_rounding(self, row: Row, body: Mapping[str, Any], difference: Decimal) -> list[Any]:
+        """All lines, kept by their ids, and one marked, untaxed line over the difference (rule 7)."""
+        lines: list[Any] = []
+        there = [line for line in row.get("lines") or [] if isinstance(line, Mapping)]
+        ours = list(body["lines"])
+        for position, line in enumerate(ours):
+            same = there[position] if position < len(there) else {}
+            lines.append({**line, "lineid": same["lineid"]} if "lineid" in same else dict(line))
+        for line in there[len(ours) :]:
+            if line.get("name") == ROUNDING_NAME:  # an earlier correction: the difference comes on top
+                difference += Decimal(str(line["unit_cost"]["amount"]))
+        rounding = {
+            "name": ROUNDING_NAME,
+            "description": "Rounding difference between shop and books",
+            "qty": "1",
+            "unit_cost": Money(difference, self.currency).wire(),
+        }
+        return [*lines, rounding]
+
+    def _unchanged(self, entry: Entry, body: Mapping[str, Any]) -> None:
+        """An edit after the invoice was sent is a correction that waits for a person (rule 10)."""
+        if entry.content_hash == self.action.content_hash or self.applier.source_version == entry.source_version:
+            return
+        before = entry.detail.get("fields", {})
+        fields = self.action.fields or {}
+        changed = sorted(name for name in {*before, *fields} if before.get(name) != fields.get(name))
+        if entry.spec_fingerprint != self.applier.spec_fingerprint and entry.total == self.total:
+            return  # another version of the mapping words it otherwise; the money is the same
+        message = f"the order was changed after invoice {entry.remote_id} was sent ({', '.join(changed)})"
+        if entry.total != self.total:
+            message += f": it came to {entry.total} and comes to {self.total} {self.currency} now"
+        raise held("edited-after-invoice", message)
+
+    def _rewrite_draft(self, row: Row, body: Mapping[str, Any], entry: Entry) -> Row:
+        """Bring a draft that was left to today's state of the order; what was sent by a person stays as it is."""
+        if entry.content_hash == self.action.content_hash and self._difference(row) == 0:
+            return row
+        if not is_draft(row):
+            if self._difference(row) == 0:
+                return row
+            raise held("edited-after-invoice", f"invoice {row['id']} was sent by a person and differs from the order")
+        if row.get("vis_state") == DELETED:
+            raise held("invoice-deleted", f"invoice {row['id']} was deleted in FreshBooks")
+        change = {name: value for name, value in body.items() if name != "customerid"}
+        remote_id = str(row["id"])
+        if self.context.dry_run:
+            self.applier.plan("PUT", "invoice", remote_id, change)
+            return row
+        return self.applier.put(
+            self.action, remote_id, change, lambda: self.context.freshbooks.update("invoice", remote_id, change)
+        )
+
+    def _output(self, remote_id: str | None) -> None:
+        text = str(remote_id)
+        self.applier.outputs[self.action.step] = {
+            "id": int(text) if text.isdigit() else text,
+            "total": self.total,
+            "currency": self.currency,
+        }
+
+
+def is_draft(row: Mapping[str, Any]) -> bool:
+    """True for an invoice nobody has sent yet; status is a number on the wire (facts §5), v3_status a word."""
+    status = str(row.get("status") if row.get("status") is not None else "").casefold()
+    if status:
+        return status in ("1", "draft")
+    return str(row.get("v3_status") or row.get("display_status") or "").casefold() in ("draft", "created")

@@ -1,0 +1,29 @@
+"""SKUs among FreshBooks' items, remembered for a while: the same few SKUs stand on most orders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from connectors.freshbooks import FreshBooks, normalised
+
+REMEMBERED_S: Final = 300.0
+
+
+class ItemFinder:
+    """Finds items by SKU; an answer is kept for five minutes."""
+
+    def __init__(self, freshbooks: FreshBooks, now: Callable[[], float]) -> None:
+        self._freshbooks = freshbooks
+        self._now = now
+        self._known: dict[str, tuple[float, list[dict[str, Any]]]] = {}
+
+    def find(self, sku: str) -> list[dict[str, Any]]:
+        """Items with this SKU, compared trimmed and without case; empty when there is none."""
+        name = normalised(sku)
+        known = self._known.get(name)
+        if known is not None and known[0] > self._now():
+            return known[1]
+        rows = self._freshbooks.find_items_by_sku(sku)
+        self._known[name] = (self._now() + REMEMBERED_S, rows)
+        return rows

@@ -1,0 +1,119 @@
+"""From draft and ledger to actions: pure, and what a dry run prints.
+
+A natural key is `connection:entity:key` (rules 12). What the ledger knows turns a step into "already done", into the
+rest of what was begun, or into a new write.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+from mapspec import Draft, Lookup, MappingSpec
+from mapspec.model import FlowStep
+from mapspec.ops import Output
+
+CONNECTION: Final = "clarity"
+ActionKind = Literal["create_if_missing", "create_once", "upsert", "find", "lookup", "mark_as_sent"]
+
+
+@dataclass(frozen=True)
+class Action:
+    """One step of a flow for one document.
+
+    Attributes:
+        key: Natural key; empty for lookup and mark_as_sent.
+        body: Target-shaped members; `Output` stands for what earlier steps bring.
+        fields: Digest of each member, so that a later change can be named without keeping values.
+        of: For mark_as_sent the step id of the invoice.
+        total: What the invoice must come to, the amount of a payment.
+    """
+
+    kind: ActionKind
+    step: str
+    entity: str
+    key: str = ""
+    body: Mapping[str, Any] | None = None
+    create_only: tuple[str, ...] = ()
+    match: tuple[str, ...] = ()
+    fields: Mapping[str, str] | None = None
+    of: str | None = None
+    total: Decimal | None = None
+    currency: str | None = None
+    lookups: tuple[Lookup, ...] = ()
+
+    @property
+    def content_hash(self) -> str:
+        """Digest of the whole body."""
+        return digest(sorted((self.fields or {}).items()))
+
+
+def natural_key(entity: str, key: str) -> str:
+    """The readable key that outlives spec versions; SKUs and e-mails compare without case."""
+    return f"{CONNECTION}:{entity}:{key.strip().casefold()}"
+
+
+def plan_actions(spec: MappingSpec, draft: Draft) -> list[Action]:
+    """The actions of a draft that goes through, in the order of the flow's steps."""
+    actions: list[Action] = []
+    for step in spec.flow:
+        if step.do == "lookup":
+            wanted = tuple(lookup for lookup in draft.lookups if lookup.step == step.id)
+            actions.append(Action("lookup", step.id, step.entity or "", lookups=wanted))
+        elif step.do == "find":
+            entity = step.entity or ""
+            actions.append(Action("find", step.id, entity, key=natural_key(entity, draft.keys[step.id])))
+        elif step.do == "mark_as_sent":
+            actions.append(Action("mark_as_sent", step.id, "invoice", of=step.of))
+        else:
+            actions += _documents(spec, step, draft)
+    return actions
+
+
+def _documents(spec: MappingSpec, step: FlowStep, draft: Draft) -> list[Action]:
+    target = step.target or ""
+    entity = spec.entity_of(target)
+    made = []
+    for document in draft.documents.get(target, ()):
+        total, currency = _amount(entity, document.body, draft)
+        made.append(
+            Action(
+                kind=step.do,
+                step=step.id,
+                entity=entity,
+                key=natural_key(entity, document.key or ""),
+                body=document.body,
+                create_only=document.create_only,
+                match=step.match,
+                fields={name: digest(value) for name, value in document.body.items()},
+                total=total,
+                currency=currency,
+            )
+        )
+    return made
+
+
+def _amount(entity: str, body: Mapping[str, Any], draft: Draft) -> tuple[Decimal | None, str | None]:
+    if entity == "invoice":
+        return (draft.priced.total if draft.priced else None), body.get("currency_code")
+    if entity == "payment":
+        money = body.get("amount", {})
+        return Decimal(money["amount"]), money["code"]
+    return None, None
+
+
+def digest(value: Any) -> str:
+    """Short digest of JSON-like content."""
+    text = json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def filled(body: Mapping[str, Any], outputs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The body with what earlier steps brought in place of `Output`."""
+    return {
+        name: outputs[value.step][value.member] if isinstance(value, Output) else value for name, value in body.items()
+    }

@@ -1,0 +1,23 @@
+"""From error to next step. An error nobody expected sets the record aside and says so."""
+
+from __future__ import annotations
+
+from connectors.errors import AmbiguousWriteError, AuthError, ConnectorError, RejectedError, TransientError
+from mapspec import Reason
+from sync.errors import IntentOpenError
+from sync.outcome import Outcome
+
+
+def outcome_of(error: ConnectorError | IntentOpenError) -> Outcome:
+    """What becomes of an event whose work ended in this error."""
+    if isinstance(error, AuthError):
+        return Outcome("stop", (Reason("auth", error.message),))
+    if isinstance(error, TransientError):
+        return Outcome("retry", (Reason("transient", error.message),), due_in_s=error.retry_after_s)
+    if isinstance(error, AmbiguousWriteError):
+        return Outcome("retry", (Reason("in-doubt", f"{error.message}; looking again before anything is sent"),))
+    if isinstance(error, IntentOpenError):
+        return Outcome("retry", (Reason("write-under-way", error.message),))
+    if isinstance(error, RejectedError):
+        return Outcome("dead", (Reason("rejected", str(error)),))
+    return Outcome("dead", (Reason("connector-error", error.message),))
