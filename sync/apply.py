@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from connectors.errors import AmbiguousWriteError, AuthError, ConnectorError, RejectedError, TransientError
+from mapspec.engine import record_instant
 from sync import ledger, records
 from sync.invoices import InvoiceWriter
 from sync.ledger import Entry
-from sync.outcome import dead, held, later, waiting
+from sync.outcome import dead, held, later
 from sync.plan import Action, digest, filled
 
 if TYPE_CHECKING:
@@ -28,6 +30,14 @@ Row = dict[str, Any]
 DELETED: Final = 1  # FreshBooks vis_state
 LOOKS_BEFORE_RESEND: Final = 2  # rule 13: look, wait the settle time, look once more
 NOT_OURS_TO_OVERWRITE: Final = {"client": ("note",)}  # a person's note stays; ours is only a marker
+
+
+class OrderMissingError(Exception):
+    """A payment's order has no sent invoice yet; `sync.flow` decides what that means."""
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(f"the invoice of order {order_id} is not posted yet")
+        self.order_id = order_id
 
 
 class Applier:
@@ -237,8 +247,25 @@ class Applier:
         return self.context.settings.http_timeout_s + self.context.settings.settle_s
 
     def placeholder(self, action: Action) -> Row:
-        """Stands for an object that a dry run does not create."""
-        return {"id": f"{{{action.step}.id}}"}
+        """Stands for an object that a dry run does not create; the scratch ledger knows it, so it is planned once."""
+        row = {"id": f"{{id of {action.key}}}"}
+        if action.entity in ("client", "item"):
+            self._intent(action, "planned")
+            self.confirm(action, row, phase="planned")
+        return row
+
+    def open_day(self, day: str, what: str) -> str:
+        """The day to date a write with: nothing is dated before the lock date (rule 9).
+
+        Raises:
+            EndedError: The day is locked, and the policy is to hold.
+        """
+        policies = self.context.settings.policies
+        if policies.lock_date is None or day >= policies.lock_date.isoformat():
+            return day
+        if policies.lock_date_action == "today":
+            return max(datetime.fromtimestamp(self.now, UTC).date(), policies.lock_date).isoformat()
+        raise held("closed-period", f"the {what} is dated {day}, before the lock date {policies.lock_date.isoformat()}")
 
     # --- clients and items ---------------------------------------------------------------------------------------
 
@@ -331,7 +358,8 @@ class Applier:
             self.adopt(action, there)
             self._change(action, there, body, None)
             return
-        if entry.content_hash == action.content_hash or _older(self.source_version, entry.source_version):
+        unchanged = entry.content_hash == action.content_hash or _older(self.source_version, entry.source_version)
+        if unchanged or entry.phase == "planned":
             self.outputs[action.step] = {"id": _id(entry.remote_id)}
             return
         self._change(action, self.context.freshbooks.get(action.entity, entry.remote_id), body, entry)
@@ -380,13 +408,8 @@ class Applier:
     def _find(self, action: Action) -> None:
         """The invoice that another flow made; the event waits until it is sent (rule 7)."""
         entry = self.entry(action.key)
-        order_id = action.key.rsplit(":", 1)[-1]
         if entry is None or entry.state != "confirmed" or entry.phase != "sent":
-            from sync.flow import fetch_order  # the order comes through the inbox, which flow knows
-
-            if entry is None:
-                fetch_order(self.context, order_id)
-            raise waiting("waits-for-order", f"the invoice of order {order_id} is not posted yet", f"order:{order_id}")
+            raise OrderMissingError(action.key.rsplit(":", 1)[-1])
         self.outputs[action.step] = {"id": _id(entry.remote_id), "total": entry.total, "currency": entry.currency}
 
     def _payment(self, action: Action) -> None:
@@ -398,7 +421,7 @@ class Applier:
         total, currency = self._invoice_of(invoice_id)
         if currency != action.currency:
             raise held("payment-currency", f"the payment is in {action.currency}, the invoice in {currency}")
-        check_lock_date(self.context, str(body["date"]), "payment")
+        body["date"] = self.open_day(str(body["date"]), "payment")
         if self.context.dry_run and not invoice_id.isdigit():
             self.plan("POST", "payment", None, body, action)
             return
@@ -438,17 +461,6 @@ class Applier:
         return output.get("total"), output.get("currency")
 
 
-def check_lock_date(context: Context, day: str, what: str) -> None:
-    """Nothing dated before the lock date is written (rule 9).
-
-    Raises:
-        EndedError: The day is locked.
-    """
-    locked = context.settings.policies.lock_date
-    if locked is not None and day < locked.isoformat():
-        raise held("closed-period", f"the {what} is dated {day}, before the lock date {locked.isoformat()}")
-
-
 def same_value(current: Any, wanted: Any) -> bool:
     """True when FreshBooks holds what we would write: texts trimmed, numbers by value, {amount, code} by both."""
     if isinstance(wanted, Mapping) and "amount" in wanted:
@@ -483,8 +495,6 @@ def _decimal(value: Any) -> Decimal | None:
 
 
 def _older(version: str | None, known: str | None) -> bool:
-    from mapspec.engine import record_instant
-
     left, right = record_instant(version), record_instant(known)
     if left is None or right is None or (left.tzinfo is None) != (right.tzinfo is None):
         return False

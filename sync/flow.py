@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from connectors.errors import ConnectorError, RejectedError
 from mapspec import CompiledSpec, Draft, Reason, SpecError, compile_spec, dump_spec, fingerprint, load_spec, unapproved
 from sync import inbox, ledger, records
-from sync.apply import Applier
+from sync.apply import Applier, OrderMissingError
 from sync.errors import IntentOpenError
 from sync.outcome import EndedError, Outcome
 from sync.plan import natural_key, plan_actions
@@ -99,8 +99,11 @@ def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
             context.store, event.record_key, warning.id, warning.message, subject=warning.message, now=context.now()
         )
     applier = Applier(context, event, approved.fingerprint, draft.updated)
-    for action in plan_actions(spec, draft):
-        applier.apply(action)
+    try:
+        for action in plan_actions(spec, draft):
+            applier.apply(action)
+    except OrderMissingError as missing:
+        return _without_order(missing.order_id, context)
     return Outcome("done")
 
 
@@ -143,14 +146,26 @@ def _not_wanted(event: Event, context: Context, draft: Draft) -> Outcome:
     return Outcome("skipped", draft.reasons)
 
 
-def fetch_order(context: Context, order_id: str) -> bool:
-    """Bring an order that is not known yet into the inbox; False when Clarity cannot be asked or does not know it."""
-    if context.clarity is None or records.latest(context.store, f"order:{order_id}") is not None:
-        return False
+def _without_order(order_id: str, context: Context) -> Outcome:
+    """A payment before its order waits, and the order is fetched; one of an order that is set aside is held with it."""
+    order_key = f"order:{order_id}"
+    verdict = inbox.verdict(context.store, order_key)
+    if verdict in ("held", "dead", "skipped"):
+        reason = Reason("order-not-posted", f"order {order_id} is not posted ({verdict}); the payment comes with it")
+        return Outcome("held", (reason,), waits_for=order_key)
+    if verdict is None and context.clarity is not None:
+        _order_into_inbox(order_id, context)
+    reason = Reason("waits-for-order", f"the invoice of order {order_id} is not posted yet")
+    return Outcome("waiting", (reason,), waits_for=order_key)
+
+
+def _order_into_inbox(order_id: str, context: Context) -> None:
+    if context.clarity is None:
+        return
     try:
         payload = context.clarity.get("order", order_id)
     except RejectedError:
-        return False
+        return
     version = payload.get("updatedAt")
     envelope = {
         "id": f"fetch:order:{order_id}:{version}",
@@ -158,4 +173,3 @@ def fetch_order(context: Context, order_id: str) -> bool:
         "data": {"object": "order", "id": order_id, "updatedAt": version, "resource": payload},
     }
     inbox.ingest(context.store, [envelope], source="fetch", now=context.now())
-    return True

@@ -87,10 +87,8 @@ class InvoiceWriter:
         there = self.applier.settle(self.action, look) or look()
         if there is not None:
             return self.applier.adopt(self.action, there, phase="created")
-        from sync.apply import check_lock_date  # apply imports this module
-
-        check_lock_date(self.context, str(body["create_date"]), "order")
-        return self.applier.create(self.action, body, phase="created", after=look)
+        dated = {**body, "create_date": self.applier.open_day(str(body["create_date"]), "order")}
+        return self.applier.create(self.action, dated, phase="created", after=look)
 
     def _taken(self, body: Mapping[str, Any]) -> Row | None:
         """The invoice that already has our number, when it is ours beyond doubt (rule 12)."""

@@ -1,0 +1,1 @@
+"""Headless runner of approved specs: webhooks and polls in, FreshBooks writes out, each once."""

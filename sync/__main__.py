@@ -1,0 +1,272 @@
+"""Command line of the runner: ``mapper-sync`` or ``python -m sync``.
+
+Everything heavy is imported inside the commands, so that ``--help`` answers at once. Exit codes: 0 done, 1 aborted
+(refused login, unreachable server, stopped), 2 usage or settings, 3 invalid input, or done with records set aside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+_SHOWN_RECORDS = 50
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with all commands."""
+    parser = argparse.ArgumentParser(
+        prog="mapper-sync",
+        description="Runs approved mappings: Clarity orders, customers, payments and products into FreshBooks.",
+        epilog="Settings come from the environment (MAPPER_STORE_URL, FRESHBOOKS_*, CLARITY_*) and mapper.toml.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    run = _command(
+        commands,
+        "run",
+        "take events from a file and from Clarity, work until nothing is due, end",
+        "mapper-sync run --mappings mappings/clarity-freshbooks --events events.ndjson --dry-run",
+    )
+    run.add_argument("--mappings", type=Path, required=True, metavar="DIR", help="folder of approved specs")
+    run.add_argument("--events", type=Path, metavar="FILE", help="NDJSON file, one webhook body a line")
+    run.add_argument("--dry-run", action="store_true", help="print the exact requests, write nothing")
+    run.add_argument(
+        "--max-wait",
+        type=_seconds,
+        default=300.0,
+        metavar="SECONDS",
+        help="longest time to sleep for retries, in total (default 300)",
+    )
+
+    serve = _command(
+        commands,
+        "serve",
+        "take webhooks, poll and work until stopped",
+        "mapper-sync serve --mappings mappings/clarity-freshbooks --port 8790",
+    )
+    serve.add_argument("--mappings", type=Path, required=True, metavar="DIR", help="folder of approved specs")
+    serve.add_argument("--port", type=int, default=8790, help="0 takes a free one (default 8790)")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+
+    _command(commands, "status", "counts, sums, and every record that was not posted", "mapper-sync status --json")
+    _command(commands, "errors", "held and dead records, grouped by reason", "mapper-sync errors")
+    replay = _command(
+        commands,
+        "replay",
+        "try set-aside records again at the next run",
+        "mapper-sync replay order:10045    or    mapper-sync replay --all",
+    )
+    which = replay.add_mutually_exclusive_group(required=True)
+    which.add_argument("record", nargs="?", metavar="RECORD", help='"order:10045" or the order number')
+    which.add_argument("--all", action="store_true", help="everything that is held or dead")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    arguments = build_parser().parse_args(argv)
+    log_target: list[str | None] = [None]
+    try:
+        return _dispatch(arguments, log_target)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; keep the interpreter from complaining about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print("mapper-sync: stopped", file=sys.stderr)
+        return 1
+    except Exception as error:
+        if arguments.debug:
+            raise
+        return _explain(error, log_target[0])
+
+
+def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> int:
+    from sync import log
+    from sync.settings import load_settings
+
+    settings = load_settings(config=arguments.config)
+    target = settings.log_file
+    if arguments.command == "serve" and target is None:
+        target = "-"
+    if arguments.command == "run" and target is None and not arguments.dry_run:
+        from sync.store import sqlite_file
+
+        file = sqlite_file(settings.store_url)
+        target = f"{file}.log" if file is not None and file.parent.is_dir() else None
+    log_target[0] = log.configure(target)
+    commands = {"run": _run, "serve": _serve, "status": _status, "errors": _errors, "replay": _replay}
+    return commands[arguments.command](arguments, settings)
+
+
+def _run(arguments: argparse.Namespace, settings: Any) -> int:
+    from sync.runner import run
+
+    stop = _stop_on_signals()
+    report = run(
+        settings,
+        arguments.mappings,
+        events=arguments.events,
+        dry_run=arguments.dry_run,
+        max_wait_s=arguments.max_wait,
+        on_progress=_show_progress if sys.stderr.isatty() and not arguments.json else None,
+        stop=stop,
+    )
+    if sys.stderr.isatty() and not arguments.json:
+        print("\r\033[K", end="", file=sys.stderr)
+    if arguments.json:
+        _print_json(report.as_dict())
+    else:
+        from sync.report import run_text
+
+        print(run_text(report, limit=_SHOWN_RECORDS))
+    for problem in report.problems:
+        print(f"mapper-sync: {problem}", file=sys.stderr)
+    if report.stopped is not None:
+        print(f"mapper-sync: run ended early: {report.stopped}", file=sys.stderr)
+    elif report.left:
+        print(f"mapper-sync: {report.left} events are still to be tried again; run once more to go on", file=sys.stderr)
+    return report.exit_code
+
+
+def _serve(arguments: argparse.Namespace, settings: Any) -> int:
+    from sync.runner import serve
+
+    def ready(url: str) -> None:
+        print(json.dumps({"url": url}) if arguments.json else f"listening on {url}", flush=True)
+
+    if not settings.clarity.webhook_secrets:
+        print("mapper-sync: CLARITY_WEBHOOK_SECRET is not set: Clarity's webhooks are refused", file=sys.stderr)
+    serve(
+        settings, arguments.mappings, port=arguments.port, host=arguments.host, on_ready=ready, stop=_stop_on_signals()
+    )
+    return 0
+
+
+def _status(arguments: argparse.Namespace, settings: Any) -> int:
+    from sync.report import status_text
+    from sync.status import read_status
+
+    found = read_status(settings.store_url)
+    if arguments.json:
+        _print_json(found)
+    else:
+        print(status_text(found, limit=_SHOWN_RECORDS))
+    return 0
+
+
+def _errors(arguments: argparse.Namespace, settings: Any) -> int:
+    from sync.report import errors_text
+    from sync.status import grouped_errors, read_status
+
+    groups = grouped_errors(read_status(settings.store_url))
+    if arguments.json:
+        _print_json(groups)
+    else:
+        print(errors_text(groups, limit=_SHOWN_RECORDS))
+    return 0
+
+
+def _replay(arguments: argparse.Namespace, settings: Any) -> int:
+    from sync.errors import InputError
+    from sync.inbox import redrive
+    from sync.store import open_store
+
+    open_store(settings.store_url, read_only=True).close()  # a missing store is not created by asking
+    store = open_store(settings.store_url)
+    try:
+        found = redrive(store, None if arguments.all else arguments.record, now=time.time())
+    finally:
+        store.close()
+    if not found and not arguments.all:
+        raise InputError(
+            f"no record {arguments.record!r} in the inbox; 'mapper-sync errors' lists what can be replayed"
+        )
+    if arguments.json:
+        _print_json({"replayed": found})
+    else:
+        print(f"{len(found)} records will be tried again by the next run")
+    return 0
+
+
+def _command(commands: Any, name: str, summary: str, example: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[:1].upper() + summary[1:] + ".",
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("--json", action="store_true", help="for machines")
+    command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default mapper.toml, if there)")
+    command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return command
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 86_400:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds from 0 to 86400, got {text!r}")
+    return value
+
+
+def _stop_on_signals() -> threading.Event:
+    """SIGINT and SIGTERM end the command after the write in hand; the second one ends it at once."""
+    stop = threading.Event()
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, handle)
+    return stop
+
+
+def _show_progress(progress: Any) -> None:
+    print(f"\r\033[K{progress.processed} of {progress.total} events", end="", file=sys.stderr, flush=True)
+
+
+def _print_json(value: Any) -> None:
+    from connectors.http import dumps
+
+    print(dumps(value))
+
+
+def _explain(error: Exception, log_file: str | None) -> int:
+    """One line on stderr for an error, and its exit code."""
+    from connectors.errors import ConnectorError
+    from mapspec.errors import SpecError
+    from sync.errors import SyncError
+
+    if isinstance(error, SyncError):
+        line, code = error.message, error.exit_code
+    elif isinstance(error, SpecError):
+        line, code = str(error), 3
+    elif isinstance(error, ConnectorError):
+        line, code = error.message, 1
+    else:
+        import logging
+
+        logging.getLogger(__name__).error("unexpected error", exc_info=error)
+        where = f"details in {log_file}" if log_file and log_file != "stderr" else "run again with --debug for details"
+        line, code = f"unexpected error ({type(error).__name__}); {where}", 1
+    print(f"mapper-sync: {' '.join(line.split())}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""Opens the two systems' clients from the settings, and says early and plainly when a server is not there."""
+
+from __future__ import annotations
+
+import socket
+import urllib.request
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from connectors.clarity import Clarity
+from connectors.freshbooks import FreshBooks
+from connectors.tokens import ClientCredentials, RefreshingToken, StaticToken, TokenSource
+from sync.errors import SettingsError, SyncError
+from sync.settings import Settings
+from sync.store import Store
+
+CONNECT_TIMEOUT_S = 5.0
+
+
+class UnreachableError(SyncError):
+    """A server does not take connections."""
+
+
+def open_freshbooks(settings: Settings, token_store: Callable[[], Store]) -> FreshBooks:
+    """The FreshBooks client.
+
+    Args:
+        settings: Read only.
+        token_store: Opens the store that keeps rotating tokens; called only when they are used.
+
+    Raises:
+        SettingsError: The connection is not complete, or a value is unusable.
+    """
+    books = settings.require_freshbooks()
+    tokens: TokenSource
+    try:
+        if books.access_token is not None:
+            tokens = StaticToken(books.access_token.get_secret_value())
+        else:
+            from sync.tokens_db import DatabaseTokenStore
+
+            secret, refresh = books.client_secret, books.refresh_token
+            tokens = RefreshingToken(
+                base_url=books.api_url,
+                client_id=books.client_id or "",
+                client_secret=secret.get_secret_value() if secret else "",
+                store=DatabaseTokenStore(token_store(), "freshbooks", key=settings.token_key),
+                initial_refresh_token=refresh.get_secret_value() if refresh else None,
+                timeout_s=settings.http_timeout_s,
+            )
+        return FreshBooks(
+            base_url=books.api_url,
+            account_id=books.account_id or "",
+            tokens=tokens,
+            timeout_s=settings.http_timeout_s,
+        )
+    except ValueError as error:
+        raise SettingsError(f"the FreshBooks settings do not fit: {error}") from None
+
+
+def open_clarity(settings: Settings) -> Clarity | None:
+    """The Clarity client; None when Clarity is not configured.
+
+    Raises:
+        SettingsError: A value is unusable.
+    """
+    shop = settings.clarity
+    if shop.api_url is None or shop.client_secret is None:
+        return None
+    try:
+        tokens = ClientCredentials(
+            base_url=shop.api_url,
+            client_id=shop.client_id or "",
+            client_secret=shop.client_secret.get_secret_value(),
+            timeout_s=settings.http_timeout_s,
+        )
+        return Clarity(base_url=shop.api_url, tokens=tokens, timeout_s=settings.http_timeout_s)
+    except ValueError as error:
+        raise SettingsError(f"the Clarity settings do not fit: {error}") from None
+
+
+def require_reachable(url: str, variable: str) -> None:
+    """Open and close one connection to a server, so that a wrong address is one clear line and not many retries.
+
+    Raises:
+        UnreachableError: Nothing takes the connection; the message names the variable.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(host):
+        return  # only the proxy can tell
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S).close()
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        raise UnreachableError(
+            f"cannot reach {parts.scheme}://{host}:{port} ({why.lower()}); check {variable} and the network"
+        ) from None

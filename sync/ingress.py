@@ -1,0 +1,288 @@
+"""Webhooks in: verify the raw bytes, store durably, answer 202. And the pages that say how the runner is.
+
+Deliveries are stored by one thread in batches, one transaction a batch; the answer is sent after the commit. A full
+queue answers 503, and the sender tries again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import queue
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future, InvalidStateError
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import parse_qsl
+
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from connectors.webhooks import WebhookRefused, verify_clarity
+from sync import inbox
+from sync.envelope import Delivery, EnvelopeError, parse_delivery
+from sync.inbox import IngestResult, ingest
+from sync.status import status
+from sync.store import Store
+
+log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 1024 * 1024
+_QUEUE_SIZE = 10_000
+_BATCH = 200
+
+
+class GroupWriter:
+    """Stores deliveries from many requests in few transactions."""
+
+    def __init__(self, store: Store, *, now: Callable[[], float], on_new: Callable[[], None] | None = None) -> None:
+        """Start the writing thread.
+
+        Args:
+            on_new: Called after a commit that brought new events.
+        """
+        self._store = store
+        self._now = now
+        self._on_new = on_new or (lambda: None)
+        self._queue: queue.Queue[tuple[Delivery, str, Future[IngestResult]] | None] = queue.Queue(_QUEUE_SIZE)
+        self._thread = threading.Thread(target=self._work, name="inbox-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, delivery: Delivery, source: str) -> Future[IngestResult]:
+        """Store a delivery; the future ends after the commit.
+
+        Raises:
+            queue.Full: Too many are waiting.
+        """
+        future: Future[IngestResult] = Future()
+        self._queue.put_nowait((delivery, source, future))
+        return future
+
+    @property
+    def alive(self) -> bool:
+        """Whether deliveries can be stored."""
+        return self._thread.is_alive()
+
+    def close(self) -> None:
+        """Store what is waiting and end the thread."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        running = True
+        while running:
+            batch = [self._queue.get()]
+            while len(batch) < _BATCH and batch[-1] is not None:
+                try:
+                    batch.append(self._queue.get_nowait())
+                except queue.Empty:
+                    break
+            running = batch[-1] is not None
+            self._store_batch([item for item in batch if item is not None])
+
+    def _store_batch(self, batch: Sequence[tuple[Delivery, str, Future[IngestResult]]]) -> None:
+        new = 0
+        for source in dict.fromkeys(source for _, source, _ in batch):
+            items = [(delivery, future) for delivery, item_source, future in batch if item_source == source]
+            try:
+                result = ingest(self._store, [delivery for delivery, _ in items], source=source, now=self._now())
+            except Exception as error:  # every waiting request must get an answer
+                log.error("deliveries could not be stored together", exc_info=error)
+                new += sum(self._store_single(delivery, source, future) for delivery, future in items)
+                continue
+            new += result.new
+            share = result if len(items) == 1 else IngestResult()
+            for _, future in items:
+                _finish(future, share)
+        if new:
+            self._on_new()
+
+    def _store_single(self, delivery: Delivery, source: str, future: Future[IngestResult]) -> int:
+        try:
+            result = ingest(self._store, [delivery], source=source, now=self._now())
+        except Exception as error:  # the sender is told 503 and tries again
+            _finish(future, error)
+            return 0
+        _finish(future, result)
+        return result.new
+
+
+def _finish(future: Future[IngestResult], result: IngestResult | Exception) -> None:
+    try:
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)
+    except InvalidStateError:
+        pass  # the sender has gone; the delivery is stored all the same
+
+
+def create_app(
+    store: Store,
+    *,
+    clarity_secrets: Sequence[str],
+    now: Callable[[], float],
+    on_new: Callable[[], None] | None = None,
+    ready: Callable[[], bool] = lambda: True,
+) -> Starlette:
+    """The web application.
+
+    Args:
+        clarity_secrets: Webhook secrets, several while rotating; without any every delivery is refused with 503.
+        now: Unix seconds.
+        on_new: Called from the writing thread when new events are stored.
+        ready: Whether the rest of the process (the worker) is at work; part of ``/readyz``.
+    """
+    writer = GroupWriter(store, now=now, on_new=on_new)
+    seen: Counter[tuple[str, str]] = Counter()
+
+    async def clarity(request: Request) -> Response:
+        return await _receive(request, "clarity", _verified)
+
+    async def freshbooks(request: Request) -> Response:
+        return await _receive(request, "freshbooks", _form_delivery)
+
+    def _verified(request: Request, raw: bytes) -> Delivery:
+        verify_clarity(request.headers.get("x-clarity-signature"), raw, clarity_secrets, now())
+        return parse_delivery(raw)
+
+    async def _receive(request: Request, system: str, read: Callable[[Request, bytes], Delivery]) -> Response:
+        try:
+            raw = await _body(request)
+            if raw is None:
+                return answer(system, 413, "too-large", f"the body is larger than {MAX_BODY_BYTES} bytes")
+            delivery = read(request, raw)
+            source = "webhook" if system == "clarity" else system
+            await asyncio.wrap_future(writer.submit(delivery, source))
+        except WebhookRefused as refused:
+            if refused.reason == "no-secret":
+                return answer(system, 503, refused.reason, "CLARITY_WEBHOOK_SECRET is not set on this runner")
+            return answer(system, 401, refused.reason, f"signature refused: {refused.reason}")
+        except EnvelopeError as error:
+            return answer(system, 400, "bad-body", str(error))
+        except queue.Full:
+            return answer(system, 503, "queue-full", "too many deliveries are waiting; try again")
+        except SQLAlchemyError:
+            return answer(system, 503, "not-stored", "the delivery could not be stored; try again")
+        except ClientDisconnect:
+            return answer(system, 400, "disconnected", "the body ended early")
+        return answer(system, 202, "accepted", None)
+
+    def answer(system: str, code: int, result: str, problem: str | None) -> Response:
+        seen[system, result] += 1
+        if problem is None:
+            return JSONResponse({"status": "accepted"}, code)
+        log.warning("delivery refused", extra={"system": system, "status": code, "result": result})
+        return JSONResponse({"error": {"code": result, "message": problem}}, code)
+
+    def healthz(_request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    def readyz(_request: Request) -> Response:
+        parts = {"store": _store_answers(store), "writer": writer.alive, "worker": ready()}
+        return JSONResponse(parts, 200 if all(parts.values()) else 503)
+
+    def metrics(_request: Request) -> Response:
+        return PlainTextResponse(prometheus_text(store, dict(seen), now=now()), media_type="text/plain; version=0.0.4")
+
+    def api_status(_request: Request) -> Response:
+        return JSONResponse(status(store))
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        await asyncio.to_thread(writer.close)
+
+    return Starlette(
+        routes=[
+            Route("/webhooks/clarity", clarity, methods=["POST"]),
+            Route("/webhooks/freshbooks", freshbooks, methods=["POST"]),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Route("/metrics", metrics),
+            Route("/api/status", api_status),
+        ],
+        lifespan=lifespan,
+    )
+
+
+async def _body(request: Request) -> bytes | None:
+    """The raw body; None when it is longer than allowed."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
+        return None
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _form_delivery(_request: Request, raw: bytes) -> Delivery:
+    """FreshBooks' callbacks are forms: name, object_id, account_id. They are kept; nothing acts on them yet."""
+    try:
+        fields = dict(parse_qsl(raw.decode("utf-8"), keep_blank_values=True, max_num_fields=100))
+    except ValueError:
+        raise EnvelopeError("expected a form with the fields name and object_id") from None
+    if not fields.get("name"):
+        raise EnvelopeError('expected a form with the fields name and object_id: "name" is missing')
+    entity = fields["name"].partition(".")[0]
+    envelope: dict[str, Any] = {
+        "type": f"freshbooks.{fields['name']}",
+        "data": {"object": f"freshbooks-{entity}", "id": fields.get("object_id"), "resource": fields},
+    }
+    return Delivery(envelope, hashlib.sha256(raw).hexdigest())
+
+
+def _store_answers(store: Store) -> bool:
+    try:
+        inbox.counts(store)
+    except SQLAlchemyError:
+        return False
+    return True
+
+
+def prometheus_text(store: Store, seen: dict[tuple[str, str], int], *, now: float) -> str:
+    """Metrics in Prometheus' text format 0.0.4."""
+    found = status(store)
+    oldest = inbox.next_due_at(store, now=now, waiting=True)
+    lines = ["# HELP mapper_inbox_events Events in the inbox by state.", "# TYPE mapper_inbox_events gauge"]
+    lines += [f'mapper_inbox_events{{state="{state}"}} {count}' for state, count in found["inbox"].items()]
+    lines += [
+        "# HELP mapper_held_records Records that were not posted and wait for a person or another record.",
+        "# TYPE mapper_held_records gauge",
+        f"mapper_held_records {sum(1 for line in found['held'] if line['kind'] != 'skipped')}",
+        "# HELP mapper_inbox_lag_seconds How long the most overdue event has been due.",
+        "# TYPE mapper_inbox_lag_seconds gauge",
+        f"mapper_inbox_lag_seconds {max(0.0, now - oldest) if oldest is not None else 0.0:.3f}",
+        "# HELP mapper_ledger_entries Ledger entries by target entity and state.",
+        "# TYPE mapper_ledger_entries gauge",
+    ]
+    lines += [
+        f"mapper_ledger_entries{{entity={json.dumps(entity)},state={json.dumps(state)}}} {count}"
+        for entity, states in found["ledger"]["counts"].items()
+        for state, count in states.items()
+    ]
+    lines += ["# HELP mapper_connection_up 1 when a connection works.", "# TYPE mapper_connection_up gauge"]
+    lines += [
+        f"mapper_connection_up{{connection={json.dumps(name)}}} {int(known['state'] == 'ok')}"
+        for name, known in found["connections"].items()
+    ]
+    lines += [
+        "# HELP mapper_webhooks_total Deliveries since the start of this process by result.",
+        "# TYPE mapper_webhooks_total counter",
+    ]
+    lines += [
+        f'mapper_webhooks_total{{system="{system}",result="{result}"}} {count}'
+        for (system, result), count in sorted(seen.items())
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,172 @@
+"""What is known besides the work itself: newest snapshots, notes for people, approved specs, connection states."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from sync.envelope import dumps, lane_of, loads, scrub, version_of
+from sync.store import Store
+from sync.store import connection as connection_table
+from sync.store import note as note_table
+from sync.store import record as record_table
+from sync.store import spec as spec_table
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The newest known state of a source record.
+
+    Attributes:
+        key: Record key, e.g. "order:10045".
+        version: ``updatedAt`` as sortable UTC text; None when the source gave none.
+        sha256: Digest of the payload's exact text.
+    """
+
+    key: str
+    entity: str
+    id: str
+    version: str | None
+    payload: dict[str, Any]
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something a person should know that stops nothing: an unknown SKU, a price that differs."""
+
+    record_key: str
+    kind: str
+    subject: str
+    message: str
+    at: float
+
+
+@dataclass(frozen=True)
+class ConnectionState:
+    """``ok``, or ``stopped`` with the reason, since ``at`` (unix seconds)."""
+
+    name: str
+    state: str
+    reason: str | None
+    at: float
+
+
+def latest(store: Store, key: str) -> Snapshot | None:
+    """The newest known snapshot of a record."""
+    with store.read() as conn:
+        row = conn.execute(sa.select(record_table).where(record_table.c.key == key)).one_or_none()
+    if row is None:
+        return None
+    return Snapshot(row.key, row.entity, row.id, row.version, loads(row.payload), row.sha256)
+
+
+def remember(store: Store, entity: str, record_id: str, payload: Mapping[str, Any], *, now: float) -> bool:
+    """Keep a fetched record as the newest snapshot, scrubbed, unless a newer one is known.
+
+    Returns:
+        Whether it was kept.
+    """
+    with store.write() as conn:
+        return remember_in(
+            store, conn, entity, record_id, scrub(payload), version_of(payload.get("updatedAt")), now=now
+        )
+
+
+def remember_in(
+    store: Store,
+    conn: Connection,
+    entity: str,
+    record_id: str,
+    payload: Mapping[str, Any],
+    version: str | None,
+    *,
+    now: float,
+) -> bool:
+    """As ``remember``, inside the caller's transaction, for a payload that is scrubbed already."""
+    key = f"{entity}:{record_id}"
+    known = conn.execute(
+        sa.select(record_table.c.version, record_table.c.payload).where(record_table.c.key == key)
+    ).one_or_none()
+    if known is not None and known.version is not None:
+        if version is None or version < known.version:
+            return False
+        # Of two snapshots of one moment the fuller one counts: a webhook may carry a few members only.
+        if version == known.version and len(payload) < len(loads(known.payload)):
+            return False
+    text = dumps(payload)
+    values = {
+        "entity": entity,
+        "id": record_id,
+        "lane_key": lane_of(entity, key, payload),
+        "version": version,
+        "payload": text,
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "seen_at": now,
+    }
+    statement = store.insert(record_table).values(key=key, **values)
+    conn.execute(statement.on_conflict_do_update(index_elements=["key"], set_=values))
+    return True
+
+
+def add_note(store: Store, record_key: str, kind: str, message: str, *, subject: str = "", now: float) -> None:
+    """Tell the operator something about a record; the same kind and subject again replaces the message.
+
+    Args:
+        kind: Kebab-case id: ``unknown-sku`` (subject: the SKU), ``price-differs``, ``payment-skipped``, ...
+    """
+    values = {"message": message, "at": now}
+    statement = store.insert(note_table).values(record_key=record_key, kind=kind, subject=subject, **values)
+    with store.write() as conn:
+        conn.execute(statement.on_conflict_do_update(index_elements=["record_key", "kind", "subject"], set_=values))
+
+
+def drop_notes(store: Store, record_key: str, kind: str | None = None) -> None:
+    """Take back what was said about a record, all of it or one kind."""
+    statement = sa.delete(note_table).where(note_table.c.record_key == record_key)
+    with store.write() as conn:
+        conn.execute(statement if kind is None else statement.where(note_table.c.kind == kind))
+
+
+def notes(store: Store, kind: str | None = None) -> list[Note]:
+    """All notes, or those of one kind, by record and subject."""
+    order = (note_table.c.record_key, note_table.c.kind, note_table.c.subject)
+    statement = sa.select(note_table).order_by(*order)
+    with store.read() as conn:
+        rows = conn.execute(statement if kind is None else statement.where(note_table.c.kind == kind)).all()
+    return [Note(row.record_key, row.kind, row.subject, row.message, row.at) for row in rows]
+
+
+def save_spec(store: Store, fingerprint: str, name: str, text: str, *, now: float) -> None:
+    """Keep the text of an approved spec; a fingerprint that is known already stays as it is."""
+    values = {"fingerprint": fingerprint, "name": name, "text": text, "at": now}
+    with store.write() as conn:
+        conn.execute(store.insert(spec_table).values(**values).on_conflict_do_nothing())
+
+
+def load_spec(store: Store, fingerprint: str) -> str | None:
+    """The text of an approved spec by its fingerprint."""
+    with store.read() as conn:
+        return conn.scalar(sa.select(spec_table.c.text).where(spec_table.c.fingerprint == fingerprint))
+
+
+def set_connection(
+    store: Store, name: str, state: Literal["ok", "stopped"], *, reason: str | None = None, now: float
+) -> None:
+    """Record whether a connection works."""
+    values = {"state": state, "reason": reason, "at": now}
+    statement = store.insert(connection_table).values(name=name, **values)
+    with store.write() as conn:
+        conn.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
+
+
+def connections(store: Store) -> dict[str, ConnectionState]:
+    """The last known state of every connection that was used."""
+    with store.read() as conn:
+        rows = conn.execute(sa.select(connection_table).order_by(connection_table.c.name)).all()
+    return {row.name: ConnectionState(row.name, row.state, row.reason, row.at) for row in rows}

@@ -1,0 +1,30 @@
+"""Fixtures of all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.sandbox.server import running_sandbox
+from tests.flows import Books
+
+
+@pytest.fixture
+def make_books(tmp_path: Path) -> Iterator[Callable[..., Books]]:
+    """Makes a sandbox (switches as keywords) with runner settings for it; all of them end with the test."""
+    with ExitStack() as stack:
+
+        def make(*, books: dict[str, Any] | None = None, **switches: Any) -> Books:
+            return Books(stack.enter_context(running_sandbox(**switches)), tmp_path, **(books or {}))
+
+        yield make
+
+
+@pytest.fixture
+def books(make_books: Callable[..., Books]) -> Books:
+    """A sandbox as it is by default."""
+    return make_books()
