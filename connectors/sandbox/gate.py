@@ -1,0 +1,182 @@
+"""Stands before each application: records every API request and plays the chosen fault."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote_plus
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from connectors.sandbox import errors
+from connectors.sandbox.state import SandboxState
+from connectors.sandbox.wire import JsonObject, dumps, loads
+
+CutConnection = Callable[[Scope], None]
+"""Ends the TCP connection of a request without an answer."""
+
+_API_PREFIXES = ("/accounting/", "/auth/", "/api/", "/oauth/", "/service/")
+_SECRET_PATHS = ("/oauth/",)
+
+
+@dataclass
+class _Answer:
+    status: int = 0
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    body: bytes = b""
+
+
+@dataclass
+class _Late:
+    """A change that is applied when `countdown` further requests have arrived."""
+
+    scope: Scope
+    body: bytes
+    entry: JsonObject
+    countdown: int = 2
+
+
+class Gate:
+    """ASGI wrapper of one system's application; control and page requests pass untouched."""
+
+    def __init__(self, app: ASGIApp, *, system: str, state: SandboxState, cut: CutConnection) -> None:
+        """Wrap an application.
+
+        Args:
+            app: Answers requests.
+            system: freshbooks or clarity, for the history and scripted faults.
+            state: Shared state.
+            cut: Ends a connection.
+        """
+        self._app = app
+        self._system = system
+        self._state = state
+        self._cut = cut
+        self._late: list[_Late] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or not."""
+        if scope["type"] != "http" or not scope["path"].startswith(_API_PREFIXES):
+            await self._app(scope, receive, send)
+            return
+        body = await _read(receive)
+        await self._apply_late()
+        query = unquote_plus(scope["query_string"].decode("latin-1"))
+        target = f"{scope['path']}?{query}" if query else scope["path"]
+        entry: JsonObject = {
+            "system": self._system,
+            "method": scope["method"],
+            "path": scope["path"],
+            "query": query,
+            "body": _legible(scope["path"], body),
+            "status": 0,
+            "fault": None,
+        }
+        with self._state.lock:
+            fault = self._state.faults.choose(self._system, scope["method"], target)
+            entry["fault"] = fault
+            self._state.history.append(entry)
+            entry["number"] = len(self._state.history)
+            switches = self._state.switches
+        if fault == "late_apply":
+            self._late.append(_Late(scope, body, entry))
+        if fault in ("cut_before", "late_apply"):
+            await self._hang_up(scope, receive)
+            return
+        if fault == "slow":
+            await asyncio.sleep(switches.slow_s)
+        answer = self._refusal(fault, scope, switches.retry_after_s)
+        if answer is None:
+            answer = await self._run(scope, body)
+            if fault == "lost_answer":
+                entry["status"] = answer.status
+                await self._hang_up(scope, receive)
+                return
+            if fault == "error_after":
+                answer = self._failure(502)
+        entry["status"] = answer.status
+        await _send(answer, send)
+
+    def _refusal(self, fault: str | None, scope: Scope, retry_after_s: int) -> _Answer | None:
+        if fault == "server_error":
+            return self._failure(503)
+        if fault == "rate_limited":
+            # the body of a 429 is not known, so that nothing can be read from it but the header
+            return _json(429, {"message": "Too many requests."}, {"retry-after": str(retry_after_s)})
+        if fault != "expired_token":
+            return None
+        if self._system == "clarity":
+            message = "The access token is missing, invalid or expired."
+            return _json(401, errors.ClarityError(401, "unauthorized", message).body())
+        new_style = any(name == b"x-api-version" for name, _ in scope["headers"])
+        if new_style and scope["path"].startswith("/accounting/"):
+            return _json(401, errors.UNAUTHORIZED.new_body())
+        return _json(401, errors.UNAUTHENTICATED)
+
+    def _failure(self, status: int) -> _Answer:
+        if self._system == "clarity":
+            return _json(status, errors.ClarityError(status, "server_error", "Something went wrong.").body())
+        return _json(status, errors.AccountingError(status, 500, "Internal server error.").old_body())
+
+    async def _run(self, scope: Scope, body: bytes) -> _Answer:
+        answer = _Answer()
+        messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive() -> Message:
+            return messages.pop() if messages else {"type": "http.disconnect"}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                answer.status, answer.headers = message["status"], list(message["headers"])
+            else:
+                answer.body += message.get("body", b"")
+
+        await self._app(scope, receive, send)
+        return answer
+
+    async def _apply_late(self) -> None:
+        for late in self._late:
+            late.countdown -= 1
+        due = [late for late in self._late if late.countdown <= 0]
+        self._late = [late for late in self._late if late.countdown > 0]
+        for late in due:
+            late.entry["status"] = (await self._run(late.scope, late.body)).status
+
+    async def _hang_up(self, scope: Scope, receive: Receive) -> None:
+        self._cut(scope)
+        # the server notices the lost connection in its own time; returning earlier would make it answer 500
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+async def _read(receive: Receive) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        body += bytes(message.get("body", b""))
+        if not message.get("more_body"):
+            return body
+
+
+async def _send(answer: _Answer, send: Send) -> None:
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def _json(status: int, body: JsonObject, headers: dict[str, str] | None = None) -> _Answer:
+    raw = dumps(body).encode()
+    sent = {"content-type": "application/json", "content-length": str(len(raw)), **(headers or {})}
+    return _Answer(status, [(name.encode(), value.encode()) for name, value in sent.items()], raw)
+
+
+def _legible(path: str, body: bytes) -> Any:
+    if not body:
+        return None
+    if any(part in path for part in _SECRET_PATHS):
+        return "(not kept: credentials)"
+    try:
+        return loads(body)
+    except ValueError:
+        return body.decode(errors="replace")

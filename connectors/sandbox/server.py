@@ -1,0 +1,341 @@
+"""Starts and stops both stand-ins on loopback, in background threads or for the command line."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Scope
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from connectors.sandbox.clarity_app import ClarityApp
+from connectors.sandbox.control import Control
+from connectors.sandbox.freshbooks_app import FreshBooksApp
+from connectors.sandbox.gate import CutConnection, Gate
+from connectors.sandbox.state import Credentials, SandboxState
+from connectors.sandbox.switches import Switches
+
+ACCOUNT_ID = "SANDBOX"
+_HOST = "127.0.0.1"
+_READY_TIMEOUT_S = 30.0
+
+
+def made_up_credentials() -> Credentials:
+    """Fresh values that say what they are; no real system accepts them."""
+    return Credentials(
+        account_id=ACCOUNT_ID,
+        client_id=f"sandbox-client-{secrets.token_hex(4)}",
+        client_secret=f"sandbox-secret-{secrets.token_hex(16)}",
+        access_token=f"sandbox-access-{secrets.token_hex(16)}",
+        refresh_token=f"sandbox-refresh-{secrets.token_hex(16)}",
+        clarity_client_id=f"sandbox-store-{secrets.token_hex(4)}",
+        clarity_client_secret=f"sandbox-store-secret-{secrets.token_hex(16)}",
+        webhook_secret=f"sandbox-webhook-{secrets.token_hex(16)}",
+    )
+
+
+@dataclass
+class Sandbox:
+    """Both servers of one state.
+
+    Attributes:
+        switches: In force at the start; `state.change_switches` changes them later.
+        freshbooks_port: 0 picks a free one.
+        clarity_port: 0 picks a free one.
+    """
+
+    switches: Switches = field(default_factory=Switches)
+    freshbooks_port: int = 0
+    clarity_port: int = 0
+    credentials: Credentials = field(default_factory=made_up_credentials)
+
+    def __post_init__(self) -> None:
+        """Prepare the state; nothing listens yet."""
+        self.state = SandboxState(self.credentials, self.switches)
+        self._servers: list[_Server] = []
+
+    @property
+    def freshbooks_url(self) -> str:
+        """Base address of FreshBooks, without a slash at the end."""
+        return f"http://{_HOST}:{self.freshbooks_port}"
+
+    @property
+    def clarity_url(self) -> str:
+        """Base address of Clarity, without a slash at the end."""
+        return f"http://{_HOST}:{self.clarity_port}"
+
+    @property
+    def account_id(self) -> str:
+        """The FreshBooks account."""
+        return self.credentials.account_id
+
+    @property
+    def access_token(self) -> str:
+        """A FreshBooks access token, valid from the start."""
+        return self.credentials.access_token
+
+    @property
+    def refresh_token(self) -> str:
+        """The FreshBooks refresh token that goes with it; good for one use."""
+        return self.credentials.refresh_token
+
+    @property
+    def freshbooks_client_id(self) -> str:
+        """Of the FreshBooks application."""
+        return self.credentials.client_id
+
+    @property
+    def freshbooks_client_secret(self) -> str:
+        """Of the FreshBooks application."""
+        return self.credentials.client_secret
+
+    @property
+    def client_id(self) -> str:
+        """Of the Clarity client."""
+        return self.credentials.clarity_client_id
+
+    @property
+    def client_secret(self) -> str:
+        """Of the Clarity client."""
+        return self.credentials.clarity_client_secret
+
+    @property
+    def webhook_secret(self) -> str:
+        """Key of Clarity's webhook signatures."""
+        return self.credentials.webhook_secret
+
+    def start(self) -> None:
+        """Serve both systems; returns when both answer.
+
+        Raises:
+            OSError: A port is taken; then nothing runs.
+        """
+        control = Control(self.state).routes
+        freshbooks = FreshBooksApp(self.state).build(control())
+        clarity = ClarityApp(self.state).build(control())
+        sockets: list[socket.socket] = []
+        try:
+            sockets.append(_listen(self.freshbooks_port))
+            sockets.append(_listen(self.clarity_port))
+        except OSError:
+            for opened in sockets:
+                opened.close()
+            raise
+        self.freshbooks_port, self.clarity_port = (opened.getsockname()[1] for opened in sockets)
+        for system, app, opened in zip(("freshbooks", "clarity"), (freshbooks, clarity), sockets, strict=True):
+            server = _Server(app, system, self.state, opened)
+            self._servers.append(server)
+            server.start()
+
+    def stop(self) -> None:
+        """Stop both servers and the webhook sender; waits for them."""
+        self.state.deliveries.close()
+        for server in self._servers:
+            server.should_exit = True
+        for server in self._servers:
+            server.join()
+        self._servers.clear()
+
+    def seed(self, *, seed: int, orders: int) -> None:
+        """Fill Clarity with generated orders, their payments, customers and products; no webhook is sent.
+
+        Args:
+            seed: The same seed and count give the same records.
+            orders: How many.
+        """
+        from connectors.sandbox import generator
+
+        cases = generator.generate(seed, orders)
+        records = {
+            "customers": generator.customers(cases),
+            "products": generator.products(),
+            "orders": [case.order for case in cases],
+            "payments": generator.payments(cases),
+        }
+        with self.state.lock:
+            for list_name, rows in records.items():
+                for row in rows:
+                    self.state.clarity.put(list_name, row, silent=True)
+
+    def ready_line(self) -> str:
+        """One line of JSON that tells a program how to reach both systems."""
+        return json.dumps(
+            {
+                "freshbooks": {
+                    "url": self.freshbooks_url,
+                    "account_id": self.account_id,
+                    "access_token": self.access_token,
+                    "client_id": self.freshbooks_client_id,
+                    "client_secret": self.freshbooks_client_secret,
+                    "refresh_token": self.refresh_token,
+                },
+                "clarity": {
+                    "url": self.clarity_url,
+                    "client_id": self.client_id,
+                    "client_secret": self.client_secret,
+                    "webhook_secret": self.webhook_secret,
+                },
+            }
+        )
+
+
+@contextmanager
+def running_sandbox(**switches: Any) -> Iterator[Sandbox]:
+    """A started sandbox on free ports, stopped at the end.
+
+    Args:
+        **switches: See `switches.Switches`.
+
+    Raises:
+        ValueError: An unknown switch or value.
+    """
+    sandbox = Sandbox(Switches().changed(**switches))
+    sandbox.start()
+    try:
+        yield sandbox
+    finally:
+        sandbox.stop()
+
+
+def serve(
+    *,
+    freshbooks_port: int = 0,
+    clarity_port: int = 0,
+    json_line: bool,
+    seed: int,
+    orders: int,
+    **switches: Any,
+) -> int:
+    """Run both systems until SIGINT or SIGTERM.
+
+    Args:
+        freshbooks_port: 0 picks a free one.
+        clarity_port: 0 picks a free one.
+        json_line: Print `Sandbox.ready_line` first instead of text for people.
+        seed: Of the generated orders.
+        orders: How many to put into Clarity; 0 leaves it empty.
+        **switches: See `switches.Switches`.
+
+    Returns:
+        0, the exit code.
+
+    Raises:
+        OSError: A port is taken.
+        ValueError: An unknown switch or value.
+    """
+    stopping = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    sandbox = Sandbox(Switches().changed(**switches), freshbooks_port, clarity_port)
+    try:
+        if orders:
+            sandbox.seed(seed=seed, orders=orders)
+        sandbox.start()
+        try:
+            print(sandbox.ready_line() if json_line else _ready_text(sandbox), flush=True)
+            stopping.wait()
+        finally:
+            sandbox.stop()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return 0
+
+
+def _ready_text(sandbox: Sandbox) -> str:
+    return "\n".join(
+        (
+            f"FreshBooks sandbox  {sandbox.freshbooks_url}  (open it in a browser to see what was posted)",
+            f"  FRESHBOOKS_API_URL={sandbox.freshbooks_url}",
+            f"  FRESHBOOKS_ACCOUNT_ID={sandbox.account_id}",
+            f"  FRESHBOOKS_ACCESS_TOKEN={sandbox.access_token}",
+            f"Clarity sandbox     {sandbox.clarity_url}",
+            f"  CLARITY_API_URL={sandbox.clarity_url}",
+            f"  CLARITY_CLIENT_ID={sandbox.client_id}",
+            f"  CLARITY_CLIENT_SECRET={sandbox.client_secret}",
+            f"  CLARITY_WEBHOOK_SECRET={sandbox.webhook_secret}",
+            "Stop with Ctrl+C.",
+        )
+    )
+
+
+def _listen(port: int) -> socket.socket:
+    # With the protocol named, asyncio switches Nagle's algorithm off; without, every answer waits 40 ms for an ACK.
+    opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind((_HOST, port))
+        opened.listen(128)
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+class _Server(uvicorn.Server):
+    """One uvicorn server in its own thread, whose connections can be cut."""
+
+    def __init__(self, app: ASGIApp, system: str, state: SandboxState, opened: socket.socket) -> None:
+        protocol, cut = _cuttable()
+        super().__init__(
+            uvicorn.Config(
+                Gate(app, system=system, state=state, cut=cut),
+                http=protocol,
+                ws="none",
+                loop="asyncio",
+                lifespan="off",
+                log_config=None,
+                log_level="critical",
+                access_log=False,
+                server_header=False,
+                # slow answers must not hold up the end
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._socket = opened
+        self._ready = threading.Event()
+        self._thread = threading.Thread(
+            target=self.run, kwargs={"sockets": [opened]}, name=f"sandbox-{system}", daemon=True
+        )
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready.set()
+
+    def start(self) -> None:
+        self._thread.start()
+        if not self._ready.wait(_READY_TIMEOUT_S):
+            msg = "the sandbox server did not start"
+            raise OSError(msg)
+
+    def join(self) -> None:
+        self._thread.join()
+        self._socket.close()
+
+
+def _cuttable() -> tuple[type[H11Protocol], CutConnection]:
+    """A protocol that remembers its connections by the client's address, and the function that cuts one."""
+    transports: dict[Any, Any] = {}
+
+    class CuttableProtocol(H11Protocol):
+        def connection_made(self, transport: Any) -> None:
+            transports[transport.get_extra_info("peername")] = transport
+            super().connection_made(transport)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            transports.pop(self.transport.get_extra_info("peername"), None)
+            super().connection_lost(exc)
+
+    def cut(scope: Scope) -> None:
+        transport = transports.get(tuple(scope["client"]))
+        if transport is not None:
+            transport.abort()
+
+    return CuttableProtocol, cut

@@ -1,0 +1,128 @@
+"""What can be chosen about the stand-ins: every open question of the fact sheets is one switch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from decimal import Decimal
+from typing import Any, Self
+
+from connectors.sandbox.money import ROUNDING_MODES, RoundingMode
+
+FAULT_KINDS = (
+    "lost_answer",
+    "cut_before",
+    "late_apply",
+    "server_error",
+    "error_after",
+    "rate_limited",
+    "slow",
+    "expired_token",
+)
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "rounding": ROUNDING_MODES,
+    "duplicate_number": ("refuse", "accept"),
+    "duplicate_email": ("accept", "refuse"),
+    "email_search": ("exact", "casefold"),
+    "invoice_number_search": ("equals", "like", "ignored"),
+    "negative_unit_cost": ("accept", "refuse"),
+    "emoji": ("accept", "refuse"),
+}
+
+
+@dataclass(frozen=True)
+class Switches:
+    """Behaviour of both servers; replaced as a whole, never changed in place.
+
+    Attributes:
+        rounding: From lines to a total, see `money.RoundingMode`.
+        unit_cost_places: Decimals kept of a unit cost (two-digit currency); more are rounded off silently.
+        duplicate_number: A taken invoice number, deleted and archived ones included, is refused (422, 1029).
+        duplicate_email: A second client with the same e-mail (case ignored, deleted clients not counted).
+        email_search: Whether `search[email]` tells cases apart.
+        invoice_number_search: Match kind of `search[invoice_number]`; "ignored" makes it an unknown filter.
+        negative_unit_cost: Lines below zero.
+        emoji: Characters outside the basic multilingual plane; refused with errno 1036.
+        invoice_number_max: Longest invoice number in characters; None for no limit.
+        max_lengths: Further limits, `{"client.organization": 100}`.
+        base_currency: Of the business, default for clients and invoices.
+        access_token_s: Life of a FreshBooks access token in seconds.
+        clarity_token_s: Life of a Clarity access token in seconds.
+        clarity_bare_lists: Lists are a bare array instead of an envelope with paging (A7).
+        webhook_attempts: Deliveries tried for one event before it is dropped.
+        webhook_gap_s: Pause before the second attempt in seconds; doubles with each further one.
+        webhook_duplicate_rate: Share of events delivered twice, 0..1.
+        webhook_reorder_rate: Share of events held back until after the next one, 0..1.
+        fault_rates: Share of API requests with a fault, by kind; the sum is at most 1.
+        fault_seed: Of every random choice.
+        retry_after_s: Value of the Retry-After header of a 429.
+        slow_s: Delay of the fault "slow" in seconds.
+        control: Whether the control routes answer.
+    """
+
+    rounding: RoundingMode = "line"
+    unit_cost_places: int = 2
+    duplicate_number: str = "refuse"
+    duplicate_email: str = "accept"
+    email_search: str = "exact"
+    invoice_number_search: str = "equals"
+    negative_unit_cost: str = "accept"
+    emoji: str = "accept"
+    invoice_number_max: int | None = None
+    max_lengths: Mapping[str, int] = field(default_factory=dict)
+    base_currency: str = "USD"
+    access_token_s: int = 43_200
+    clarity_token_s: int = 3_600
+    clarity_bare_lists: bool = False
+    webhook_attempts: int = 8
+    webhook_gap_s: float = 0.25
+    webhook_duplicate_rate: float = 0.0
+    webhook_reorder_rate: float = 0.0
+    fault_rates: Mapping[str, float] = field(default_factory=dict)
+    fault_seed: int = 1
+    retry_after_s: int = 1
+    slow_s: float = 0.5
+    control: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a value that no server would know what to do with.
+
+        Raises:
+            ValueError: The message names the switch and what it takes.
+        """
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                msg = f"switch {name}: expected one of {', '.join(choices)}"
+                raise ValueError(msg)
+        if unknown := set(self.fault_rates) - set(FAULT_KINDS):
+            msg = f"switch fault_rates: unknown fault {sorted(unknown)[0]}; known: {', '.join(FAULT_KINDS)}"
+            raise ValueError(msg)
+        rates = list(self.fault_rates.values())
+        if any(rate < 0 for rate in rates) or sum(rates) > 1:
+            msg = "switch fault_rates: shares must be at least 0 and sum to at most 1"
+            raise ValueError(msg)
+        if self.unit_cost_places < 0 or self.webhook_attempts < 1:
+            msg = "switches unit_cost_places and webhook_attempts: expected at least 0 and 1"
+            raise ValueError(msg)
+
+    def changed(self, **changes: Any) -> Self:
+        """A copy with some switches changed.
+
+        Raises:
+            ValueError: An unknown switch, or a value it does not take.
+        """
+        if unknown := set(changes) - {known.name for known in fields(self)}:
+            msg = f"unknown switch {sorted(unknown)[0]}"
+            raise ValueError(msg)
+        return replace(self, **changes)
+
+    def as_json(self) -> dict[str, Any]:
+        """Name to value, with shares and seconds as `Decimal`, as JSON here knows no floats."""
+        return {known.name: _exact(getattr(self, known.name)) for known in fields(self)}
+
+
+def _exact(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _exact(item) for key, item in value.items()}
+    return Decimal(str(value)) if isinstance(value, float) else value
