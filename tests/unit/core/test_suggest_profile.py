@@ -1,0 +1,171 @@
+"""Profiles say what the records hold, whatever their order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from mapper_ai.core.formats import FORMATS, nearness, recognise
+from mapper_ai.core.profile import (
+    MAX_DEPTH,
+    MAX_EXAMPLES,
+    Profile,
+    merge_profiles,
+    profile_contract,
+    profile_records,
+    split_path,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (None, "empty"),
+        ("  ", "empty"),
+        (True, "bool"),
+        ("false", "bool"),
+        (12, "integer"),
+        ("12", "integer"),
+        ("007", "code"),
+        (Decimal("1.5"), "decimal"),
+        ("10.00", "decimal"),
+        ("8.25 %", "percent"),
+        ("a+b@c.example", "email"),
+        ("+1 512 555 0100", "phone"),
+        ("2026-02-03", "date"),
+        ("2026-02-03T10:00:00Z", "instant"),
+        ("2026-02-03 10:00:00", "instant"),
+        ("EUR", "currency"),
+        ("DE", "country"),
+        ("United Kingdom", "country"),
+        ("https://x.example/a", "url"),
+        ("3b2c1f0e-5a64-4f7e-9a37-1d2c3b4a5f60", "uuid"),
+        ("TEA-01", "code"),
+        ("paid", "word"),
+        ("two words", "text"),
+        ("x" * 100_000, "text"),
+    ],
+)
+def test_formats_are_recognised(value: object, name: str) -> None:
+    assert recognise(value) == name
+
+
+def test_nearness_is_symmetric_and_bounded() -> None:
+    for first in FORMATS:
+        for second in FORMATS:
+            assert nearness(first, second) == nearness(second, first)
+            assert 0.0 <= nearness(first, second) <= 1.0
+
+
+def test_null_empty_and_absent_are_three_things() -> None:
+    entry = profile_records([{"a": None}, {"a": ""}, {"a": "x"}, {}]).field("a")
+    assert entry.null_share == pytest.approx(1 / 3)
+    assert entry.empty_share == pytest.approx(1 / 3)
+    assert entry.present_share == 0.75
+    assert entry.filled_share == pytest.approx(1 / 3)
+
+
+def test_arrays_have_brackets_and_a_length() -> None:
+    profile = profile_records([{"lines": [{"qty": "1"}, {"qty": "2.5"}], "tags": ["a"], "grid": [[1, 2]]}])
+    assert profile.paths == ("grid[][]", "lines[].qty", "tags[]")
+    entry = profile.field("lines[].qty")
+    assert (entry.minimum, entry.maximum, entry.mean) == (Decimal(1), Decimal("2.5"), Decimal("1.75"))
+    assert (entry.list_length, entry.arrays) == (2, ("lines[]",))
+    assert profile.field("grid[][]").addressable is False
+
+
+def test_presence_in_a_list_is_counted_per_item() -> None:
+    profile = profile_records([{"lines": [{"sku": "a", "note": "x"}, {"sku": "b"}]}])
+    assert profile.field("lines[].note").present_share == 0.5
+
+
+def test_numbers_that_no_book_holds_do_not_break_the_range() -> None:
+    entry = profile_records([{"n": Decimal("NaN")}, {"n": Decimal("1E+999999")}, {"n": float("inf")}, {"n": 3}]).field(
+        "n"
+    )
+    assert (entry.minimum, entry.maximum) == (Decimal(3), Decimal(3))
+
+
+def test_odd_names_get_their_own_path_and_are_marked() -> None:
+    profile = profile_records([{"a.b": 1, "a": {"b": 2}, "": 3, "$": 4, "9x": 5, "naïve": 6, " a": 7}])
+    marks = {entry.path: entry.addressable for entry in profile.fields}
+    assert marks == {"": False, " a": False, "$": False, '"a.b"': False, "a.b": True, "9x": True, "naïve": True}
+
+
+def test_few_words_again_and_again_are_an_enum() -> None:
+    profile = profile_records([{"s": word, "n": number} for number, word in enumerate(["paid", "open"] * 5)])
+    assert (profile.field("s").is_enum, profile.field("n").is_enum) == (True, False)
+
+
+def test_examples_are_few_and_short() -> None:
+    entry = profile_records([{"t": f"{number} " + "y" * 500} for number in range(50)]).field("t")
+    assert len(entry.examples) == MAX_EXAMPLES
+    assert max(map(len, entry.examples)) == 80
+
+
+def test_no_records_give_an_empty_profile() -> None:
+    assert profile_records([]) == Profile(())
+    assert profile_records([{}]).fields == ()
+
+
+def _nested(depth: int) -> dict[str, Any]:
+    record: dict[str, Any] = {"x": 1}
+    for _ in range(depth):
+        record = {"a": record}
+    return record
+
+
+def test_deep_nesting_and_recursion_are_refused_by_name() -> None:
+    assert len(profile_records([_nested(MAX_DEPTH - 2)]).fields) == 1
+    endless: dict[str, Any] = {}
+    endless["self"] = endless
+    endless_list: list[Any] = []
+    endless_list.append(endless_list)
+    for record in (_nested(MAX_DEPTH + 1), endless, {"l": endless_list}):
+        with pytest.raises(ValueError, match=r"record 1: nested deeper"):
+            profile_records([record])
+
+
+def test_a_record_that_is_no_object_is_named() -> None:
+    with pytest.raises(ValueError, match="record 2: expected an object, got a list"):
+        profile_records([{}, []])  # type: ignore[list-item]  # the error under test
+
+
+@dataclass(frozen=True)
+class Described:
+    path: str
+    type: str = "string"
+    required: bool = False
+    read_only: bool = False
+    enum: tuple[str, ...] = ()
+    max_length: int | None = None
+    aliases: tuple[str, ...] = field(default=())
+    note: str = ""
+
+
+def test_a_contract_joins_the_samples() -> None:
+    contract = profile_contract(
+        [
+            Described("create_date", "date", required=True, aliases=("issue_date",)),
+            Described("state", enum=("on", "off")),
+        ]
+    )
+    merged = merge_profiles(profile_records([{"create_date": "2026-01-01", "extra": 1}]), contract)
+    assert merged.paths == ("create_date", "extra", "state")
+    assert merged.field("create_date").values == ("2026-01-01",)
+    described = merged.field("create_date").contract
+    assert described is not None
+    assert (described.required, described.aliases) == (True, ("issue_date",))
+    assert (merged.field("state").is_enum, merged.field("state").values) == (True, ("off", "on"))
+
+
+def test_a_path_described_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match="'a' is described twice"):
+        profile_contract([Described("a"), Described("a")])
+
+
+def test_paths_split_where_they_join() -> None:
+    assert split_path("$.lines[].unit_cost.code") == (("lines", True), ("unit_cost", False), ("code", False))
