@@ -43,6 +43,11 @@ CONNECT_TIMEOUT_S = 5.0
 KEEPALIVE_S = 4.0
 """Shorter than the 5 s after which common servers drop an idle connection: no write may meet that moment."""
 
+QUICK_PAUSES_S = (0.2, 0.8)
+"""What surely changed nothing (a failed read, 429, no connection) is repeated twice before the record has to wait."""
+
+LONGEST_QUICK_PAUSE_S = 5.0
+
 _MAX_DIGITS = 40
 """No amount has more digits; a hostile exponent would otherwise be written out as a megabyte of zeros."""
 
@@ -245,8 +250,12 @@ class Api:
         tokens: TokenSource,
         timeout_s: float = 30.0,
         now: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Check the URL; nothing is opened.
+
+        Args:
+            sleep: Waits between the quick repeats of what surely changed nothing.
 
         Raises:
             ValueError: base_url is not an absolute http(s) URL, or timeout_s is not above 0.
@@ -255,6 +264,7 @@ class Api:
         self._tokens = tokens
         self._transport = Transport(self._base_url, timeout_s=timeout_s)
         self._now = now
+        self._sleep = sleep
 
     def close(self) -> None:
         self._transport.close()
@@ -286,12 +296,23 @@ class Api:
         """
         content = None if body is None else dumps(body).encode()
         url = self._base_url + path + (f"?{query_string(query)}" if query else "")
+        sent = [value for _, value in query] + list(_texts(body))
+        for pause_s in QUICK_PAUSES_S:
+            try:
+                return self._once(method, url, content, sent, operation)
+            except TransientError as error:
+                wait_s = pause_s if error.retry_after_s is None else error.retry_after_s
+                if wait_s > LONGEST_QUICK_PAUSE_S:
+                    raise
+                self._sleep(wait_s)
+        return self._once(method, url, content, sent, operation)
+
+    def _once(self, method: str, url: str, content: bytes | None, sent: Sequence[str], operation: str) -> Any:
         token = self._tokens.token()
         answer = self._send(method, url, content, token, operation)
         if answer.status == 401:  # refused before anything was done, so a write may be sent again
             token = self._tokens.refreshed(token)
             answer = self._send(method, url, content, token, operation)
-        sent = [value for _, value in query] + list(_texts(body))
         return judge(answer, method=method, operation=operation, sent=sent, now=self._now())
 
     def _send(self, method: str, url: str, content: bytes | None, token: str, operation: str) -> Answer:
