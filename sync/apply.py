@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 Row = dict[str, Any]
 DELETED: Final = 1  # FreshBooks vis_state
 LOOKS_BEFORE_RESEND: Final = 2  # rule 13: look, wait the settle time, look once more
+EXTRAS: Final = ("transactionid",)  # sources disagree whether it is a number; the note carries it anyway
 NOT_OURS_TO_OVERWRITE: Final = {"client": ("note",)}  # a person's note stays; ours is only a marker
 
 
@@ -117,6 +118,9 @@ class Applier:
         except RejectedError as error:
             self._attempted(action.key, request, "refused")
             ledger.set_state(self.context.store, action.key, "refused", now=self.now)
+            if error.field in EXTRAS and error.field in body:
+                rest = {name: value for name, value in body.items() if name != error.field}
+                return self.create(action, rest, phase=phase, after=after)
             there = after()
             if there is not None:
                 return self.adopt(action, there)

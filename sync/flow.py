@@ -111,29 +111,40 @@ def _draft(event: Event, context: Context, approved: ApprovedSpec) -> Draft:
     """Map the newest snapshot; what does not fulfil the contract is fetched once, where Clarity can be asked."""
     known = records.latest(context.store, event.record_key)
     payload: Mapping[str, Any] | None = known.payload if known is not None else event.resource
-    draft = approved.compiled.apply(payload) if payload else None
+    draft = approved.compiled.apply(_with_customer(payload, context)) if payload else None
     if draft is not None and draft.decision != "hold":
         return draft
-    fetched = _fetch(event, context)
+    fetched = _fetch(event.entity, event.record_id, context)
     if fetched is not None:
-        return approved.compiled.apply(fetched)
+        return approved.compiled.apply(_with_customer(fetched, context))
     if draft is not None:
         return draft
     reason = Reason("no-snapshot", "the event carries no record, and no Clarity connection is set up to fetch it")
     return Draft(event.record_id, event.number, None, "hold", (reason,), {}, {}, (), (), None, None)
 
 
-def _fetch(event: Event, context: Context) -> Mapping[str, Any] | None:
+def _fetch(entity: str, record_id: str, context: Context) -> Mapping[str, Any] | None:
+    """The record as Clarity has it now, remembered; None when Clarity cannot be asked or does not know it."""
     if context.clarity is None:
         return None
     try:
-        payload = context.clarity.get(event.entity, event.record_id)
+        payload = context.clarity.get(entity, record_id)
     except RejectedError as error:
         log.info("record could not be fetched", extra={"status": error.status})
         return None
-    records.remember(context.store, event.entity, event.record_id, payload, now=context.now())
-    newest = records.latest(context.store, event.record_key)
+    records.remember(context.store, entity, record_id, payload, now=context.now())
+    newest = records.latest(context.store, f"{entity}:{record_id}")
     return newest.payload if newest is not None else payload
+
+
+def _with_customer(record: Mapping[str, Any], context: Context) -> Mapping[str, Any]:
+    """An order that names its customer by id only, with what is known of that customer (clarity A28)."""
+    customer_id = record.get("customerId")
+    if customer_id is None or record.get("customer") or "lineItems" not in record:
+        return record
+    known = records.latest(context.store, f"customer:{customer_id}")
+    customer = known.payload if known is not None else _fetch("customer", str(customer_id), context)
+    return record if customer is None else {**record, "customer": customer}
 
 
 def _not_wanted(event: Event, context: Context, draft: Draft) -> Outcome:

@@ -18,7 +18,7 @@ from sync.runner import RunReport, run
 from sync.settings import ClaritySettings, FreshBooksSettings, Policies, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
-MAPPINGS = Path("/tmp/e2e/maps")
+MAPPINGS = ROOT / "mappings" / "clarity-freshbooks"
 ORDERS = ROOT / "fixtures" / "clarity"
 
 

@@ -152,3 +152,12 @@ def test_a_product_becomes_an_item_and_its_price_follows(books: Books) -> None:
     books.run(envelope("product.updated", {**product, "price": "9.90", "updatedAt": "2026-03-06T10:00:00Z"}))
     (item,) = books.table("item")
     assert (item["name"], item["sku"], item["unit_cost"]) == ("Mug", "AB-1", {"amount": "9.90", "code": "USD"})
+
+
+def test_an_order_with_a_customer_id_only_gets_the_customer_that_is_known(books: Books) -> None:
+    record = order(customerId="540", customer=None)
+    customer = {"id": "540", "updatedAt": "2026-03-01T10:00:00Z", "email": "a@example.org", "firstName": "Ann"}
+    report = books.run(envelope("customer.updated", customer), envelope("order.created", record))
+    assert report.status["held"] == []
+    (client,) = books.table("client")
+    assert books.table("invoice")[0]["customerid"] == client["id"]
