@@ -27,7 +27,19 @@ _ON_ONE_LINE: Final = {
     "steps",
 }
 MAX_LINE: Final = 140
-_ORDER: Final = ("required", "only_on_create", "steps", "each", "money", "fields", "check", "on_fail", "note", "origin", "approval")
+_ORDER: Final = (
+    "required",
+    "only_on_create",
+    "steps",
+    "each",
+    "money",
+    "fields",
+    "check",
+    "on_fail",
+    "note",
+    "origin",
+    "approval",
+)
 
 
 def load_spec(text: str, *, where: str = "<spec>") -> MappingSpec:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
-from mapspec.numbers import to_decimal
+from mapspec.numbers import MAX_ADJUSTED, plain, to_decimal
 from mapspec.paths import Path, Scope, compile_path, parse_path
 
 Test = Callable[[Scope], bool]
@@ -146,9 +146,15 @@ def is_present(value: Any) -> bool:
 
 
 def fold(value: Any) -> str:
-    """The form in which two scalars compare."""
+    """The form in which two scalars compare; lists and objects are equal to no text."""
+    if isinstance(value, list | dict):  # their text may be huge, and deep ones cannot be written out
+        return "\0" + type(value).__name__
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, int) and value.bit_length() > 128:  # Python writes out no more than 4300 digits
+        return "\0int"
+    if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) <= MAX_ADJUSTED:
+        return plain(value)
     return str(value).strip().casefold()
 
 

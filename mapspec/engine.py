@@ -6,17 +6,19 @@ written, or why nothing may be.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from typing import Any, Final, Literal
+
+from pydantic import ValidationError
 
 from mapspec.conditions import fold, is_present
 from mapspec.errors import SpecError, TransformError
 from mapspec.lines import Charge, Item, OrderMoney, PricedOrder, TaxAmount, price_order
 from mapspec.model import Assertion, ChargeRule, FieldRule, FlowStep, LineMoney, ListBlock, MappingSpec
-from mapspec.numbers import ZERO, Money, plain, to_decimal
+from mapspec.numbers import ZERO, Money, exactly, to_decimal
 from mapspec.ops import (
     CompileContext,
     Output,
@@ -24,8 +26,11 @@ from mapspec.ops import (
     Table,
     Template,
     bind_chain,
+    first_problem,
+    message_of,
     parse_instant,
     text_of,
+    well_formed,
 )
 from mapspec.paths import Path, Scope, compile_path, set_at
 from mapspec.validations import check_value, same_text
@@ -102,9 +107,16 @@ class CompiledSpec:
 
     def __init__(self, spec: MappingSpec) -> None:
         self.spec = spec
+        try:
+            with exactly():
+                self._compile(spec)
+        except (ValueError, TransformError) as error:
+            raise SpecError(_one_line(error), where=spec.spec) from None
+
+    def _compile(self, spec: MappingSpec) -> None:
         self._context = CompileContext(tables=_tables(spec), settings=spec.settings)
         self._values = {name: self._bind(f"values.{name}", rule) for name, rule in spec.values.items()}
-        self._gate = [(rule, rule.when.compile(), self._text(rule.reason)) for rule in spec.gate]
+        self._gate = [(rule, rule.when.compile(), message_of(rule.reason, self._context)) for rule in spec.gate]
         self._id = compile_path(spec.source.id)
         self._number = compile_path(spec.source.number) if spec.source.number else None
         self._updated = compile_path(spec.source.updated) if spec.source.updated else None
@@ -128,19 +140,19 @@ class CompiledSpec:
         except ValueError as error:
             raise SpecError(f"{target}: {error}", where=self.spec.spec) from None
 
-    def _text(self, template: str) -> Callable[[Scope], str]:
-        step = Template(text=template).bind(self._context)
-        return lambda scope: str(step(None, scope) or template)
-
     def apply(self, record: Mapping[str, Any]) -> Draft:
         """Map one record. Never raises for what the record holds: misfits become reasons to hold it."""
-        scope = self._scope(record)
-        identity = {
-            "id": _plain_text(self._id(scope)) or "",
-            "number": _plain_text(self._number(scope)) if self._number else None,
-            "updated": _plain_text(self._updated(scope)) if self._updated else None,
-        }
+        with exactly():
+            return self._apply(record)
+
+    def _apply(self, record: Mapping[str, Any]) -> Draft:
         run = _Run()
+        scope = self._scope(record, run)
+        identity = {
+            "id": _read_text(self._id, scope) or "",
+            "number": _read_text(self._number, scope),
+            "updated": _read_text(self._updated, scope),
+        }
         if not identity["id"]:
             run.hold("missing-id", f"the record has no {self.spec.source.id.text}")
         decision = self._decide(scope, run)
@@ -153,10 +165,9 @@ class CompiledSpec:
             compiled.collect(scope, run)
         for assertion in self._assertions:
             assertion.check(scope, run)
-        try:
-            run.currency = _plain_text(scope.value_of("currency")) if "currency" in self._values else None
-        except TransformError:
-            run.currency = None
+        run.currency = (
+            _read_text(lambda scope: scope.value_of("currency"), scope) if "currency" in self._values else None
+        )
         return run.draft(identity, "hold" if run.reasons else "go")
 
     def value(self, target: str, record: Mapping[str, Any]) -> Any:
@@ -166,28 +177,60 @@ class CompiledSpec:
             TransformError: The value does not fit.
             KeyError: No such field, or a list member.
         """
-        scope = self._scope(record)
-        if target.startswith("values."):
-            return scope.value_of(target[7:])
-        name, member = target.split(".", 1)
-        for entry in self._fields[name]:
-            if not isinstance(entry, _Block) and entry[0] == member:
-                return wire(entry[2](None, scope))
+        scope = self._scope(record, _Run())
+        with exactly():
+            if target.startswith("values."):
+                return scope.value_of(target[7:])
+            name, member = target.split(".", 1)
+            for entry in self._fields[name]:
+                if not isinstance(entry, _Block) and entry[0] == member:
+                    return wire(entry[2](None, scope))
         raise KeyError(target)
 
-    def _scope(self, record: Mapping[str, Any]) -> Scope:
+    def _scope(self, record: Mapping[str, Any], run: _Run) -> Scope:
         cache: dict[str, Any] = {}
+        failed: dict[str, tuple[str, str]] = {}
 
         def value_of(name: str) -> Any:
+            if name in failed:  # every reader learns of it: to the second it must not look absent
+                message, reason = failed[name]
+                raise TransformError(message, reason=reason)
             if name not in cache:
                 if name not in self._values:
                     raise TransformError(f"there is no value '{name}' in the spec", reason="unknown-value")
                 cache[name] = None  # a value that reads itself is absent, not endless
-                cache[name] = self._values[name](None, scope)
+                outer = scope.item, scope.index, scope.extras
+                scope.item, scope.index, scope.extras = None, 0, {}  # the same for whoever asks first
+                try:
+                    cache[name] = self._named_value(name, scope, run)
+                except TransformError as error:
+                    failed[name] = error.message, error.reason
+                    raise
+                finally:
+                    scope.item, scope.index, scope.extras = outer
             return cache[name]
 
         scope = Scope(record, self.spec.settings, value_of)
         return scope
+
+    def _named_value(self, name: str, scope: Scope, run: _Run) -> Any:
+        rule = self.spec.values[name]
+        reason = "check-failed"
+        try:
+            value = self._values[name](None, scope)
+            if not isinstance(value, bool) and not is_present(value):
+                if rule.required:
+                    raise TransformError(f"values.{name}: {_sources(rule)} is empty", reason="missing-required")
+                return None
+            missed = check_value(rule.check, value)
+        except TransformError as error:
+            missed, reason = error.message, error.reason
+        if missed is None:
+            return value
+        if rule.on_fail == "warn":
+            run.warnings.append(Reason(reason, f"values.{name}: {missed}", f"values.{name}"))
+            return None
+        raise TransformError(f"values.{name}: {missed}", reason=reason)
 
     def _decide(self, scope: Scope, run: _Run) -> Decision:
         for rule, test, text in self._gate:
@@ -205,6 +248,7 @@ class CompiledSpec:
 
     def _documents(self, name: str, step: _Step | None, scope: Scope, run: _Run) -> tuple[Document, ...]:
         made: list[Document] = []
+        keys: set[str] = set()
         for index, item in step.items(scope, run) if step else [(0, None)]:
             scope.item, scope.index = item, index
             body: dict[str, Any] = {}
@@ -216,10 +260,11 @@ class CompiledSpec:
                 member, rule, bound = entry
                 value = evaluate(f"{name}.{member}", rule, bound, scope, run)
                 if value is not _MISSING:
-                    set_at(body, member, wire(value))
-            key = step.key(scope) if step else None
-            if step is not None and key is None:
-                run.hold("missing-key", f"{name}: nothing to make its key from")
+                    set_at(body, member, value)
+            key = step.key(scope, run) if step else None
+            if key is not None and key in keys:
+                run.hold("duplicate-key", f"{name}: two elements of the record have the same key")
+            keys.add(key or "")
             made.append(Document(name, key, index, body, self._create_only[name]))
         scope.item, scope.index = None, 0
         return tuple(made)
@@ -229,7 +274,7 @@ def compile_spec(spec: MappingSpec) -> CompiledSpec:
     """Compile a spec to functions.
 
     Raises:
-        SpecError: A table or time zone that it names does not exist.
+        SpecError: A table or time zone that it names does not exist, or a text has a path in it that is none.
     """
     return CompiledSpec(spec)
 
@@ -269,11 +314,13 @@ class _Run:
 
 
 def evaluate(target: str, rule: FieldRule, bound: Step, scope: Scope, run: _Run, *, optional: bool = False) -> Any:
-    """One field's value after its checks, or _MISSING; misfits go to the run's reasons."""
+    """One field's value as it is sent, after its checks, or _MISSING; misfits go to the run's reasons."""
+    on_fail = "hold" if rule.required and not optional else rule.on_fail  # without it the record is not complete
     try:
         value = bound(None, scope)
+        sent = wire(value) if is_present(value) else value
     except TransformError as error:
-        run.miss(rule.on_fail, error.reason, f"{target}: {error.message}", target)
+        run.miss(on_fail, error.reason, f"{target}: {error.message}", target)
         return _MISSING
     if not isinstance(value, bool) and not is_present(value):
         if rule.required and not optional:
@@ -282,20 +329,29 @@ def evaluate(target: str, rule: FieldRule, bound: Step, scope: Scope, run: _Run,
     if rule.check and not isinstance(value, Output):
         missed = check_value(rule.check, value)
         if missed is not None:
-            run.miss(rule.on_fail, "check-failed", f"{target}: {missed}", target)
+            run.miss(on_fail, "check-failed", f"{target}: {missed}", target)
             return _MISSING
-    return value
+    return sent
 
 
 def wire(value: Any) -> Any:
-    """A mapped value as FreshBooks takes it: exact texts for decimals, ISO dates, {amount, code} for money."""
+    """A mapped value as FreshBooks takes it: exact texts for decimals, ISO dates, {amount, code} for money.
+
+    Raises:
+        TransformError: A list, an object or a float; or a number or text out of all range.
+    """
+    if value is None or isinstance(value, bool | Output):
+        return value
     if isinstance(value, Money):
         return value.wire()
-    if isinstance(value, Decimal):
-        return plain(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    return value
+    if isinstance(value, int):
+        text_of(value)
+        return value
+    return well_formed(text_of(value))
+
+
+def _one_line(error: ValueError | TransformError) -> str:
+    return first_problem(error)[1] if isinstance(error, ValidationError) else str(error)
 
 
 def _sources(rule: FieldRule) -> str:
@@ -309,11 +365,23 @@ def _plain_text(value: Any) -> str | None:
     return text_of(value).strip()
 
 
+def _read_text(read: Reader | None, scope: Scope) -> str | None:
+    """A scalar as text for naming a record; None where it is none."""
+    try:
+        return None if read is None else _plain_text(read(scope))
+    except TransformError:
+        return None
+
+
+def _rows_of(value: Any) -> list[Any]:
+    """What a list path gave, as a list also where the record has one object in its place."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
 def _tables(spec: MappingSpec) -> dict[str, Table]:
-    return {
-        name: Table(name, table.rows, table.missing, table.default)
-        for name, table in spec.tables.items()
-    }
+    return {name: Table(name, table.rows, table.missing, table.default) for name, table in spec.tables.items()}
 
 
 class _Step:
@@ -324,12 +392,12 @@ class _Step:
         self._keys = [Template(text=text).bind(context) for text in step.key]
         self._each = compile_path(step.each) if step.each else None
         self._when = step.when.compile() if step.when else None
-        self._otherwise = Template(text=step.otherwise).bind(context) if step.otherwise else None
+        self._otherwise = message_of(step.otherwise, context) if step.otherwise else None
         self._value = compile_path(step.value) if step.value else None
 
     def items(self, scope: Scope, run: _Run) -> list[tuple[int, Any]]:
         """(position, element) of the list the step runs over, those that fail `when` left out with a warning."""
-        rows = [scope.record] if self._each is None else self._each(scope) or []
+        rows = [scope.record] if self._each is None else _rows_of(self._each(scope))
         chosen: list[tuple[int, Any]] = []
         for index, row in enumerate(rows):
             scope.item, scope.index = (None if self._each is None else row), index
@@ -341,34 +409,34 @@ class _Step:
             if wanted:
                 chosen.append((index, scope.item))
             elif self._otherwise is not None:
-                text = self._otherwise(None, scope)
-                if text:
-                    run.warnings.append(Reason(f"not-{self.step.id}", str(text)))
+                run.warnings.append(Reason(f"not-{self.step.id}", self._otherwise(scope)))
         scope.item, scope.index = None, 0
         return chosen
 
-    def key(self, scope: Scope) -> str | None:
-        for template in self._keys:
-            try:
+    def key(self, scope: Scope, run: _Run) -> str | None:
+        """The first key that can be made; a member that is present but no text holds the record."""
+        try:
+            for template in self._keys:
                 text = template(None, scope)
-            except TransformError:
-                continue
-            if text:
-                return str(text)
+                if text:
+                    return well_formed(str(text))
+        except TransformError as error:
+            run.hold(error.reason, f"step {self.step.id}: its key: {error.message}")
+            return None
+        if self._keys:
+            run.hold("missing-key", f"step {self.step.id}: nothing to make its key from")
         return None
 
     def collect(self, scope: Scope, run: _Run) -> None:
         """Keys of `find` steps and the searches of `lookup` steps."""
         if self.step.do == "find":
-            key = self.key(scope)
-            if key is None:
-                run.hold("missing-key", f"step {self.step.id}: nothing to make its key from")
-            else:
+            key = self.key(scope, run)
+            if key is not None:
                 run.keys[self.step.id] = key
         if self.step.do == "lookup" and self._value is not None:
             for index, item in self.items(scope, run):
                 scope.item, scope.index = item, index
-                value = _plain_text(self._value(scope))
+                value = _read_text(self._value, scope)
                 if value:
                     field = self.step.match[0]
                     lookup = Lookup(self.step.id, self.step.entity or "", field, value, f"line {index + 1}")
@@ -388,7 +456,7 @@ class _Assert:
         self._texts = (compile_path(rule.same_text[0]), compile_path(rule.same_text[1])) if rule.same_text else None
 
     def check(self, scope: Scope, run: _Run) -> None:
-        rows = [None] if self._each is None else self._each(scope) or []
+        rows = [None] if self._each is None else _rows_of(self._each(scope))
         for index, row in enumerate(rows):
             scope.item, scope.index = row, index
             try:
@@ -431,7 +499,7 @@ class _Block:
         self._rules = [(name, rule, bind(f"{target}.{name}", rule)) for name, rule in block.fields.items()]
 
     def fill(self, body: dict[str, Any], scope: Scope, run: _Run) -> None:
-        rows = self._each(scope) or []
+        rows = _rows_of(self._each(scope))
         if self._money is None:
             set_at(body, self._member, [self._element(row, index, {}, scope, run) for index, row in enumerate(rows)])
             return
@@ -469,7 +537,7 @@ class _Block:
         for name, rule, bound in self._rules:
             value = evaluate(f"{self._target}.{name}", rule, bound, scope, run, optional=charge)
             if value is not _MISSING:
-                set_at(element, name, wire(value))
+                set_at(element, name, value)
         scope.item, scope.index, scope.extras = None, 0, {}
         return element
 
@@ -488,7 +556,10 @@ class _MoneyReader:
             if isinstance(value, Path)
         }
         self._charges = [_ChargeReader(charge) for charge in rule.charges]
-        self._places = int(context.setting(rule.unit_cost_places) or 2)
+        places = context.setting(rule.unit_cost_places).strip() or "2"
+        if not re.fullmatch(r"[0-9]|1[0-2]", places):
+            raise ValueError("unit_cost_places must be a whole number from 0 to 12")
+        self._places = int(places)
         self._negative = context.setting(rule.negative_lines).strip().casefold() in {"true", "yes", "1"}
         self._discount_kinds = {fold(kind) for kind in rule.discount_kinds}
         self._rates = {
@@ -505,7 +576,7 @@ class _MoneyReader:
         code = _plain_text(self._paths["currency"][0](scope))
         if code is None:
             raise TransformError("the order has no currency", reason="currency-missing")
-        return code.upper()
+        return well_formed(code.upper())
 
     def _number(self, name: str, scope: Scope) -> Decimal | None:
         if name not in self._paths:
@@ -575,7 +646,7 @@ class _MoneyReader:
             return ()
         outer = scope.item
         found = []
-        for row in self._paths[name][0](scope) or []:
+        for row in _rows_of(self._paths[name][0](scope)):
             if not isinstance(row, Mapping):
                 raise TransformError(f"{self._paths[name][1]}: a tax line is no object", reason="bad-line")
             scope.item = row
@@ -611,7 +682,7 @@ class _ChargeReader:
         if self._rule.rows is None or "row_amount" not in self._paths:
             return []
         made = []
-        for row in self._paths["rows"](scope) or []:
+        for row in _rows_of(self._paths["rows"](scope)):
             scope.item = row
             amount = _number(self._paths["row_amount"](scope), self._rule.rows.text + ".amount")
             title = _plain_text(self._paths["row_title"](scope)) if "row_title" in self._paths else None
@@ -631,8 +702,12 @@ def _number(value: Any, what: str) -> Decimal | None:
 
 
 def _rows(context: CompileContext, table: str | None) -> Mapping[str, str]:
-    found = context.tables.get(table or "")
-    return found.rows if found else {}
+    if table is None:
+        return {}
+    found = context.tables.get(table)
+    if found is None:
+        raise ValueError(f"there is no table '{table}'")
+    return found.rows
 
 
 def record_instant(text: str | None) -> Any:

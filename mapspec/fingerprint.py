@@ -68,7 +68,7 @@ def plain_part(value: Any) -> Any:
 def _flow_meaning(spec: MappingSpec) -> Any:
     return plain_part(
         {
-            "source": spec.source,
+            "source": spec.source.model_copy(update={"events": tuple(sorted(spec.source.events))}),
             "targets": dict(sorted(spec.targets.items())),
             "settings": dict(sorted(spec.settings.items())),
             "gate": [{"do": rule.do, "when": rule.when} for rule in spec.gate],

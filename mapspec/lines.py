@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from itertools import combinations
 from typing import Final, NoReturn
 
@@ -20,6 +20,7 @@ from mapspec.numbers import (
     currency_digits,
     decimals_of,
     divide_exactly,
+    exactly,
     plain,
     round_to,
 )
@@ -28,6 +29,7 @@ from mapspec.totals import HUNDRED, Mode, Tax, TotalLine, line_taxes, predict
 IDENTITY_TOLERANCE: Final = Decimal("0.01")  # clarity A39
 MAX_ROUNDING_UNITS: Final = 5  # rule 7: minor units that one rounding line may carry
 MAX_TAXES: Final = 2  # FreshBooks takes two per line
+MAX_GUESSED: Final = 6  # different taxes, or charges silent about tax, whose combinations are tried
 TAX_PLACES: Final = 3  # FreshBooks' percent has up to three decimals
 
 
@@ -123,8 +125,7 @@ def price_order(order: OrderMoney) -> PricedOrder:
         TransformError: The total cannot be explained; `reason` says why (totals-do-not-add-up, line-sum-differs,
             no-lines, negative-line, too-many-taxes, tax-rate-unknown, tax-does-not-agree, ...).
     """
-    with localcontext() as context:
-        context.prec = 50
+    with exactly():
         return _price(order)
 
 
@@ -138,7 +139,7 @@ def _price(order: OrderMoney) -> PricedOrder:
     products = [item for item in order.items if not item.is_discount]
     kept: list[Item] = []
     for item in products:
-        _check_line(item, order)
+        _check_line(item, digits)
         if item.quantity == 0:
             notes.append(("zero-quantity-line", f"line {item.index + 1} has quantity 0 and was left out"))
         else:
@@ -149,8 +150,8 @@ def _price(order: OrderMoney) -> PricedOrder:
     # A negative fee is a discount under another name (pitfall 13).
     negative_charges = -sum((c.amount for c in order.charges if c.amount < 0), ZERO)
 
-    stated_discount = abs(order.discount) if order.discount is not None else sum((i.discount for i in kept), ZERO)
-    spread = _order_discount(order, kept, stated_discount) + negative_charges
+    spread, stated_discount = _order_discount(order, kept, digits)
+    spread += negative_charges
     _check_identity(order, kept, stated_discount)
 
     own_net = [item.listed - item.discount for item in kept]
@@ -169,7 +170,7 @@ def _price(order: OrderMoney) -> PricedOrder:
         )
     else:
         line_nets = [round_to(amount, digits) for amount in after_discount]
-        charge_nets = [charge.amount for charge in charges]
+        charge_nets = [round_to(charge.amount, digits) for charge in charges]
         line_rates, charge_rates = _rates(order, kept, line_nets, charges, charge_nets, digits)
 
     places = digits if digits != 2 else order.unit_cost_places
@@ -183,50 +184,58 @@ def _price(order: OrderMoney) -> PricedOrder:
         lines.append(InvoiceLine(None, charge.name, Decimal(1), net, net, taxes, compound, ""))
     predicted = predict((TotalLine(x.quantity, x.unit_cost, x.taxes, x.compound) for x in lines), digits)
     limit = MAX_ROUNDING_UNITS * Decimal(1).scaleb(-digits)
-    nearest = min(predicted.values(), key=lambda total: abs(total - order.total))
-    if abs(nearest - order.total) > limit:
+    order_total = round_to(order.total, digits)  # clarity A19: amounts may come with more digits than the currency has
+    nearest = min(predicted.values(), key=lambda total: abs(total - order_total))
+    if abs(nearest - order_total) > limit:
         reason = "tax-does-not-agree" if any(line.taxes for line in lines) else "total-does-not-agree"
         _hold(
             reason,
             f"the invoice would come to {plain(nearest, digits)} {order.currency}, "
-            f"the order says {plain(order.total, digits)} {order.currency}",
+            f"the order says {plain(order_total, digits)} {order.currency}",
         )
-    return PricedOrder(tuple(lines), order.total, predicted, tuple(notes))
+    return PricedOrder(tuple(lines), order_total, predicted, tuple(notes))
 
 
-def _check_line(item: Item, order: OrderMoney) -> None:
-    product = item.quantity * item.unit_price
-    if item.line_total is None or (item.quantity == 0 and item.line_total == 0):
+def _line_tolerance(digits: int) -> Decimal:
+    """How far a line's stated total may lie from quantity × price: rounding to whole yen takes up to half a yen."""
+    return max(IDENTITY_TOLERANCE, Decimal(1).scaleb(-digits) / 2)
+
+
+def _check_line(item: Item, digits: int) -> None:
+    if item.line_total is None:
         return
-    if abs(item.line_total - product) > IDENTITY_TOLERANCE:
+    if abs(item.line_total - item.quantity * item.unit_price) > _line_tolerance(digits):
         _hold(
             "line-total-differs",
             f"line {item.index + 1}: the line total is not quantity × unit price",
         )
 
 
-def _order_discount(order: OrderMoney, kept: Sequence[Item], stated: Decimal) -> Decimal:
-    """The part of the discount that no line carries yet; checks the lines against the subtotal on the way.
+def _order_discount(order: OrderMoney, kept: Sequence[Item], digits: int) -> tuple[Decimal, Decimal]:
+    """The part of the discount that no line carries yet, and the discount that the identity subtracts.
 
-    `discountTotal` covers order and line discounts together (A24). Discount rows among the lines are no products;
-    they count in `discountTotal`, unless the subtotal shows that they are part of it.
+    Checks the lines against the subtotal on the way. `discountTotal` covers order and line discounts together (A24).
+    Discount rows among the lines are no products; they count in `discountTotal`, unless the subtotal shows that they
+    are part of it. Without a `discountTotal` the line discounts and the rows are the discount.
     """
     line_discounts = sum((item.discount for item in kept), ZERO)
     rows = sum((abs(item.listed) for item in order.items if item.is_discount), ZERO)
     listed = sum((item.listed for item in kept), ZERO)
     # Lines shown with rounded totals may add up to half a minor unit a line beside the exact sum.
-    slack = IDENTITY_TOLERANCE + Decimal("0.005") * (len(kept) - 1)
+    slack = _line_tolerance(digits) + Decimal(1).scaleb(-digits) / 2 * (len(kept) - 1)
+    rows_inside = False
     if order.subtotal is not None and abs(listed - order.subtotal) > slack:
         exact = sum((item.quantity * item.unit_price for item in kept), ZERO)
         if rows and abs(listed - rows - order.subtotal) <= slack:
-            return stated - line_discounts + rows
-        if not (order.prices_include_tax and _subtotal_is_net(order, kept, listed, slack)) and (
+            rows_inside = True
+        elif not (order.prices_include_tax and _subtotal_is_net(order, kept, listed, slack)) and (
             abs(exact - order.subtotal) > slack
         ):
             _hold("line-sum-differs", "the lines do not add up to the order's subtotal")
+    stated = line_discounts + (ZERO if rows_inside else rows) if order.discount is None else abs(order.discount)
     if stated < line_discounts:
         _hold("discounts-differ", "the lines carry more discount than the order's discount total")
-    return stated - line_discounts
+    return stated - line_discounts + (rows if rows_inside else ZERO), stated
 
 
 def _subtotal_is_net(order: OrderMoney, kept: Sequence[Item], listed: Decimal, slack: Decimal) -> bool:
@@ -236,12 +245,7 @@ def _subtotal_is_net(order: OrderMoney, kept: Sequence[Item], listed: Decimal, s
 
 def _check_identity(order: OrderMoney, kept: Sequence[Item], discount: Decimal) -> None:
     """total = subtotal + charges + tax − |discounts| within 0.01; with gross prices the tax is inside already."""
-    rows = sum((abs(item.listed) for item in order.items if item.is_discount), ZERO)
-    subtotal = order.subtotal
-    if subtotal is None:
-        subtotal = sum((item.listed for item in kept), ZERO)
-        rows = ZERO if order.discount is not None else rows
-        subtotal -= rows
+    subtotal = sum((item.listed for item in kept), ZERO) if order.subtotal is None else order.subtotal
     charges = sum((charge.amount for charge in order.charges), ZERO)
     tax = order.tax if order.tax is not None else _stated_tax(order, kept)
     sums = [subtotal + charges + tax - discount]
@@ -267,6 +271,8 @@ def _quantity_and_cost(
     """Quantity and unit cost whose product is the net exactly; 1 × net where no such unit cost exists (rule 3)."""
     texts: list[str] = []
     unit = divide_exactly(net, item.quantity, places)
+    if unit != item.unit_price and not discount and not order.prices_include_tax:
+        unit = None  # 0.5 × 10.01 is 5.01, but 10.02 is not the order's price
     listed = f"{plain(item.quantity)} × {plain(item.unit_price, digits)}"
     if unit is None:
         texts.append(listed)
@@ -298,7 +304,7 @@ def _rates(
     line_rates: list[Rates | None] = []
     for item, net in zip(kept, nets, strict=True):
         if item.taxes:
-            line_rates.append(_own_taxes(item, net, order, digits))
+            line_rates.append(_own_taxes(item, net, known, order, digits))
         elif item.tax is not None:
             line_rates.append(_fit(net, item.tax, known, order, digits, f"line {item.index + 1}"))
         else:
@@ -321,33 +327,36 @@ def _known_taxes(order: OrderMoney) -> list[Tax]:
     return list(known)
 
 
-def _own_taxes(item: Item, net: Decimal, order: OrderMoney, digits: int) -> Rates:
+def _own_taxes(item: Item, net: Decimal, known: Sequence[Tax], order: OrderMoney, digits: int) -> Rates:
     where = f"line {item.index + 1}"
-    merged: dict[str, TaxAmount] = {}
+    merged: dict[Tax, Decimal | None] = {}  # by name and rate: two taxes may share a name
     for tax in item.taxes:
-        if (tax.amount == 0 and not tax.percent) or (tax.percent == 0 and not tax.amount):
+        if tax.percent is None and tax.amount is None:
+            _hold("tax-rate-unknown", f"{where}: a tax has neither a rate nor an amount")
+        if not tax.percent and not tax.amount:
             continue
         percent = tax.percent
         if percent is None:
-            by_name = {t.percent for t in _known_taxes(order) if t.name == tax.name}
-            percent = (
-                by_name.pop()
-                if len(by_name) == 1
-                else _fit(net, tax.amount or ZERO, [], order, digits, where)[0][0].percent
-            )
-        merged[tax.name] = TaxAmount(tax.name, percent, tax.amount)
-    taxes = tuple(Tax(t.name, t.percent or ZERO) for t in merged.values())
+            by_name = {t.percent for t in known if t.name == tax.name}
+            if len(by_name) == 1:
+                percent = by_name.pop()
+            else:
+                percent = _fit(net, tax.amount or ZERO, [], order, digits, where)[0][0].percent
+        if tax.amount == 0 and not _same(net * percent / HUNDRED, ZERO, digits):
+            continue  # the order names the tax, but this line is exempt from it
+        own = Tax(tax.name, percent)
+        earlier = merged.get(own, ZERO)
+        merged[own] = None if tax.amount is None or earlier is None else earlier + tax.amount
+    taxes = tuple(merged)
     if len(taxes) > MAX_TAXES:
         return _combined(taxes, order, where)
     for own in taxes:
         _check_percent(own, where)
     if len(taxes) == MAX_TAXES:
         first, second = merged.values()
-        if first.amount is not None and second.amount is not None:
-            flat = line_taxes(net, taxes, False)
-            if not _same(flat[1], second.amount, digits) and _same(
-                line_taxes(net, taxes, True)[1], second.amount, digits
-            ):
+        if first is not None and second is not None:
+            flat, compound = (line_taxes(net, taxes, mode)[1] for mode in (False, True))
+            if not _same(flat, second, digits) and _same(compound, second, digits):
                 return taxes, True
     return taxes, False
 
@@ -367,6 +376,8 @@ def _combined(taxes: Sequence[Tax], order: OrderMoney, where: str) -> Rates:
 
 
 def _check_percent(tax: Tax, where: str) -> None:
+    if not 0 <= tax.percent <= HUNDRED:
+        _hold("tax-rate-out-of-range", f"{where}: a tax rate is not between 0 and 100 percent")
     if decimals_of(tax.percent) > TAX_PLACES:
         _hold("tax-rate-too-fine", f"{where}: a tax rate has more than FreshBooks' three decimals of a percent")
 
@@ -385,25 +396,41 @@ def _fit(net: Decimal, amount: Decimal, known: Sequence[Tax], order: OrderMoney,
         _check_percent(known[0], where)
         return (known[0],), False
     fits: list[Rates] = [
-        (taxes, compound)
-        for count in (1, MAX_TAXES)
-        for taxes in combinations(known, count)
-        for compound in (False, True)[:count]
-        if _same(sum(line_taxes(net, taxes, compound), ZERO), amount, digits)
+        rates for rates in _mixes(known, where) if _same(sum(line_taxes(net, *rates), ZERO), amount, digits)
     ]
     if not known:
         fits = [
             ((Tax(name, percent),), False)
             for name, percent in order.approved_rates.items()
-            if round_to(net * percent / HUNDRED, digits) == amount
+            if round_to(net * percent / HUNDRED, digits) == round_to(amount, digits)
         ]
     plain_fits = [fit for fit in fits if not fit[1]] or fits
     if len(plain_fits) != 1:
         what = "no approved rate reproduces" if not plain_fits else "several rates reproduce"
         _hold("tax-rate-unknown", f"{where}: {what} the tax amount; add the rate to the table tax_rates")
+    if len(plain_fits[0][0]) > MAX_TAXES:
+        return _combined(plain_fits[0][0], order, where)
     for tax in plain_fits[0][0]:
         _check_percent(tax, where)
     return plain_fits[0]
+
+
+def _mixes(known: Sequence[Tax], where: str) -> list[Rates]:
+    """The ways in which taxes of the order may fall on one line: pairs, compound pairs, single ones, all of them."""
+    if len(known) > MAX_GUESSED:
+        _hold("tax-rate-unknown", f"{where}: the order has {len(known)} taxes, and nothing says which of them apply")
+    pairs = list(combinations(known, MAX_TAXES))
+    mixes: list[Rates] = [(pair, False) for pair in pairs] + [((tax,), False) for tax in known]
+    if len(known) > MAX_TAXES:
+        mixes.append((tuple(known), False))
+    return mixes + [(pair, True) for pair in pairs]
+
+
+def _subsets(positions: Sequence[int]) -> list[tuple[int, ...]]:
+    """Every choice of charges that may be taxed; of many charges only none or all."""
+    if len(positions) > MAX_GUESSED:
+        return [(), tuple(positions)]
+    return [subset for count in range(len(positions) + 1) for subset in combinations(positions, count)]
 
 
 def _resolve_silent(
@@ -441,6 +468,8 @@ def _resolve_silent(
         clear = len(found) == 1 or (len(found) > 1 and found[1][0] - found[0][0] >= cent)
         if clear:
             _, chosen, taxed_charges = found[0]
+            if len(chosen[0]) > MAX_TAXES:
+                chosen = _combined(chosen[0], order, "the order")
             for tax in chosen[0]:
                 _check_percent(tax, "the order's tax")
         elif silent_lines or abs(left) > cent * MAX_ROUNDING_UNITS:
@@ -468,21 +497,20 @@ def _explanations(
     slack: Decimal,
 ) -> list[tuple[Decimal, Rates, tuple[int, ...]]]:
     """(miss, taxes, taxed charges) of every way to tax the silent lines and charges that makes `left`, best first."""
-    choices: list[Rates] = [((tax,), False) for tax in known]
-    if len(known) > 1:
-        choices = [(pair, False) for pair in combinations(known, MAX_TAXES)] + choices
-    if not known:
+    if known:
+        choices = _mixes(known, "the order")
+    else:
         choices = [((Tax(name, rate),), False) for name, rate in order.approved_rates.items()]
     base = sum((nets[i] for i in silent_lines), ZERO)
     found: list[tuple[Decimal, Rates, tuple[int, ...]]] = []
     for rates in choices:
-        for count in range(len(silent_charges) + 1):
-            for subset in combinations(silent_charges, count):
-                taxed = base + sum((charge_nets[i] for i in subset), ZERO)
-                miss = abs(sum(line_taxes(taxed, *rates), ZERO) - left)
-                if miss <= slack:
-                    found.append((miss, rates, subset))
-    return sorted(found, key=lambda way: way[0])
+        for subset in _subsets(silent_charges):
+            taxed = base + sum((charge_nets[i] for i in subset), ZERO)
+            miss = abs(sum(line_taxes(taxed, *rates), ZERO) - left)
+            if miss <= slack:
+                found.append((miss, rates, subset))
+    plain_ways = [way for way in found if not way[1][1]]  # a compound tax only where nothing plainer explains it
+    return sorted(plain_ways or found, key=lambda way: way[0])
 
 
 def _net_gross_prices(
@@ -500,28 +528,36 @@ def _net_gross_prices(
     if abs(inside - order.total) > IDENTITY_TOLERANCE and abs(inside + charge_tax - order.total) <= IDENTITY_TOLERANCE:
         charge_gross = [charge.amount + (charge.tax or ZERO) for charge in charges]  # charges are stated net
     taxes: list[Decimal | None] = [
-        item.tax
-        if item.tax is not None
-        else (sum((t.amount or ZERO for t in item.taxes), ZERO) if item.taxes else None)
+        item.tax if item.tax is not None else (_sum_stated([t.amount for t in item.taxes]) if item.taxes else None)
         for item in kept
     ]
     charge_taxes: list[Decimal | None] = [charge.tax for charge in charges]
-    if None in taxes or None in charge_taxes:
-        _spread_tax_inside(order, gross, charge_gross, taxes, charge_taxes, digits)
+    known = _known_taxes(order)
+    silent = {i for i, tax in enumerate(taxes) if tax is None}
+    silent_charges = {i for i, tax in enumerate(charge_taxes) if tax is None}
+    inside_rates = UNTAXED
+    if silent or silent_charges:
+        inside_rates = _spread_tax_inside(order, gross, charge_gross, taxes, charge_taxes, known, digits)
     line_tax = [tax or ZERO for tax in taxes]
     line_nets = [round_to(amount - tax, digits) for amount, tax in zip(gross, line_tax, strict=True)]
-    charge_nets = [amount - (tax or ZERO) for amount, tax in zip(charge_gross, charge_taxes, strict=True)]
-    known = _known_taxes(order)
-    line_rates = [
-        _own_taxes(item, net, order, digits)
-        if item.taxes
-        else _fit(net, tax, known, order, digits, f"line {item.index + 1}")
-        for item, net, tax in zip(kept, line_nets, line_tax, strict=True)
+    charge_nets = [
+        round_to(amount - (tax or ZERO), digits) for amount, tax in zip(charge_gross, charge_taxes, strict=True)
     ]
-    charge_rates = [
-        _fit(net, tax or ZERO, known, order, digits, charge.name.lower())
-        for charge, net, tax in zip(charges, charge_nets, charge_taxes, strict=True)
-    ]
+    line_rates: list[Rates] = []
+    for i, (item, net, tax) in enumerate(zip(kept, line_nets, line_tax, strict=True)):
+        if item.taxes:
+            line_rates.append(_own_taxes(item, net, known, order, digits))
+        elif i in silent:
+            line_rates.append(inside_rates)
+        else:
+            line_rates.append(_fit(net, tax, known, order, digits, f"line {item.index + 1}"))
+    charge_rates: list[Rates] = []
+    for i, (charge, net) in enumerate(zip(charges, charge_nets, strict=True)):
+        own = charge_taxes[i] or ZERO
+        if i in silent_charges:
+            charge_rates.append(inside_rates if own else UNTAXED)
+        else:
+            charge_rates.append(_fit(net, own, known, order, digits, charge.name.lower()))
     return line_nets, charge_nets, line_rates, charge_rates
 
 
@@ -531,36 +567,54 @@ def _spread_tax_inside(
     charge_gross: Sequence[Decimal],
     taxes: list[Decimal | None],
     charge_taxes: list[Decimal | None],
+    known: list[Tax],
     digits: int,
-) -> None:
+) -> Rates:
     """Spread what is left of the tax total over the amounts that say nothing about tax (pitfall 2).
 
-    With one rate in the order, the silent charges are taxed when that explains the total and untaxed when that does.
+    The silent charges are taxed when that explains the total and untaxed when that does. Gives the taxes inside
+    those prices: the order's own, else the one of the approved table that explains the total.
     """
     total_tax = order.tax if order.tax is not None else sum((t.amount or ZERO for t in order.taxes), ZERO)
     left = total_tax - sum((t for t in (*taxes, *charge_taxes) if t is not None), ZERO)
     lines = [i for i, tax in enumerate(taxes) if tax is None]
     charges = [i for i, tax in enumerate(charge_taxes) if tax is None]
-    known = _known_taxes(order)
-    percent = sum((tax.percent for tax in known), ZERO)
     cent = Decimal(1).scaleb(-digits)
-    slack = cent * MAX_ROUNDING_UNITS
-    best: tuple[Decimal, tuple[int, ...]] | None = None
-    for count in range(len(charges) + 1):
-        for subset in combinations(charges, count):
-            base = sum((gross[i] for i in lines), ZERO) + sum((charge_gross[i] for i in subset), ZERO)
+    mixes = [known] if known else [[Tax(name, rate)] for name, rate in order.approved_rates.items()]
+    silent = sum((gross[i] for i in lines), ZERO)
+    found: list[tuple[Decimal, list[Tax], tuple[int, ...]]] = []
+    for mix in mixes if left else []:
+        percent = sum((tax.percent for tax in mix), ZERO)
+        if percent < 0:
+            continue
+        for subset in _subsets(charges):
+            base = silent + sum((charge_gross[i] for i in subset), ZERO)
             miss = abs(base * percent / (HUNDRED + percent) - left)
-            if miss <= slack and (best is None or miss < best[0]):
-                best = (miss, subset)
-    if left == 0:
-        best = (ZERO, ())
-    if best is None:
+            if miss <= cent * MAX_ROUNDING_UNITS:
+                found.append((miss, mix, subset))
+    found.sort(key=lambda way: way[0])
+    if left and not found:
         _hold("tax-rate-unknown", "the tax inside the prices is not explained by the order's tax rates")
-    weights = [gross[i] for i in lines] + [charge_gross[i] for i in best[1]]
-    parts = allocate(left, weights, digits)
+    if any(way[1] != found[0][1] and way[0] - found[0][0] < cent for way in found):
+        _hold("tax-rate-unknown", "several approved rates explain the tax inside the prices")
+    mix, subset = found[0][1:] if found else ([], ())
+    weights = [gross[i] for i in lines] + [charge_gross[i] for i in subset]
+    # without any weight, what is left is rounding of the order's tax total: the predicted total tells
+    parts = allocate(left if sum(weights, ZERO) else ZERO, weights, digits)
     for position, i in enumerate(lines):
         taxes[i] = parts[position]
-    for position, i in enumerate(best[1]):
+    for position, i in enumerate(subset):
         charge_taxes[i] = parts[len(lines) + position]
     for i in charges:
         charge_taxes[i] = charge_taxes[i] or ZERO
+    if len(mix) > MAX_TAXES:
+        return _combined(mix, order, "the order")
+    for tax in mix:
+        _check_percent(tax, "the order's tax")
+    return tuple(mix), False
+
+
+def _sum_stated(amounts: Sequence[Decimal | None]) -> Decimal | None:
+    """The sum, None when one of the amounts is not stated."""
+    stated = [amount for amount in amounts if amount is not None]
+    return sum(stated, ZERO) if len(stated) == len(amounts) else None

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from mapspec.conditions import Condition, PathField
-from mapspec.ops import Chain, Operation
+from mapspec.ops import Chain, Operation, placeholders
 from mapspec.paths import Path, parse_path
 from mapspec.validations import Check, Expression, parse_check
 
@@ -55,7 +55,7 @@ class Approval(Part):
 
 
 class FieldRule(Part):
-    """How one target field gets its value. `only_on_create` leaves the field alone when an existing record is updated."""
+    """How one target field gets its value. `only_on_create` leaves the field alone when a record is updated."""
 
     steps: Chain
     required: bool = False
@@ -171,6 +171,12 @@ class GateRule(Part):
     when: Condition
     reason: str
 
+    @field_validator("reason")
+    @classmethod
+    def _paths_are_paths(cls, reason: str) -> str:
+        placeholders(reason)
+        return reason
+
 
 class FlowStep(Part):
     """One step of what the runner does with a record; a fixed catalogue.
@@ -196,6 +202,8 @@ class FlowStep(Part):
 
     @model_validator(mode="after")
     def _members_fit_the_step(self) -> FlowStep:
+        for text in (*self.key, self.otherwise or ""):
+            placeholders(text)
         needed = {
             "create_if_missing": ("target", "key", "match"),
             "create_once": ("target", "key"),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, localcontext
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Any, Final, Literal
 
 from mapspec.errors import TransformError
@@ -13,8 +14,9 @@ from mapspec.errors import TransformError
 Rounding = Literal["half_up", "half_even", "down"]
 ROUNDINGS: Final = {"half_up": ROUND_HALF_UP, "half_even": ROUND_HALF_EVEN, "down": ROUND_DOWN}
 # Longer numbers are no money: they are mistakes or attacks (1e999999 would fill memory when written out).
-_NUMBER = re.compile(r"[+-]?(?:\d{1,15}(?:\.\d{0,12})?|\.\d{1,12})")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})")
 MAX_ADJUSTED: Final = 15
+MAX_INT: Final = 10 ** (MAX_ADJUSTED + 1) - 1
 MIN_EXPONENT: Final = -12
 
 # ISO 4217 minor units that are not 2.
@@ -45,6 +47,15 @@ _DIGITS: Final = {
     **dict.fromkeys(["CLF", "UYW"], 4),
 }
 ZERO: Final = Decimal(0)
+# quantity x price x percent of numbers with 28 digits each, with room for a compound tax: nothing is ever cut off.
+PRECISION: Final = 120
+
+
+@contextmanager
+def exactly() -> Iterator[None]:
+    """Decimal arithmetic with so many digits that sums and products of record values are exact."""
+    with localcontext(Context(prec=PRECISION)):
+        yield
 
 
 def currency_digits(code: str) -> int:
@@ -65,6 +76,8 @@ def to_decimal(value: Any, what: str) -> Decimal:
         if not _NUMBER.fullmatch(text):
             raise TransformError(f"{what}: expected a number, got {shape(value)}", reason="bad-number")
         return Decimal(text)
+    if isinstance(value, int) and abs(value) > MAX_INT:  # before the conversion, whose cost grows with the square
+        raise TransformError(f"{what}: the number is out of range", reason="bad-number")
     number = Decimal(value)
     if not number.is_finite() or number.adjusted() > MAX_ADJUSTED or _exponent(number) < MIN_EXPONENT:
         raise TransformError(f"{what}: the number is out of range", reason="bad-number")
@@ -102,8 +115,10 @@ def round_to(number: Decimal, places: int, rounding: Rounding = "half_up") -> De
 
 
 def plain(number: Decimal, least: int = 0) -> str:
-    """Decimal text without exponent, at least `least` digits after the point: 12.5 -> "12.50"."""
+    """Decimal text without exponent, at least `least` digits after the point: 12.5 -> "12.50"; no negative zero."""
     places = max(least, decimals_of(number))
+    if number == 0:
+        number = ZERO
     return f"{number:.{places}f}"
 
 
@@ -111,10 +126,9 @@ def divide_exactly(amount: Decimal, by: Decimal, places: int) -> Decimal | None:
     """amount / by when the quotient has at most `places` digits, else None."""
     if by == 0:
         return None
-    with localcontext() as context:
-        context.prec = 50
+    with exactly():
         quotient = round_to(amount / by, places)
-    return quotient if quotient * by == amount else None
+        return quotient if quotient * by == amount else None
 
 
 def allocate(amount: Decimal, weights: Sequence[Decimal], places: int) -> list[Decimal]:
@@ -125,14 +139,13 @@ def allocate(amount: Decimal, weights: Sequence[Decimal], places: int) -> list[D
     Raises:
         TransformError: No positive weight to carry a non-zero amount.
     """
-    total = sum(weights, ZERO)
     if amount == 0:
         return [ZERO for _ in weights]
-    if total <= 0 or any(weight < 0 for weight in weights):
-        raise TransformError("there is nothing to spread the amount over", reason="nothing-to-spread-over")
-    unit = Decimal(1).scaleb(-places)
-    with localcontext() as context:
-        context.prec = 50
+    with exactly():
+        total = sum(weights, ZERO)
+        if total <= 0 or any(weight < 0 for weight in weights):
+            raise TransformError("there is nothing to spread the amount over", reason="nothing-to-spread-over")
+        unit = Decimal(1).scaleb(-places)
         exact = [amount * weight / total for weight in weights]
         parts = [share.quantize(unit, rounding=ROUND_DOWN) for share in exact]
         left = amount - sum(parts, ZERO)
@@ -143,8 +156,8 @@ def allocate(amount: Decimal, weights: Sequence[Decimal], places: int) -> list[D
             parts[order[position % len(order)]] += step
             left -= step
             position += 1
-    if left != 0:  # the amount itself is finer than the minor unit: the heaviest line carries the crumb
-        parts[max(range(len(weights)), key=lambda i: (weights[i], -i))] += left
+        if left != 0:  # the amount itself is finer than the minor unit: the heaviest line carries the crumb
+            parts[max(range(len(weights)), key=lambda i: (weights[i], -i))] += left
     return parts
 
 

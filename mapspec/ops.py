@@ -26,12 +26,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsA
 from mapspec.conditions import Condition, PathField, fold, is_present
 from mapspec.errors import TransformError
 from mapspec.numbers import Money as MoneyValue
-from mapspec.numbers import Rounding, plain, round_to, shape, to_decimal
+from mapspec.numbers import Rounding, decimals_of, plain, round_to, shape, to_decimal
 from mapspec.paths import Path, Scope, compile_path, parse_path
 
 Step = Callable[[Any, Scope], Any]
 AS_WRITTEN: Final = "as_written"
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+MAX_TEXT_LENGTH: Final = 100_000  # characters of one value; no field of either system comes near
+_MAX_MARKS: Final = 30  # combining marks on one letter (Unicode's stream-safe limit): sorting more takes quadratic time
+_MAX_SHOWN: Final = 60  # characters of a value in a message
 
 
 @dataclass(frozen=True)
@@ -195,15 +198,22 @@ def text_of(value: Any) -> str:
     """A scalar as text: exact decimals, ISO dates, true/false.
 
     Raises:
-        TransformError: Lists and objects have no text.
+        TransformError: Lists and objects have no text; or it would be longer than any field (`too-long`).
     """
     if isinstance(value, str):
+        if len(value) > MAX_TEXT_LENGTH:
+            raise TransformError(f"expected at most {MAX_TEXT_LENGTH} characters, got {len(value)}", reason="too-long")
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):
+        # 1e999999 is nine characters of JSON and a million digits when written out
+        if not value.is_finite() or abs(value.adjusted()) > 40 or decimals_of(value) > 40:
+            raise TransformError("the number is out of range", reason="bad-number")
         return plain(value)
     if isinstance(value, int):
+        if value.bit_length() > 128:
+            raise TransformError("the number is out of range", reason="bad-number")
         return str(value)
     if isinstance(value, datetime | date):
         return value.isoformat()
@@ -288,6 +298,15 @@ class Coalesce(Operation):
         return list(self.paths_)
 
 
+def placeholders(text: str) -> list[Path]:
+    """The paths in braces in a text; {#} is the element's number and no path.
+
+    Raises:
+        ValueError: One of them is no path.
+    """
+    return [parse_path(found) for found in _PLACEHOLDER.findall(text) if found != "#"]
+
+
 class Template(Operation):
     """Text with source fields in it: `{template: "Order {orderNumber}"}`; absent when any field in it is absent."""
 
@@ -300,13 +319,11 @@ class Template(Operation):
     @field_validator("text")
     @classmethod
     def _paths_are_paths(cls, text: str) -> str:
-        for placeholder in _PLACEHOLDER.findall(text):
-            if placeholder != "#":
-                parse_path(placeholder)
+        placeholders(text)
         return text
 
     def paths(self) -> list[Path]:
-        return [parse_path(p) for p in _PLACEHOLDER.findall(self.text) if p != "#"]
+        return placeholders(self.text)
 
     def bind(self, context: CompileContext) -> Step:
         parts = _PLACEHOLDER.split(self.text)
@@ -332,7 +349,35 @@ class Template(Operation):
             fixed = context.setting(placeholder)  # an empty setting is a value: no prefix
             return lambda value, scope: fixed
         read = ReadPath(path=parse_path(placeholder)).bind(context)
-        return lambda value, scope: read(None, scope) or None
+
+        def present(value: Any, scope: Scope) -> Any:
+            found = read(None, scope)
+            return found if is_present(found) else None  # zero and false are values
+
+        return present
+
+
+def message_of(text: str, context: CompileContext) -> Callable[[Scope], str]:
+    """A message with source fields in it, as a function that always gives one: what is absent reads "nothing".
+
+    Raises:
+        ValueError: A placeholder is no path.
+    """
+    parts = _PLACEHOLDER.split(text)
+    reads = [Template._reader(placeholder, context) for placeholder in parts[1::2]]
+
+    def shown(read: Step, scope: Scope) -> str:
+        try:
+            found = read(None, scope)
+            return "nothing" if found is None else truncate(text_of(found).strip(), _MAX_SHOWN)
+        except TransformError:
+            return "unreadable"
+
+    def message(scope: Scope) -> str:
+        pairs = zip(reads, parts[2::2], strict=True)
+        return parts[0] + "".join(shown(read, scope) + literal for read, literal in pairs)
+
+    return message
 
 
 class Join(Operation):
@@ -504,7 +549,7 @@ class CleanText(Operation):
         remove = self.emoji == "remove"
 
         def clean(text: str) -> str | None:
-            normal = unicodedata.normalize("NFC", text)
+            normal = unicodedata.normalize("NFC", _limit_marks(text))
             kept = "".join(
                 c
                 for c in normal
@@ -566,7 +611,7 @@ class RegexExtract(Operation):
         compiled = linear_pattern(self.pattern)
 
         def extract(text: str) -> str | None:
-            match = compiled.search(text)
+            match = compiled.search(well_formed(text))
             if match is None:
                 return None
             found = match.group(1) if match.re.groups else match.group(0)
@@ -646,7 +691,10 @@ class ToDate(Operation):
             if value is None:
                 return None
             if isinstance(value, datetime):
-                return value.date() if zone is None or value.tzinfo is None else value.astimezone(zone).date()
+                try:
+                    return value.date() if zone is None or value.tzinfo is None else value.astimezone(zone).date()
+                except OverflowError:
+                    raise TransformError("the date leaves the calendar", reason="bad-date") from None
             if isinstance(value, date):
                 return value
             raise TransformError(f"expected a date, got {shape(value)}", reason="bad-date")
@@ -764,7 +812,7 @@ class Multiply(Operation):
     name = "multiply"
     main = "by"
     gives = "decimal"
-    by: Decimal
+    by: Decimal = Field(max_digits=28, decimal_places=12)
 
     def bind(self, context: CompileContext) -> Step:
         return lambda value, scope: None if not is_present(value) else to_decimal(value, "value") * self.by
@@ -802,8 +850,9 @@ CATALOGUE: Final[dict[str, type[Operation]]] = {
 
 # --- the functions behind --------------------------------------------------------------------------------------
 
-_TAG: Final = re.compile(r"<(?:/?[a-zA-Z][^<>]{0,2000}|!--[^>]{0,2000}--)>")
-_BLOCK: Final = re.compile(r"<\s*(?:/p|br\s*/?|/li|/div|/h\d|/tr)\s*>", re.IGNORECASE)
+# Both patterns look at each character a bounded number of times, whatever the text.
+_TAG: Final = re.compile(r"<(/?[a-zA-Z][a-zA-Z0-9]{0,20})(?![a-zA-Z0-9])[^<>]{0,2000}>")
+_BLOCK: Final = re.compile(r"/(?:p|li|div|h[0-9]|tr)|/?br", re.IGNORECASE)
 _INSTANT: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:[.,](\d{1,12}))?\s*(Z|z|[+-]\d{2}:?\d{2})?)?"
 )
@@ -812,12 +861,52 @@ _INSTANT: Final = re.compile(
 def strip_html(text: str) -> str:
     """Text of an HTML fragment; block ends become a blank."""
     if "<" in text:
-        text = _TAG.sub("", _BLOCK.sub(" ", text))
-    return " ".join(html.unescape(text).split())
+        text = _TAG.sub(lambda tag: " " if _BLOCK.fullmatch(tag[1]) else "", _without_comments(text))
+    try:
+        text = html.unescape(text)
+    except ValueError:  # a character number of more digits than Python converts
+        raise TransformError("the text has a character reference that stands for no character") from None
+    return " ".join(text.split())
+
+
+def _without_comments(text: str) -> str:
+    kept = []
+    start = 0
+    while (begin := text.find("<!--", start)) >= 0 and (end := text.find("-->", begin + 4)) >= 0:
+        kept.append(text[start:begin])
+        start = end + 3
+    return "".join(kept) + text[start:]
+
+
+def _limit_marks(text: str) -> str:
+    if text.isascii():
+        return text
+    kept = []
+    marks = 0
+    for character in text:
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks <= _MAX_MARKS:
+            kept.append(character)
+    return "".join(kept)
+
+
+def well_formed(text: str) -> str:
+    """The text itself.
+
+    Raises:
+        TransformError: `bad-text`: half a surrogate pair, which JSON can spell but nothing can send.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise TransformError("the text has half a surrogate pair in it", reason="bad-text") from None
+    return text
 
 
 def truncate(text: str, n: int) -> str:
-    """Cut to n characters with an ellipsis, never between a letter and its combining marks."""
+    """At most n characters; a cut is marked by an ellipsis and never parts a letter from its combining marks."""
+    if len(text) <= n:
+        return text
     cut = n - 1
     while cut > 0 and (unicodedata.combining(text[cut]) or text[cut] in "\u200d\ufe0f" or text[cut - 1] == "\u200d"):
         cut -= 1

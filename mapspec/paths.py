@@ -75,8 +75,12 @@ def parse_path(text: str) -> Path:
     segments: list[tuple[str, bool]] = []
     for part in rest.split("."):
         if not _SEGMENT.fullmatch(part):
-            raise ValueError(f"'{text}' is not a path: write names joined by dots, [] after a list")
+            raise ValueError(
+                f"'{text}' is not a path: write names joined by dots, [] after a list; a name itself holds no dot"
+            )
         segments.append((part.removesuffix("[]"), part.endswith("[]")))
+    if root in ("values", "settings") and (len(segments) != 1 or segments[0][1]):
+        raise ValueError(f"'{text}' is not a path: {root}.NAME has one name and no members")
     return Path(root, tuple(segments), text)
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from typing import Final, Literal
 
-from mapspec.numbers import ZERO, Rounding, round_to
+from mapspec.numbers import ZERO, Rounding, exactly, round_to
 
 Mode = Literal["line", "tax", "total", "line_even", "tax_even"]
 MODES: Final[tuple[Mode, ...]] = ("line", "tax", "total", "line_even", "tax_even")
@@ -58,8 +58,7 @@ def predict(lines: Iterable[TotalLine], digits: int) -> dict[Mode, Decimal]:
     """
     rows = list(lines)
     totals: dict[Mode, Decimal] = {}
-    with localcontext() as context:
-        context.prec = 50
+    with exactly():
         nets = [row.quantity * row.unit_cost for row in rows]
         for mode in MODES:
             rounding: Rounding = "half_even" if mode.endswith("even") else "half_up"

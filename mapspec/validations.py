@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from mapspec.conditions import Condition, fold, is_present
 from mapspec.errors import TransformError
 from mapspec.numbers import ZERO, Money, currency_digits, decimals_of, shape, to_decimal
-from mapspec.ops import linear_pattern, text_of
+from mapspec.ops import first_problem, linear_pattern, text_of, well_formed
 from mapspec.paths import Path, Scope, compile_path, parse_path
 
 _EMAIL: Final = re.compile(r"[^@\s,;<>()\"]{1,64}@[^@\s,;<>()\".]{1,63}(?:\.[^@\s,;<>()\".]{1,63})+")
@@ -94,8 +94,15 @@ class PatternCheck(Check):
     main = "regex"
     regex: str = Field(max_length=500)
 
+    @field_validator("regex")
+    @classmethod
+    def _compiles(cls, regex: str) -> str:
+        linear_pattern(regex)
+        return regex
+
     def test(self, value: Any) -> str | None:
-        return None if linear_pattern(self.regex).fullmatch(text_of(value)) else "expected another form (regex)"
+        text = well_formed(text_of(value))
+        return None if linear_pattern(self.regex).fullmatch(text) else "expected another form (regex)"
 
 
 class MoneyCheck(Check):
@@ -132,7 +139,10 @@ def parse_check(data: Any) -> Check:
     name, argument = next(iter(data.items()))
     if name not in CHECKS:
         raise ValueError(f"unknown check '{name}'; known: {', '.join(CHECKS)}")
-    return CHECKS[name].model_validate({CHECKS[name].main: argument})
+    try:
+        return CHECKS[name].model_validate({CHECKS[name].main: argument})
+    except ValidationError as error:
+        raise ValueError(f"check '{name}': {first_problem(error)[1]}") from None
 
 
 # --- expressions over a record -----------------------------------------------------------------------------------
@@ -218,7 +228,7 @@ def parse_expression(data: Any) -> ExpressionNode:
         return ExpressionNode(path=parse_path(data))
     if isinstance(data, Mapping):
         if "path" in data and set(data) <= {"path", "where"}:
-            where = Condition.model_validate(data["where"]) if "where" in data else None
+            where = _condition(data["where"]) if "where" in data else None
             path = parse_path(str(data["path"]))
             if where is not None and (len(path.segments) < 2 or not path.segments[-2][1]):
                 raise ValueError("'where' needs a path that ends in a list member, such as payments[].amount")
@@ -232,6 +242,13 @@ def parse_expression(data: Any) -> ExpressionNode:
             if name == "negate":
                 return ExpressionNode(negate=parse_expression(argument))
     raise ValueError("expected a path, or one of {sum: [...]}, {abs: ...}, {negate: ...}, {path: ..., where: ...}")
+
+
+def _condition(data: Any) -> Condition:
+    try:
+        return Condition.model_validate(data)
+    except ValidationError as error:
+        raise ValueError(f"'where': {first_problem(error)[1]}") from None
 
 
 Expression = Annotated[ExpressionNode, BeforeValidator(parse_expression)]

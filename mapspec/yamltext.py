@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, Final
 
 import yaml
@@ -37,62 +38,61 @@ def read_yaml(text: str, *, where: str) -> tuple[Any, dict[Loc, int]]:
     """
     if len(text) > MAX_TEXT:
         raise SpecError(f"the text has more than {MAX_TEXT} characters", where=where)
-    if text.count("[") + text.count("{") > MAX_TEXT // 20:
-        raise SpecError("too many brackets for a spec", where=where)
+    lines: dict[Loc, int] = {}
+    events = _events(text, where)
+
+    def build(event: Any, loc: Loc) -> Any:
+        line = event.start_mark.line + 1
+        lines.setdefault(loc, line)
+        if isinstance(event, yaml.AliasEvent):
+            raise SpecError("aliases (*name) are not used in specs: write the value out", where=where, line=line)
+        if event.tag is not None and event.tag not in _TAGS:
+            raise SpecError("tags (!name) are not used in specs: remove it", where=where, line=line)
+        if len(loc) > MAX_DEPTH:
+            raise SpecError("nested too deeply", where=where, line=line)
+        if isinstance(event, yaml.MappingStartEvent):
+            return build_mapping(loc)
+        if isinstance(event, yaml.SequenceStartEvent):
+            rows: list[Any] = []
+            while not isinstance(child := next(events), yaml.SequenceEndEvent):
+                rows.append(build(child, (*loc, len(rows))))
+            return rows
+        return str(event.value)
+
+    def build_mapping(loc: Loc) -> dict[str, Any]:
+        members: dict[str, Any] = {}
+        while not isinstance(key_event := next(events), yaml.MappingEndEvent):
+            line = key_event.start_mark.line + 1
+            if not isinstance(key_event, yaml.ScalarEvent):
+                raise SpecError("a key must be a plain text", where=where, line=line)
+            key = str(key_event.value)
+            if key in members:
+                first = lines[(*loc, key)]
+                raise SpecError(f"'{key}' stands twice (first on line {first}): keep one", where=where, line=line)
+            lines[(*loc, key)] = line
+            members[key] = build(next(events), (*loc, key))
+        return members
+
+    result: Any = None
+    found = False
+    for node in (event for event in events if isinstance(event, yaml.NodeEvent)):
+        if found:
+            mark: Any = node.start_mark
+            raise SpecError("a spec is one YAML document: remove the second", where=where, line=mark.line + 1)
+        result, found = build(node, ()), True
+    return result, lines
+
+
+def _events(text: str, where: str) -> Iterator[Any]:
+    """The parser's events one by one. Composing nodes instead would recurse in C: deep nesting ends the process."""
     try:
-        _refuse_deep_flow(text, where)
-        node = yaml.compose(text, Loader=_LOADER)
+        yield from yaml.parse(text, Loader=_LOADER)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "cannot be read"
         raise SpecError(f"not YAML: {problem}", where=where, line=mark.line + 1 if mark else None) from None
-    except (RecursionError, ValueError):
-        raise SpecError("not YAML: nested too deeply or unreadable characters", where=where) from None
-    lines: dict[Loc, int] = {}
-    seen: set[int] = set()
-
-    def convert(node: yaml.Node, loc: Loc) -> Any:
-        line = node.start_mark.line + 1
-        lines.setdefault(loc, line)
-        if id(node) in seen:
-            raise SpecError("aliases (*name) are not used in specs: write the value out", where=where, line=line)
-        seen.add(id(node))
-        if node.tag not in _TAGS:
-            raise SpecError("tags (!name) are not used in specs: remove it", where=where, line=line)
-        if len(loc) > MAX_DEPTH:
-            raise SpecError("nested too deeply", where=where, line=line)
-        if isinstance(node, yaml.MappingNode):
-            result: dict[str, Any] = {}
-            for key_node, value_node in node.value:
-                key_line = key_node.start_mark.line + 1
-                if not isinstance(key_node, yaml.ScalarNode):
-                    raise SpecError("a key must be a plain text", where=where, line=key_line)
-                key = str(key_node.value)
-                if key in result:
-                    raise SpecError(
-                        f"'{key}' stands twice (first on line {lines[(*loc, key)]}): keep one",
-                        where=where,
-                        line=key_line,
-                    )
-                lines[(*loc, key)] = key_line
-                result[key] = convert(value_node, (*loc, key))
-            return result
-        if isinstance(node, yaml.SequenceNode):
-            return [convert(child, (*loc, index)) for index, child in enumerate(node.value)]
-        return str(node.value)
-
-    if node is None:
-        return None, lines
-    return convert(node, ()), lines
-
-
-def _refuse_deep_flow(text: str, where: str) -> None:
-    """The C parser recurses on nested brackets; a few thousand of them would end the process."""
-    depth = 0
-    for match in re.finditer(r"[\[\]{}]", text):
-        depth += 1 if match.group() in "[{" else -1
-        if depth > MAX_DEPTH * 2:
-            raise SpecError("nested too deeply", where=where, line=text.count("\n", 0, match.start()) + 1)
+    except ValueError:
+        raise SpecError("not YAML: unreadable characters", where=where) from None
 
 
 _PLAIN: Final = re.compile(r"[A-Za-z_$./][A-Za-z0-9_$./()\[\]@+ -]*(?<! )")

@@ -1,0 +1,191 @@
+"""What a spec refers to: every path it reads, with the place and how much hangs on it; tables and settings by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mapspec.conditions import Condition
+from mapspec.model import Assertion, ChargeRule, FieldRule, FlowStep, LineMoney, ListBlock, MappingSpec, operations_of
+from mapspec.ops import Coalesce, Default, LookupTable, Setting, Template, ToDate, ToMoney, When, placeholders
+from mapspec.paths import Path
+from mapspec.validations import ExpressionNode
+from mapspec.yamltext import Loc
+
+# Members of a money block that belong to the order line; the others belong to the order.
+_OF_A_LINE: Final = {"quantity", "unit_price", "line_total", "discount", "tax", "taxes", "kind"}
+
+
+@dataclass(frozen=True)
+class Read:
+    """One path that the spec reads.
+
+    Attributes:
+        part: The approvable part it belongs to.
+        loc: Where it stands in the text, as exactly as is known.
+        each: Source path of the list whose element a leading dot means; None outside any list.
+        grave: True when a record cannot be mapped, or is decided wrongly, without it.
+        instead: Paths that stand in when this one is absent.
+    """
+
+    path: Path
+    part: str
+    loc: Loc
+    each: str | None = None
+    grave: bool = False
+    instead: tuple[Path, ...] = ()
+
+
+def reads_of(spec: MappingSpec) -> Iterator[Read]:
+    """Every path the spec reads, in the order of its parts."""
+    yield Read(spec.source.id, "flow", ("source", "id"), grave=True)
+    for name in ("number", "updated"):
+        path = getattr(spec.source, name)
+        if path is not None:
+            yield Read(path, "flow", ("source", name))
+    for position, gate in enumerate(spec.gate):
+        at: Loc = ("gate", position)
+        yield from _all(gate.when.paths(), "flow", at, None, grave=True)
+        yield from _all(placeholders(gate.reason), "flow", at, None)
+    lists: dict[str, str] = {}
+    for position, step in enumerate(spec.flow):
+        if step.target is not None and step.each is not None:
+            lists.setdefault(step.target, step.each.source_path())
+        yield from _step_reads(step, ("flow", position))
+    for position, assertion in enumerate(spec.assertions):
+        yield from _assertion_reads(assertion, ("assertions", position))
+    for name, rule in spec.values.items():
+        yield from _rule_reads(rule, f"values.{name}", ("values", name), None)
+    for target, entry in spec.fields.items():
+        each = lists.get(target.split(".", 1)[0])
+        if isinstance(entry, FieldRule):
+            yield from _rule_reads(entry, target, ("fields", target), each)
+        else:
+            yield from _block_reads(entry, target, each)
+    for position, ignored in enumerate(spec.ignored):
+        yield from _all(placeholders("{" + ignored.source + "}"), "flow", ("ignored", position), None)
+
+
+def tables_of(spec: MappingSpec) -> list[tuple[str, str]]:
+    """(table, part) of every use of a table."""
+    used = [
+        (op.table, part)
+        for part, rule in spec.rules().items()
+        for op in operations_of(rule.steps)
+        if isinstance(op, LookupTable)
+    ]
+    for part, block in spec.blocks().items():
+        if block.money is not None:
+            used += [(name, part) for name in (block.money.rates, block.money.combined_taxes) if name is not None]
+    return used
+
+
+def settings_of(spec: MappingSpec) -> list[tuple[str, str]]:
+    """(setting, part) of every use of a setting."""
+    used = [(read.path.segments[0][0], read.part) for read in reads_of(spec) if read.path.root == "settings"]
+    texts: list[tuple[str | None, str]] = []
+    for part, rule in spec.rules().items():
+        for op in operations_of(rule.steps):
+            if isinstance(op, Setting):
+                used.append((op.key, part))
+            elif isinstance(op, ToDate):
+                texts.append((op.zone, part))
+            elif isinstance(op, Default):
+                texts.append((op.value, part))
+    texts += [(table.default, f"tables.{name}") for name, table in spec.tables.items()]
+    for part, block in spec.blocks().items():
+        if block.money is not None:
+            texts += [(block.money.unit_cost_places, part), (block.money.negative_lines, part)]
+    return used + [(text[9:], part) for text, part in texts if text is not None and text.startswith("settings.")]
+
+
+def _all(paths: Sequence[Path], part: str, loc: Loc, each: str | None, *, grave: bool = False) -> Iterator[Read]:
+    for path in paths:
+        yield Read(path, part, loc, each, grave)
+
+
+def _condition(condition: Condition | None, loc: Loc, each: str | None) -> Iterator[Read]:
+    if condition is not None:
+        yield from _all(condition.paths(), "flow", loc, each, grave=True)
+
+
+def _step_reads(step: FlowStep, at: Loc) -> Iterator[Read]:
+    each = None if step.each is None else step.each.source_path()
+    if step.each is not None:
+        yield Read(step.each, "flow", at, grave=True)
+    for template in step.key:
+        yield from _all(placeholders(template), "flow", at, each, grave=len(step.key) == 1)
+    if step.value is not None:
+        yield Read(step.value, "flow", at, each, grave=True)
+    yield from _condition(step.when, at, each)
+    yield from _all(placeholders(step.otherwise or ""), "flow", at, each)
+
+
+def _assertion_reads(assertion: Assertion, at: Loc) -> Iterator[Read]:
+    each = None if assertion.each is None else assertion.each.source_path()
+    if assertion.each is not None:
+        yield Read(assertion.each, "flow", at, grave=True)
+    yield from _all(assertion.same_text or (), "flow", at, each, grave=True)
+    yield from _condition(assertion.when, at, each)
+    for side in (*(assertion.equal or ()), *(assertion.at_most or ())):
+        yield from _expression_reads(side, at, each)
+
+
+def _expression_reads(node: ExpressionNode, at: Loc, each: str | None) -> Iterator[Read]:
+    if node.path is not None:
+        yield Read(node.path, "flow", at, each, grave=True)
+        if node.where is not None:
+            rows = node.path.source_path(each or "").rpartition(".")[0]
+            yield from _condition(node.where, at, rows)
+    for inner in (*(node.sum or ()), node.abs, node.negate):
+        if inner is not None:
+            yield from _expression_reads(inner, at, each)
+
+
+def _rule_reads(rule: FieldRule, part: str, loc: Loc, each: str | None) -> Iterator[Read]:
+    at: Loc = (*loc, "steps")
+    for op in operations_of(rule.steps):
+        if isinstance(op, Coalesce):
+            for path in op.paths():
+                others = tuple(other for other in op.paths() if other != path)
+                yield Read(path, part, at, each, rule.required, others)
+        elif isinstance(op, Template):
+            yield from _all(placeholders(op.text), part, at, each, grave=rule.required)
+        else:
+            grave = isinstance(op, ToMoney) or (rule.required and not isinstance(op, When))
+            yield from _all(op.paths(), part, at, each, grave=grave)
+
+
+def _block_reads(block: ListBlock, part: str, outer: str | None) -> Iterator[Read]:
+    at: Loc = ("fields", part)
+    each = block.each.source_path(outer or "")
+    yield Read(block.each, part, (*at, "each"), outer, grave=True)
+    if block.money is not None:
+        yield from _money_reads(block.money, part, (*at, "money"), each, outer)
+    for name, rule in block.fields.items():
+        yield from _rule_reads(rule, f"{part}.{name}", (*at, "fields", name), each)
+
+
+def _money_reads(money: LineMoney, part: str, at: Loc, each: str, outer: str | None) -> Iterator[Read]:
+    for name, value in money.__dict__.items():
+        if isinstance(value, Path) and not name.startswith("tax_"):
+            here = each if name in _OF_A_LINE else outer
+            yield Read(value, part, (*at, name), here, grave=name in ("currency", "quantity", "unit_price", "total"))
+    for taxes in (money.taxes, money.order_taxes):
+        rows = None if taxes is None else taxes.source_path(each)
+        if rows is not None:
+            yield from _all((money.tax_name, money.tax_rate, money.tax_amount), part, at, rows)
+    for charge in money.charges:
+        yield from _charge_reads(charge, part, (*at, "charges"), outer)
+
+
+def _charge_reads(charge: ChargeRule, part: str, at: Loc, outer: str | None) -> Iterator[Read]:
+    yield Read(charge.amount, part, at, outer, grave=True)
+    for path in (charge.tax, charge.rows):
+        if path is not None:
+            yield Read(path, part, at, outer)
+    rows = None if charge.rows is None else charge.rows.source_path(outer or "")
+    for path in (charge.row_title, charge.row_amount, charge.row_tax):
+        if path is not None:
+            yield Read(path, part, at, rows)
