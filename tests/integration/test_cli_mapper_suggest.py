@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from mapper_ai.services.propose import blueprint
+from mapper_ai.services.kinds import blueprint
 from mapspec import compile_spec, digests, load_spec, unapproved
 from tests.integration.test_cli_mapper_specs import FIXTURES, ORDER, mapper
 

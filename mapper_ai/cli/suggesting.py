@@ -1,0 +1,279 @@
+"""`mapper profile` and `mapper suggest`: what is known of two systems, and what goes where."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from mapper_ai.cli.commands import DONE, FINDINGS, USAGE, as_json, complain, note, say
+
+if TYPE_CHECKING:
+    from mapper_ai.core.profile import Profile
+    from mapper_ai.core.suggest import TargetSuggestion
+    from mapper_ai.services.goals import Goal
+
+# More samples make a profile no better, only slower.
+_MAX_RECORDS: Final = 1000
+
+
+@dataclass(frozen=True)
+class End:
+    """One end of a mapping: samples, a contract, or both.
+
+    Attributes:
+        name: `clarity-rest/order`, or the stem of a file.
+        system: Whether `name` is one of the shipped profiles.
+    """
+
+    name: str
+    system: bool
+    profile: Profile
+    records: list[dict[str, Any]]
+
+    def goals(self) -> list[Goal]:
+        """The fields as targets."""
+        from mapper_ai.services.goals import contract_goals, profile_goals
+
+        if self.system:
+            system, _, entity = self.name.partition("/")
+            return contract_goals(system, entity)
+        return profile_goals(self.profile)
+
+
+def configure_profile(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `mapper profile`."""
+    parser.add_argument("source", nargs="+", metavar="PATH|SYSTEM:ENTITY", help="sample files, or a system's contract")
+    parser.add_argument("--json", action="store_true", help="for machines")
+
+
+def run_profile(args: argparse.Namespace) -> int:
+    """Print one row a field."""
+    end = read_end(args.source)
+    if args.json:
+        say(as_json({"records": end.profile.record_count, "fields": [_field(row) for row in end.profile.fields]}))
+        return DONE
+    rows = []
+    for entry in end.profile.fields:
+        contract = entry.contract
+        kind = contract.type if contract and contract.type else ""
+        marks = " ".join(
+            word
+            for word, holds in (
+                ("required", contract is not None and contract.required),
+                ("read-only", contract is not None and contract.read_only),
+                ("enum", entry.is_enum),
+            )
+            if holds
+        )
+        share = f"{entry.present_share:.0%}" if entry.occurrences else ""
+        examples = ", ".join(entry.examples[:3]) if entry.occurrences else (contract.note if contract else "")
+        found = entry.format if entry.occurrences else kind
+        rows.append((entry.path, found, share, str(entry.distinct or ""), marks, _short(examples, 60)))
+    _table(("field", "looks like", "present", "distinct", "", "examples or note"), rows)
+    note(f"{end.profile.record_count} record(s), {len(rows)} field(s)")
+    return DONE
+
+
+def configure_suggest(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `mapper suggest`."""
+    end = "sample files or folders, or a system's contract"
+    parser.add_argument("--source", nargs="+", required=True, metavar="PATH|SYSTEM:ENTITY", help=end)
+    parser.add_argument("--target", nargs="+", required=True, metavar="PATH|SYSTEM:ENTITY", help=end)
+    parser.add_argument("--samples", nargs="+", default=[], metavar="PATH", help="source records beside a contract")
+    parser.add_argument("--top", type=_positive, default=5, metavar="N", help="candidates a target (default 5)")
+    parser.add_argument("--json", metavar="OUT", help="write the ranked candidates as JSON; - for standard output")
+    parser.add_argument("--spec", type=Path, metavar="OUT.yaml", help="write a proposed spec; existing files are kept")
+    parser.add_argument("--force", action="store_true", help="let --spec replace a file")
+
+
+def run_suggest(args: argparse.Namespace) -> int:
+    """Suggest, and write what was asked for; a table for people otherwise."""
+    if args.spec is not None and args.spec.exists() and not args.force:
+        complain(f"{args.spec}: exists already and may hold approvals; give another name, or --force")
+        return USAGE
+    source = read_end([*args.source, *args.samples])
+    target = read_end(args.target)
+    code = DONE
+    if args.json or args.spec is None:
+        from mapper_ai.core.suggest import suggest
+
+        suggestions = suggest(source.profile, target.profile, top=args.top)
+        if args.json:
+            _write(args.json, as_json(list(_rows(suggestions))))
+        if args.json is None:
+            _show(suggestions, source.profile, target.profile)
+    if args.spec is not None:
+        code = _write_spec(args.spec, source, target, quiet=args.json == "-")
+    return code
+
+
+def read_end(names: Sequence[str]) -> End:
+    """A contract, samples, or a contract followed by samples of it.
+
+    Raises:
+        InputError: Unknown system or entity.
+        SampleError: A file cannot be read.
+    """
+    from mapper_ai.core.profile import merge_profiles, profile_records
+    from mapper_ai.errors import InputError
+    from mapper_ai.services.sampling import SampleError, choose, read_samples
+
+    first = names[0]
+    contract = None if Path(first).exists() or ":" not in first else _contract(first)
+    paths = names if contract is None else names[1:]
+    for path in paths:
+        if not Path(path).exists():
+            mend = "give a JSON, NDJSON or CSV file, a folder of them, or SYSTEM:ENTITY such as freshbooks:invoice"
+            raise InputError(f"{path}: no such file or folder; {mend}")
+    records = [record for path in paths for record in read_samples(path)]
+    chosen = [dict(record) for record in choose(records, _MAX_RECORDS)] if len(records) > _MAX_RECORDS else records
+    try:
+        samples = profile_records(chosen)
+    except ValueError as error:
+        raise SampleError(str(error), where=paths[0]) from None
+    if contract is None:
+        return End(_stem(Path(first)), False, samples, chosen)
+    return End(first.replace(":", "/"), True, merge_profiles(samples, contract) if chosen else contract, chosen)
+
+
+def _contract(name: str) -> Profile:
+    from connectors.profiles import load_profile
+    from mapper_ai.core.profile import profile_contract
+    from mapper_ai.errors import InputError
+
+    system, _, entity = name.partition(":")
+    try:
+        return profile_contract(load_profile(system).fields(entity))
+    except ValueError as error:
+        raise InputError(f"{name}: neither a file nor a contract: {error}") from None
+
+
+def _stem(path: Path) -> str:
+    """A name for samples; a `source.json` or `target.json` takes its folder's name along."""
+    resolved = path.resolve()
+    if resolved.stem in ("source", "target", "samples"):
+        return f"{resolved.parent.name}-{resolved.stem}"
+    return resolved.stem
+
+
+def _rows(suggestions: Iterable[TargetSuggestion]) -> Iterable[dict[str, Any]]:
+    for suggestion in suggestions:
+        for position, row in enumerate(suggestion.candidates):
+            yield {
+                "source": row.source if not row.joined_with else list(row.sources),
+                "target": row.target,
+                "confidence": row.confidence,
+                "accepted": suggestion.accepted and position == 0,
+                "evidence": dict(row.evidence),
+            }
+
+
+def _show(suggestions: Sequence[TargetSuggestion], source: Profile, target: Profile) -> None:
+    from mapper_ai.core.explain import Explainer
+
+    explainer = Explainer(source, target)
+    rows = []
+    for suggestion in suggestions:
+        for position, row in enumerate(suggestion.candidates):
+            chosen = "=" if suggestion.accepted and position == 0 else "?"
+            name = suggestion.target if position == 0 else ""
+            reason = _short(explainer.reason(row), 70)
+            rows.append((name, chosen, " + ".join(row.sources), f"{row.confidence:.2f}", reason))
+        if not suggestion.candidates:
+            rows.append((suggestion.target, "", "(no source comes near)", "", ""))
+    _table(("target", "", "source", "sure", "why"), rows)
+    accepted = sum(row.accepted for row in suggestions)
+    note(f"{accepted} of {len(suggestions)} target fields have a source (=); ? are further candidates")
+
+
+def _write_spec(path: Path, source: End, target: End, *, quiet: bool) -> int:
+    from mapper_ai.services.kinds import KINDS, blueprint, kind_for
+    from mapper_ai.services.plain_spec import propose_plain, slug
+    from mapper_ai.services.propose import propose
+    from mapper_ai.services.specs import write_spec
+
+    kind = kind_for(target.name) if target.system else None
+    if kind is not None and source.system:
+        wanted = blueprint(kind).source
+        kind = kind if source.name == f"{wanted.system}/{wanted.entity}" else None
+    if kind is not None:
+        proposal = propose(kind, source.records, system=slug(source.name))
+    else:
+        proposal = propose_plain(
+            source.profile, source.records, target.goals(), source_name=source.name, target_name=target.name
+        )
+    write_spec(path, proposal.spec)
+    tell = note if quiet else say
+    for row in proposal.findings:
+        tell(f"{path}: {row.level} {row.id}: {row.message}")
+    rules = len(proposal.spec.rules())
+    like = f" by the blueprint {kind}" if kind in KINDS else ""
+    tell(f"{path}: proposed {rules} rule(s){like}; nothing is approved yet")
+    return FINDINGS if any(row.level == "error" for row in proposal.findings) else DONE
+
+
+def _write(where: str, text: str) -> None:
+    from mapper_ai.services.atomic import write_text
+
+    if where == "-":
+        say(text)
+    else:
+        write_text(Path(where), text + "\n")
+
+
+def _field(entry: Any) -> dict[str, Any]:
+    contract = entry.contract
+    described = (
+        {
+            "type": contract.type,
+            "required": contract.required,
+            "read_only": contract.read_only,
+            "enum": list(contract.enum),
+            "max_length": contract.max_length,
+            "aliases": list(contract.aliases),
+            "note": contract.note,
+        }
+        if contract
+        else None
+    )
+    return {
+        "path": entry.path,
+        "format": entry.format,
+        "types": dict(entry.types),
+        "formats": dict(entry.formats),
+        "present_share": entry.present_share,
+        "null_share": entry.null_share,
+        "empty_share": entry.empty_share,
+        "occurrences": entry.occurrences,
+        "distinct": entry.distinct,
+        "min_length": entry.min_length,
+        "max_length": entry.max_length,
+        "minimum": entry.minimum,
+        "maximum": entry.maximum,
+        "is_enum": entry.is_enum,
+        "examples": list(entry.examples),
+        "contract": described,
+    }
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as they need to be; the last one is not padded."""
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    for row in (head, *rows):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+
+
+def _short(text: str, width: int) -> str:
+    one_line = " ".join(text.split())
+    return one_line if len(one_line) <= width else one_line[: width - 1] + "…"
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got '{text}'")
+    return int(text)

@@ -1,0 +1,190 @@
+"""Drafts and samples on disk: one file each, written whole, with the earlier versions for undo."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from mapper_ai.errors import InputError, UnknownPartError
+from mapper_ai.services.atomic import write_text
+from mapper_ai.services.findings import Finding
+from mapper_ai.services.propose import Alternative
+from mapspec import CompiledSpec, MappingSpec, SpecError, compile_spec, load_spec
+from sync.envelope import EnvelopeError, dumps, loads
+
+_FORMAT: Final = 1
+_KEPT: Final = 50
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A draft as stored.
+
+    Attributes:
+        text: The spec, canonical.
+        file: Mapping file that it is saved to.
+        base: SHA-256 of that file's text when it was last read or written; "" when there was none.
+        mark: SHA-256 of the draft's own text at that moment; "" when there was none.
+        alternatives: Part -> ranked sources.
+        findings: What proposing had to say.
+        history: Earlier texts, packed, oldest first.
+    """
+
+    text: str
+    file: Path
+    base: str = ""
+    mark: str = ""
+    alternatives: Mapping[str, tuple[Alternative, ...]] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    history: tuple[str, ...] = ()
+
+    @property
+    def spec(self) -> MappingSpec:
+        """The spec."""
+        return parsed(self.text)
+
+    @property
+    def untouched(self) -> bool:
+        """Nothing was decided since the file was read or written."""
+        return bool(self.mark) and text_hash(self.text) == self.mark
+
+    def in_step(self, base: str) -> Draft:
+        """The draft as it stands, in step with a file of that hash."""
+        return replace(self, base=base, mark=text_hash(self.text))
+
+    def changed(self, text: str) -> Draft:
+        """The draft with another text; this one can be brought back."""
+        return replace(self, text=text, history=(*self.history, _pack(self.text))[-_KEPT:])
+
+    def undone(self) -> Draft | None:
+        """The draft before the last change, None when there is none."""
+        if not self.history:
+            return None
+        return replace(self, text=_unpack(self.history[-1]), history=self.history[:-1])
+
+
+@lru_cache(maxsize=32)
+def parsed(text: str) -> MappingSpec:
+    """A spec by its text; specs are frozen, so one object serves all.
+
+    Raises:
+        SpecError: The text is no spec.
+    """
+    return load_spec(text, where="draft")
+
+
+@lru_cache(maxsize=32)
+def compiled(text: str, open_gate: bool = False) -> CompiledSpec:
+    """A spec compiled by its text; with `open_gate` it maps every record.
+
+    Raises:
+        SpecError: It does not compile.
+    """
+    spec = parsed(text)
+    if open_gate:
+        spec = spec.model_copy(update={"gate": (), "assertions": ()})
+    try:
+        return compile_spec(spec)
+    except ValueError as error:
+        raise SpecError(f"flow: {' '.join(str(error).split())[:200]}", where=spec.spec) from None
+
+
+def text_hash(text: str) -> str:
+    """SHA-256 of a file's text."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class DraftStore:
+    """The files of one workspace folder. Callers hold the workspace's lock while they read and write."""
+
+    def __init__(self, root: Path) -> None:
+        self._folder = root / "flows"
+        # Samples hold customers' data: nobody else on the machine reads them.
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def names(self) -> list[str]:
+        """Names of the drafts."""
+        return sorted(path.name.removesuffix(".draft.json") for path in self._folder.glob("*.draft.json"))
+
+    def load(self, flow: str) -> Draft | None:
+        """A draft, None when there is none.
+
+        Raises:
+            InputError: The file is damaged.
+        """
+        path = self._path(flow, "draft")
+        if not path.exists():
+            return None
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            if data["format"] != _FORMAT:
+                raise ValueError
+            return Draft(
+                text=data["text"],
+                file=Path(data["file"]),
+                base=data["base"],
+                mark=data["mark"],
+                alternatives={
+                    part: tuple(Alternative(*row) for row in rows) for part, rows in data["alternatives"].items()
+                },
+                findings=tuple(Finding(*row) for row in data["findings"]),
+                history=tuple(data["history"]),
+            )
+        except (ValueError, KeyError, TypeError):
+            raise InputError(f"{path}: the draft is damaged; delete the file and open the mapping again") from None
+
+    def save(self, flow: str, draft: Draft) -> None:
+        """Write a draft in one step."""
+        data = {
+            "format": _FORMAT,
+            "text": draft.text,
+            "file": str(draft.file),
+            "base": draft.base,
+            "mark": draft.mark,
+            "alternatives": {
+                part: [[row.source, row.confidence, row.reason, dict(row.evidence)] for row in rows]
+                for part, rows in draft.alternatives.items()
+            },
+            "findings": [[row.id, row.level, row.part, row.message] for row in draft.findings],
+            "history": list(draft.history),
+        }
+        write_text(self._path(flow, "draft"), json.dumps(data, ensure_ascii=False))
+
+    def load_samples(self, flow: str) -> list[tuple[str, dict[str, Any]]]:
+        """(name, record) pairs; empty when none are stored.
+
+        Raises:
+            InputError: The file is damaged.
+        """
+        path = self._path(flow, "samples")
+        if not path.exists():
+            return []
+        try:
+            return [(row["name"], row["record"]) for row in loads(path.read_bytes())]
+        except (EnvelopeError, KeyError, TypeError):
+            raise InputError(f"{path}: the samples are damaged; delete the file and add them again") from None
+
+    def save_samples(self, flow: str, samples: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Write samples in one step; numbers stay exact."""
+        path = self._path(flow, "samples")
+        write_text(path, dumps([{"name": name, "record": record} for name, record in samples]))
+
+    def _path(self, flow: str, what: str) -> Path:
+        if not flow or not all(sign.isascii() and (sign.isalnum() or sign == "-") for sign in flow):
+            raise UnknownPartError(f"'{flow}' is no name of a flow; known kinds: order-to-invoice, ...")
+        return self._folder / f"{flow}.{what}.json"
+
+
+def _pack(text: str) -> str:
+    return base64.b85encode(zlib.compress(text.encode("utf-8", "surrogatepass"))).decode("ascii")
+
+
+def _unpack(packed: str) -> str:
+    return zlib.decompress(base64.b85decode(packed)).decode("utf-8", "surrogatepass")

@@ -1,0 +1,45 @@
+"""The kinds of flows that can be proposed: their blueprints, and the target fields that no flow writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Final
+
+from mapspec import MappingSpec, load_spec
+from mapspec.yamltext import read_yaml
+
+# The flow that makes records of a target.
+KINDS: Final = {
+    "order-to-invoice": "freshbooks/invoice",
+    "customer-to-client": "freshbooks/client",
+    "payment-to-payment": "freshbooks/payment",
+    "product-to-item": "freshbooks/item",
+}
+
+
+@cache
+def blueprint(kind: str) -> MappingSpec:
+    """What a flow of this kind looks like.
+
+    Raises:
+        KeyError: No such kind.
+    """
+    if kind not in KINDS:
+        raise KeyError(kind)
+    text = resources.files("mapper_ai.services").joinpath(f"blueprints/{kind}.yaml").read_text(encoding="utf-8")
+    return load_spec(text, where=f"blueprint {kind}")
+
+
+@cache
+def left_out() -> Mapping[str, str]:
+    """Target path with its entity (`client.s_street`) -> why no flow writes it."""
+    text = resources.files("mapper_ai.services").joinpath("blueprints/left-out.yaml").read_text(encoding="utf-8")
+    data, _ = read_yaml(text, where="blueprints/left-out.yaml")
+    return {f"{entity}.{path}": reason for entity, rows in data.items() for path, reason in rows.items()}
+
+
+def kind_for(target: str) -> str | None:
+    """The kind of flow that makes records of `freshbooks/invoice` or `freshbooks:invoice`; None when there is none."""
+    return next((kind for kind, made in KINDS.items() if made == target.replace(":", "/")), None)

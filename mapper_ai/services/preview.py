@@ -1,0 +1,97 @@
+"""What a draft of a mapping makes of samples, as rows for a person. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mapper_ai.services.draft_data import plain_data
+from mapper_ai.services.drafts import compiled, parsed
+from mapper_ai.services.sources import part_sources, read_at
+from mapspec import CompiledSpec, Draft, SpecError, TransformError
+from mapspec.engine import wire
+from mapspec.fingerprint import FLOW
+from mapspec.paths import get_at
+
+
+@dataclass(frozen=True)
+class PreviewRow:
+    """What the draft makes of one sample.
+
+    Attributes:
+        decision: go, skip, wait or hold; `error` where the draft does not compile.
+        reasons: Why it does not go, then warnings, in words; with a part, only what concerns that part.
+        documents: Target name -> list of bodies; what a later answer brings stands as `{client.id}`.
+        before: Source path -> value of the part asked for; empty when none is.
+        after: Value of the part asked for, a list for list members; the documents when none is asked for.
+        failed: The sample is held, or the part asked for has no value because of an error.
+    """
+
+    sample: str
+    decision: str
+    reasons: tuple[str, ...]
+    documents: dict[str, Any]
+    before: dict[str, Any]
+    after: Any
+    failed: bool = False
+
+
+def preview_rows(
+    text: str, samples: Sequence[tuple[str, Mapping[str, Any]]], *, part: str | None = None
+) -> list[PreviewRow]:
+    """Rows for all samples, failures first, otherwise in the order given."""
+    try:
+        spec = compiled(text)
+        opened = compiled(text, open_gate=True)
+    except SpecError as error:
+        return [PreviewRow(name, "error", (error.message,), {}, {}, None, failed=True) for name, _ in samples]
+    paths = part_sources(parsed(text), part) if part and part != FLOW else ()
+    rows = [_row(name, record, spec, opened, part, paths) for name, record in samples]
+    return sorted(rows, key=lambda row: not row.failed)
+
+
+def _row(
+    name: str,
+    record: Mapping[str, Any],
+    spec: CompiledSpec,
+    opened: CompiledSpec,
+    part: str | None,
+    paths: tuple[str, ...],
+) -> PreviewRow:
+    draft = spec.apply(record)
+    documents = {target: [plain_data(row.body) for row in rows] for target, rows in draft.documents.items()}
+    if part is None or part == FLOW:
+        reasons = tuple(row.message for row in (*draft.reasons, *draft.warnings))
+        return PreviewRow(name, draft.decision, reasons, documents, {}, documents, failed=draft.decision == "hold")
+    # A record that the gate stops has a value for the part all the same.
+    shown = opened.apply(record)
+    concerned = {part, part[: part.index("[]") + 2]} if "[]." in part else {part}
+    reasons = tuple(row.message for row in (*shown.reasons, *shown.warnings) if row.target in concerned)
+    after, problem = _after(part, record, opened, shown)
+    if problem:
+        reasons = (problem, *reasons)
+    before = {path: plain_data(read_at(record, path)) for path in paths}
+    return PreviewRow(name, draft.decision, reasons, documents, before, after, failed=bool(reasons))
+
+
+def _after(part: str, record: Mapping[str, Any], spec: CompiledSpec, draft: Draft) -> tuple[Any, str]:
+    if part.startswith("values."):
+        try:
+            return plain_data(wire(spec.value(part, record))), ""
+        except (TransformError, KeyError) as error:
+            return None, getattr(error, "message", "there is no such value")
+    target, _, member = part.partition(".")
+    bodies = [row.body for row in draft.documents.get(target, ())]
+    found = [_member(body, member) for body in bodies]
+    if any(step.target == target and step.each for step in spec.spec.flow):
+        return plain_data(found), ""
+    return plain_data(found[0]) if found else None, ""
+
+
+def _member(body: Mapping[str, Any], member: str) -> Any:
+    head, inside, last = member.partition("[]")
+    if not inside:
+        return get_at(body, member)
+    rows = get_at(body, head) or []
+    return [get_at(row, last.lstrip(".")) for row in rows] if last else rows

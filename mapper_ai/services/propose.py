@@ -1,0 +1,193 @@
+"""Propose a spec: a blueprint of the flow, what the suggester finds, steps by rule, and the proof on the samples.
+
+A blueprint says what a flow of its kind looks like, written with Clarity's `rest` paths. Another source's fields are
+found by suggesting them for Clarity's contract first, and the blueprint is carried over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from connectors.profiles import load_profile
+from mapper_ai.core.explain import Explainer
+from mapper_ai.core.profile import Profile, profile_contract, profile_records
+from mapper_ai.core.suggest import TargetSuggestion, suggest
+from mapper_ai.services.additions import Additions, fuzzy_origin
+from mapper_ai.services.findings import Finding
+from mapper_ai.services.kinds import blueprint, left_out
+from mapper_ai.services.proof import failures
+from mapper_ai.services.rewrite import rewrite_spec
+from mapper_ai.services.sources import part_sources
+from mapper_ai.services.targets import Record, TargetGoals, missing_required, source_profile, target_goals
+from mapspec import MappingSpec
+from mapspec.model import ListBlock, Origin, TargetRule
+
+# Below this share of known paths a source is not taken for a Clarity one.
+_NATIVE_SHARE: Final = 0.5
+_TOP: Final = 5
+_MAX_TRIED: Final = 200
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another source a target could come from.
+
+    Attributes:
+        source: Path, or several joined by " + ".
+        confidence: 0..1.
+        reason: In words.
+        evidence: Signal -> what it added, in log-odds.
+    """
+
+    source: str
+    confidence: float
+    reason: str
+    evidence: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The paths one by one."""
+        return tuple(self.source.split(" + "))
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A spec that nobody has approved, and what is known about it.
+
+    Attributes:
+        alternatives: Part, with or without a rule -> ranked sources.
+        findings: What a person must look at.
+    """
+
+    spec: MappingSpec
+    alternatives: Mapping[str, tuple[Alternative, ...]]
+    findings: tuple[Finding, ...]
+
+
+def propose(kind: str, records: Sequence[Record], *, system: str = "samples") -> Proposal:
+    """Propose a flow of a known kind.
+
+    Args:
+        kind: One of KINDS.
+        records: Samples; without any the contracts alone are read and the source is taken for a Clarity one.
+        system: What to call the source where it is none of Clarity: small letters, digits and hyphens.
+
+    Raises:
+        KeyError: No such kind.
+    """
+    spec = blueprint(kind)
+    told: list[tuple[str, str]] = []
+    if records and not is_native(spec, records):
+        found = correspondences(profile_records(records), spec)
+        spec, told = rewrite_spec(spec, found)
+        source = spec.source.model_copy(update={"system": system})
+        spec = spec.model_copy(update={"spec": f"{system}-freshbooks/{kind}", "description": None, "source": source})
+    proposal = complete(spec, records, target_goals(spec), source_profile(spec, records))
+    carried = tuple(Finding("not-carried-over", "warning", part, f"{part}: {text}") for part, text in told)
+    return replace(proposal, findings=(*carried, *proposal.findings))
+
+
+def complete(spec: MappingSpec, records: Sequence[Record], targets: Sequence[TargetGoals], source: Profile) -> Proposal:
+    """Fill origins and confidences into a spec's rules and propose rules where it is silent."""
+    ranked = {goals.name: suggest(source, goals.profile(), top=_TOP) for goals in targets}
+    alternatives = _alternatives(targets, ranked, source)
+    marked = _with_origins(spec, targets, ranked)
+    made = Additions(marked, source)
+    for goals in targets:
+        for suggestion in ranked[goals.name]:
+            goal = goals.goal(suggestion.target)
+            if suggestion.accepted and f"{spec.targets[goals.name].rpartition('/')[2]}.{goal.path}" not in left_out():
+                made.add(goals, goal, suggestion.candidates[0])
+    tried = records[:_MAX_TRIED]
+    wanting = failures(made.spec(), tried)
+    if "" in wanting:  # a rule made here does not compile: find out which by leaving all out
+        made.drop_all(wanting[""].message)
+        wanting = failures(made.spec(), tried)
+    for part in made.parts():
+        if part in wanting:
+            row = wanting.pop(part)
+            made.drop(part, f"fails on {row.count} of {row.tried} samples: {row.message}")
+    found = [
+        Finding("sample-fails", "warning", part, f"{part} fails on {row.count} of {row.tried} samples: {row.message}")
+        for part, row in wanting.items()
+    ]
+    done = made.spec()
+    return Proposal(done, alternatives, (*found, *made.problems, *missing_required(done, targets)))
+
+
+def alternatives_of(spec: MappingSpec, records: Sequence[Record]) -> dict[str, tuple[Alternative, ...]]:
+    """Ranked sources of every part of a spec that stands already."""
+    targets = target_goals(spec)
+    source = source_profile(spec, records)
+    ranked = {goals.name: suggest(source, goals.profile(), top=_TOP) for goals in targets}
+    return _alternatives(targets, ranked, source)
+
+
+def is_native(spec: MappingSpec, records: Sequence[Record]) -> bool:
+    """Whether the samples look like the source that the spec is written for."""
+    known = {entry.path for entry in load_profile(spec.source.system).fields(spec.source.entity)}
+    paths = profile_records(records).paths
+    return bool(paths) and sum(path in known for path in paths) / len(paths) >= _NATIVE_SHARE
+
+
+def correspondences(samples: Profile, spec: MappingSpec) -> dict[str, str]:
+    """Path of the spec's own source -> path of the samples that means the same."""
+    contract = profile_contract(load_profile(spec.source.system).fields(spec.source.entity))
+    found = {
+        row.target: row.candidates[0].source
+        for row in suggest(samples, contract, top=1)
+        if row.accepted and not row.candidates[0].joined_with
+    }
+    own = spec.source.id.source_path()
+    # A bare `id` says little to the suggester; nothing identifies a record better than its own id or number.
+    if own not in found and own in samples.paths:
+        found[own] = own
+    if own not in found and spec.source.number is not None and spec.source.number.source_path() in found:
+        found[own] = found[spec.source.number.source_path()]
+    return found
+
+
+def _alternatives(
+    targets: Sequence[TargetGoals], ranked: Mapping[str, Sequence[TargetSuggestion]], source: Profile
+) -> dict[str, tuple[Alternative, ...]]:
+    found = {}
+    for goals in targets:
+        explainer = Explainer(source, goals.profile())
+        for suggestion in ranked[goals.name]:
+            found[f"{goals.name}.{goals.goal(suggestion.target).path}"] = tuple(
+                Alternative(" + ".join(row.sources), row.confidence, explainer.reason(row), dict(row.evidence))
+                for row in suggestion.candidates
+            )
+    return found
+
+
+def _with_origins(
+    spec: MappingSpec, targets: Sequence[TargetGoals], ranked: Mapping[str, Sequence[TargetSuggestion]]
+) -> MappingSpec:
+    """The blueprint's rules, each with who stands behind it: the suggester where it agrees, else the rule itself."""
+    best = {
+        f"{goals.name}.{goals.goal(row.target).path}": row.candidates[0]
+        for goals in targets
+        for row in ranked[goals.name]
+        if row.accepted
+    }
+
+    def origin(part: str) -> Origin:
+        candidate = best.get(part)
+        if candidate is not None and set(candidate.sources) & set(part_sources(spec, part)):
+            return fuzzy_origin(candidate)
+        return Origin(by="rule")
+
+    fields: dict[str, TargetRule] = {}
+    for target, entry in spec.fields.items():
+        changed: dict[str, Any] = {"origin": origin(target)}
+        if isinstance(entry, ListBlock):
+            changed["fields"] = {
+                name: rule.model_copy(update={"origin": origin(f"{target}.{name}")})
+                for name, rule in entry.fields.items()
+            }
+        fields[target] = entry.model_copy(update=changed)
+    values = {name: rule.model_copy(update={"origin": Origin(by="rule")}) for name, rule in spec.values.items()}
+    return spec.model_copy(update={"fields": fields, "values": values})

@@ -1,0 +1,443 @@
+"""Drafts of mappings and what a person decides about them; everything on disk, nothing lost by a reload.
+
+A flow is a draft under `ROOT/flows/`, or a file of the mappings folder that nobody changed yet. Every change is one
+atomic file write and carries the digest of the part it was made for, so that two tabs cannot overwrite each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mapper_ai.errors import Conflict, InputError, MapperError, UnknownPartError
+from mapper_ai.services.atomic import locked, write_text
+from mapper_ai.services.drafts import Draft, DraftStore, compiled, text_hash
+from mapper_ai.services.edits import change_source, change_steps, without_rejected
+from mapper_ai.services.findings import Finding, by_level, spec_findings
+from mapper_ai.services.kinds import KINDS
+from mapper_ai.services.preview import PreviewRow, preview_rows
+from mapper_ai.services.proof import failures
+from mapper_ai.services.propose import Alternative, alternatives_of, propose
+from mapper_ai.services.rows import State, TargetRow, part_state, spec_rows
+from mapper_ai.services.specs import compile_file, read_spec
+from mapper_ai.services.targets import has_rule, missing_required, source_profile, target_goals
+from mapspec import MappingSpec, SpecError, approval_of, approve, digests, dump_spec, unapproved
+from mapspec.approval import with_approvals
+from mapspec.model import Approval
+from sync.envelope import scrub
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One source record and what to call it."""
+
+    name: str
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FlowCard:
+    """One flow in a list.
+
+    Attributes:
+        spec: The spec's id, such as clarity-freshbooks/order-to-invoice.
+        rows: Number of parts with a rule, the flow itself included.
+        approved: How many of them are approved as they stand.
+        required_missing: Required targets without a rule, or with a rejected one.
+        saved: The mapping file holds the draft as it stands.
+        runnable: Saved, compiles, and nothing in it waits for approval.
+        file: Where it is, or will be, saved.
+        samples: Number of stored samples.
+        error: Why the file or draft cannot be read; everything else is empty then.
+    """
+
+    name: str
+    spec: str
+    rows: int
+    approved: int
+    required_missing: int
+    saved: bool
+    runnable: bool
+    file: str = ""
+    samples: int = 0
+    error: str = ""
+
+
+class Workspace:
+    """Drafts, samples and decisions under one folder."""
+
+    def __init__(self, root: Path, mappings: Path, now: Callable[[], datetime]) -> None:
+        self.root = root
+        self.mappings = mappings
+        self._now = now
+        self._store = DraftStore(root)
+
+    @classmethod
+    def open(cls, root: Path, *, mappings: Path, now: Callable[[], datetime] | None = None) -> Workspace:
+        """Open, making the folder if needed. `mappings` is where approved specs live in git."""
+        root.mkdir(parents=True, exist_ok=True)
+        return cls(root, mappings, now or (lambda: datetime.now(UTC)))
+
+    @staticmethod
+    def kinds() -> list[str]:
+        """Names of the flows that can be started: order-to-invoice, ..."""
+        return list(KINDS)
+
+    def flows(self) -> list[FlowCard]:
+        """Drafts and mapping files, by name."""
+        names = dict.fromkeys(self._store.names())
+        names |= dict.fromkeys(path.stem for path in self._files())
+        return [self._card(name) for name in sorted(names)]
+
+    def start(self, flow: str, samples: Sequence[Sample], *, system: str = "samples") -> None:
+        """Store the samples without card data and propose a draft; replaces a draft of that name (undo brings it back).
+
+        Args:
+            flow: One of `kinds()`.
+            samples: At least one.
+            system: What to call the source where it is none of Clarity: small letters, digits, hyphens.
+
+        Raises:
+            UnknownPartError: No such kind of flow.
+            InputError: No samples.
+        """
+        if flow not in KINDS:
+            raise UnknownPartError(f"there is no flow '{flow}' to start; known: {', '.join(KINDS)}")
+        if not samples:
+            raise InputError(f"{flow}: no samples; choose at least one source record")
+        rows = _clean(samples)
+        proposal = propose(flow, [record for _, record in rows], system=system)
+        with self._locked():
+            self._store.save_samples(flow, rows)
+            old = self._draft(flow)
+            file = old.file if old else self.mappings / f"{flow}.yaml"
+            fresh = old.changed(dump_spec(proposal.spec)) if old else Draft(dump_spec(proposal.spec), file, _hash(file))
+            self._store.save(
+                flow, replace(fresh, alternatives=proposal.alternatives, findings=proposal.findings, file=file)
+            )
+
+    def adopt(self, path: Path) -> str:
+        """Open a mapping file as draft, in place of a draft of that name (undo brings it back); gives the flow's name.
+
+        Raises:
+            SpecError: The file is no spec.
+            InputError: It cannot be read.
+        """
+        file = read_spec(path)
+        name = path.stem
+        with self._locked():
+            records = [record for _, record in self._store.load_samples(name)]
+            old = self._store.load(name)
+            text = dump_spec(file.spec)
+            fresh = old.changed(text) if old and old.text != text else (old or Draft(text, path))
+            ranked = alternatives_of(file.spec, records)
+            fresh = replace(fresh, file=path, alternatives=ranked, findings=())
+            self._store.save(name, fresh.in_step(text_hash(file.text)))
+        return name
+
+    def set_samples(self, flow: str, samples: Sequence[Sample]) -> None:
+        """Store samples for a flow without proposing anything; card data and secrets are removed."""
+        with self._locked():
+            self._store.save_samples(flow, _clean(samples))
+
+    def samples(self, flow: str) -> list[Sample]:
+        """The stored samples, in the order given."""
+        return [Sample(name, record) for name, record in self._store.load_samples(flow)]
+
+    def source_fields(self, flow: str) -> list[str]:
+        """Paths that can be chosen as a source: of the samples and of the source's contract, sorted."""
+        profile = source_profile(self._need(flow).spec, self._records(flow))
+        return sorted(entry.path for entry in profile.fields if entry.addressable)
+
+    def spec(self, flow: str) -> MappingSpec:
+        """The draft as it stands."""
+        return self._need(flow).spec
+
+    def rows(self, flow: str) -> list[TargetRow]:
+        """Every part, and every writable target field without a rule; required and undecided first."""
+        draft = self._need(flow)
+        return spec_rows(draft.spec, draft.alternatives)
+
+    def accept(self, flow: str, part: str, *, digest: str, by: str) -> None:
+        """Approve a part as it stands.
+
+        Raises:
+            Conflict: The part changed since `digest` was shown.
+            UnknownPartError: No such part, or it has no rule.
+            SpecError: The draft does not compile.
+            InputError: `by` is empty.
+        """
+        with self._changing(flow) as (draft, save):
+            self._expect(draft.spec, part, digest)
+            compiled(draft.text)
+            save(approve(draft.spec, [part], by=_name(by), at=self._at()))
+
+    def reject(self, flow: str, part: str, *, digest: str, by: str, reason: str = "") -> None:
+        """Reject a part; `save` leaves rejected fields and lists out of the file.
+
+        Raises:
+            Conflict, UnknownPartError, InputError: As in accept.
+        """
+        with self._changing(flow) as (draft, save):
+            self._expect(draft.spec, part, digest)
+            rejected = Approval(
+                state="rejected", by=_name(by), at=self._at(), digest=digest, comment=" ".join(reason.split()) or None
+            )
+            save(with_approvals(draft.spec, lambda name, old: rejected if name == part else old))
+
+    def set_source(self, flow: str, part: str, sources: Sequence[str], *, digest: str) -> None:
+        """Take other source fields; steps are proposed by rule, the state is proposed again.
+
+        The quantity and the price of priced lines are changed in their list's head.
+
+        Raises:
+            Conflict, UnknownPartError: As in accept; also for the flow, a list head, or an unknown target.
+            SpecError: A source is no path, or no rule can be made for it.
+        """
+        records = self._records(flow)
+        with self._changing(flow) as (draft, save):
+            self._expect(draft.spec, part, digest, may_be_new=True)
+            changed = change_source(draft.spec, part, sources, source_profile(draft.spec, records))
+            compiled(dump_spec(changed))
+            save(changed)
+
+    def set_steps(self, flow: str, part: str, steps_yaml: str, *, digest: str) -> None:
+        """Take other steps (YAML, one step a line); the state is proposed again.
+
+        Raises:
+            Conflict, UnknownPartError: As in set_source.
+            SpecError: The steps do not parse or compile; with the line in `steps_yaml`.
+        """
+        with self._changing(flow) as (draft, save):
+            self._expect(draft.spec, part, digest, may_be_new=True)
+            changed = change_steps(draft.spec, part, steps_yaml)
+            compiled(dump_spec(changed))
+            save(changed)
+
+    def accept_many(self, flow: str, parts: Sequence[tuple[str, str]], *, by: str) -> list[str]:
+        """Approve (part, digest) pairs in one write; money, tax, keys, changed and unmapped parts are left out.
+
+        Returns:
+            One line a part that was left out: "invoice.lines[].qty: money, tax and keys are accepted one by one".
+        """
+        left: list[str] = []
+        with self._changing(flow) as (draft, save):
+            compiled(draft.text)
+            rows = {row.part: row for row in spec_rows(draft.spec, {})}
+            chosen: list[str] = []
+            for part, digest in parts:
+                row = rows.get(part)
+                if row is None or row.state == "unmapped":
+                    left.append(f"{part}: has no rule")
+                elif row.digest != digest:
+                    left.append(f"{part}: changed since it was shown")
+                elif row.money:
+                    left.append(f"{part}: money, tax and keys are accepted one by one")
+                else:
+                    chosen.append(part)
+            if chosen:
+                save(approve(draft.spec, chosen, by=_name(by), at=self._at()))
+        return left
+
+    def undo(self, flow: str) -> bool:
+        """Take back the last change of the draft; False when there is none."""
+        with self._locked():
+            draft = self._draft(flow)
+            earlier = draft.undone() if draft else None
+            if earlier is None:
+                return False
+            self._store.save(flow, earlier)
+            return True
+
+    def preview(self, flow: str, *, part: str | None = None, limit: int = 20) -> list[PreviewRow]:
+        """What the draft makes of the samples, failures first; never raises for what samples hold."""
+        return preview_rows(self._need(flow).text, self._store.load_samples(flow), part=part)[:limit]
+
+    def findings(self, flow: str) -> list[Finding]:
+        """Errors, warnings and unapproved parts."""
+        draft = self._need(flow)
+        spec = draft.spec
+        kept = without_rejected(spec)
+        found = list(missing_required(kept, target_goals(kept)))
+        found += [
+            Finding("sample-fails", "warning", part, _fails(part, row.count, row.tried, row.message))
+            for part, row in failures(spec, self._records(flow)).items()
+        ]
+        found += [
+            row
+            for row in draft.findings
+            if row.id == "not-carried-over" or (row.id == "not-ready" and not has_rule(spec, row.part))
+        ]
+        if draft.file.exists() and draft.base and _hash(draft.file) != draft.base:
+            found.append(Finding("file-changed", "warning", "", f"{draft.file} was changed elsewhere: open it again"))
+        found += spec_findings(kept)
+        return by_level(found)
+
+    def text(self, flow: str) -> str:
+        """The canonical YAML that `save` would write."""
+        return dump_spec(without_rejected(self._need(flow).spec))
+
+    def save(self, flow: str) -> Path:
+        """Write the canonical YAML into the mappings folder. Unapproved parts may be saved; they do not run.
+
+        Raises:
+            Conflict: The file was changed by somebody else since the draft was read from or written to it.
+            SpecError: The draft does not compile.
+        """
+        with self._locked():
+            draft = self._draft(flow)
+            if draft is None:
+                raise UnknownPartError(f"there is no flow '{flow}'")
+            compiled(draft.text)
+            text = dump_spec(without_rejected(draft.spec))
+            if _hash(draft.file) not in (draft.base, text_hash(text)):
+                raise Conflict(f"{draft.file} was changed elsewhere; open it again, then repeat what is still wanted")
+            draft.file.parent.mkdir(parents=True, exist_ok=True)
+            write_text(draft.file, text)
+            self._store.save(flow, draft.in_step(text_hash(text)))
+            return draft.file
+
+    # --- inside ---
+
+    def _files(self) -> list[Path]:
+        return sorted(self.mappings.glob("*.yaml")) if self.mappings.is_dir() else []
+
+    def _locked(self) -> Any:
+        return locked(self.root / "lock")
+
+    def _records(self, flow: str) -> list[dict[str, Any]]:
+        return [record for _, record in self._store.load_samples(flow)]
+
+    def _at(self) -> str:
+        return self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def _need(self, flow: str) -> Draft:
+        with self._locked():
+            draft = self._draft(flow)
+        if draft is None:
+            raise UnknownPartError(f"there is no flow '{flow}'; start one or open a mapping file")
+        return draft
+
+    def _draft(self, flow: str) -> Draft | None:
+        """The draft; a mapping file that nobody changed here stands for one, and is followed when it changes."""
+        draft = self._store.load(flow)
+        file = draft.file if draft else self.mappings / f"{flow}.yaml"
+        if not file.is_file():
+            return draft
+        if draft is not None and (_hash(file) == draft.base or not draft.untouched):
+            return draft
+        fresh = read_spec(file)
+        text = dump_spec(fresh.spec)
+        adopted = draft.changed(text) if draft is not None else Draft(text, file)
+        adopted = replace(adopted, alternatives=alternatives_of(fresh.spec, self._records(flow)))
+        adopted = adopted.in_step(text_hash(fresh.text))
+        self._store.save(flow, adopted)
+        return adopted
+
+    @contextmanager
+    def _changing(self, flow: str) -> Iterator[tuple[Draft, Callable[[MappingSpec], None]]]:
+        with self._locked():
+            draft = self._draft(flow)
+            if draft is None:
+                raise UnknownPartError(f"there is no flow '{flow}'; start one or open a mapping file")
+            current = draft
+
+            def save(spec: MappingSpec) -> None:
+                text = dump_spec(spec)
+                if text != current.text:
+                    self._store.save(flow, current.changed(text))
+
+            yield draft, save
+
+    @staticmethod
+    def _expect(spec: MappingSpec, part: str, digest: str, *, may_be_new: bool = False) -> None:
+        now = digests(spec).get(part)
+        if now is None and not may_be_new:
+            if digest:
+                raise Conflict(f"{part} was removed since it was shown")
+            raise UnknownPartError(f"{part} has no rule: choose a source first")
+        if (now or "") != digest:
+            raise Conflict(f"{part} was changed since it was shown; look at it again")
+
+    def _card(self, flow: str) -> FlowCard:
+        try:
+            with self._locked():
+                draft = self._draft(flow)
+            if draft is None:
+                raise UnknownPartError("was removed")
+            return self._filled(flow, draft)
+        except (MapperError, SpecError) as error:
+            return FlowCard(flow, "", 0, 0, 0, False, False, error=str(error))
+
+    def _filled(self, flow: str, draft: Draft) -> FlowCard:
+        spec = draft.spec
+        kept = without_rejected(spec)
+        states: dict[str, State] = {
+            part: part_state(approval_of(spec, part), digest) for part, digest in digests(spec).items()
+        }
+        on_disk = _hash(draft.file)
+        saved = on_disk == text_hash(dump_spec(kept)) or (draft.untouched and on_disk == draft.base)
+        missing = missing_required(kept, target_goals(kept))
+        return FlowCard(
+            name=flow,
+            spec=spec.spec,
+            rows=len(states),
+            approved=sum(state == "approved" for state in states.values()),
+            required_missing=len(missing),
+            saved=saved,
+            runnable=saved and not unapproved(kept) and _compiles(draft.file),
+            file=str(draft.file),
+            samples=len(self._store.load_samples(flow)),
+        )
+
+
+def _clean(samples: Sequence[Sample]) -> list[tuple[str, Mapping[str, Any]]]:
+    return [(sample.name, scrub(sample.record)) for sample in samples]
+
+
+def _name(by: str) -> str:
+    name = " ".join(by.split())
+    if not name:
+        raise InputError("who decides? a name is needed (MAPPER_USER)")
+    return name
+
+
+def _hash(file: Path) -> str:
+    """Of a file's text, "" when there is none."""
+    try:
+        return text_hash(file.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8'})") from None
+
+
+def _compiles(file: Path) -> bool:
+    try:
+        compile_file(read_spec(file))
+    except (SpecError, MapperError):
+        return False
+    return True
+
+
+def _fails(part: str, count: int, tried: int, message: str) -> str:
+    return f"{part or 'the flow'} fails on {count} of {tried} samples: {message}"
+
+
+__all__ = [
+    "Alternative",
+    "Conflict",
+    "Finding",
+    "FlowCard",
+    "InputError",
+    "MapperError",
+    "PreviewRow",
+    "Sample",
+    "TargetRow",
+    "UnknownPartError",
+    "Workspace",
+]
