@@ -32,12 +32,18 @@ def blueprint(kind: str) -> MappingSpec:
     return load_spec(text, where=f"blueprint {kind}")
 
 
+def why_left_out(spec: MappingSpec, target: str, path: str) -> str:
+    """Why no flow writes a field of a target, empty for fields that may be proposed."""
+    rows = left_out()
+    return rows.get(f"{target}.*") or rows.get(f"{spec.entity_of(target)}.{path}", "")
+
+
 @cache
 def left_out() -> Mapping[str, str]:
-    """Target path with its entity (`client.s_street`) -> why no flow writes it."""
+    """Entity and path (`client.s_street`), or target name and star (`guest.*`) -> reason."""
     text = resources.files("mapper_ai.services").joinpath("blueprints/left-out.yaml").read_text(encoding="utf-8")
     data, _ = read_yaml(text, where="blueprints/left-out.yaml")
-    return {f"{entity}.{path}": reason for entity, rows in data.items() for path, reason in rows.items()}
+    return {f"{name}.{path}": reason for name, rows in data.items() for path, reason in rows.items()}
 
 
 def kind_for(target: str) -> str | None:

@@ -16,7 +16,7 @@ from mapper_ai.core.profile import Profile, profile_contract, profile_records
 from mapper_ai.core.suggest import TargetSuggestion, suggest
 from mapper_ai.services.additions import Additions, fuzzy_origin
 from mapper_ai.services.findings import Finding
-from mapper_ai.services.kinds import blueprint, left_out
+from mapper_ai.services.kinds import blueprint, why_left_out
 from mapper_ai.services.proof import failures
 from mapper_ai.services.rewrite import rewrite_spec
 from mapper_ai.services.sources import part_sources
@@ -98,7 +98,7 @@ def complete(spec: MappingSpec, records: Sequence[Record], targets: Sequence[Tar
     for goals in targets:
         for suggestion in ranked[goals.name]:
             goal = goals.goal(suggestion.target)
-            if suggestion.accepted and f"{spec.targets[goals.name].rpartition('/')[2]}.{goal.path}" not in left_out():
+            if suggestion.accepted and not why_left_out(spec, goals.name, goal.path):
                 made.add(goals, goal, suggestion.candidates[0])
     tried = records[:_MAX_TRIED]
     wanting = failures(made.spec(), tried)

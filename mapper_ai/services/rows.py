@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from mapper_ai.services.goals import Goal
-from mapper_ai.services.kinds import left_out
+from mapper_ai.services.kinds import why_left_out
 from mapper_ai.services.propose import Alternative
 from mapper_ai.services.sources import part_sources
 from mapper_ai.services.targets import has_rule, target_goals
@@ -158,7 +158,7 @@ def _with_rules(
 
 def _unmapped(spec: MappingSpec, part: str, goal: Goal, found: tuple[Alternative, ...]) -> TargetRow:
     name = part.split(".", 1)[0]
-    why = left_out().get(f"{spec.entity_of(name)}.{goal.path}", "")
+    why = why_left_out(spec, name, goal.path)
     return TargetRow(
         part=part,
         target=part,

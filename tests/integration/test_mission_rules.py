@@ -161,3 +161,14 @@ def test_an_order_with_a_customer_id_only_gets_the_customer_that_is_known(books:
     assert report.status["held"] == []
     (client,) = books.table("client")
     assert books.table("invoice")[0]["customerid"] == client["id"]
+
+
+def test_guests_without_an_e_mail_share_the_guest_sales_client_and_leave_no_name_there(books: Books) -> None:
+    first = order("guest-without-email")
+    second = {**order("guest-without-email"), "id": "777", "orderNumber": "WEB-777", "payments": []}
+    report = books.run(envelope("order.created", first), envelope("order.created", second))
+    assert report.status["held"] == []
+    (client,) = books.table("client")
+    assert client["organization"].startswith("Guest sales")
+    assert not any(client[name] for name in ("fname", "lname", "email", "p_street", "bus_phone"))
+    assert {row["customerid"] for row in books.table("invoice")} == {client["id"]}

@@ -80,7 +80,7 @@ def test_a_rule_the_suggester_agrees_with_carries_its_word() -> None:
 
 
 def test_a_rule_without_a_suggestion_stands_by_itself() -> None:
-    origin = proposed("order-to-invoice").spec.rules()["invoice.customerid"].origin
+    origin = proposed("order-to-invoice").spec.rules()["invoice.language"].origin
     assert origin is not None
     assert (origin.by, origin.confidence) == ("rule", None)
 
@@ -98,7 +98,7 @@ def test_every_field_left_out_exists_in_a_contract() -> None:
         for goals in target_goals(spec)
         for goal in goals.goals
     }
-    assert set(left_out()) <= known
+    assert {name for name in left_out() if not name.endswith(".*")} <= known
 
 
 def test_contracts_alone_are_enough_for_a_proposal() -> None:
@@ -230,7 +230,8 @@ def test_sources_are_traced_through_values_lists_and_pricing() -> None:
     assert part_sources(spec, "client.email")[0] == "customer.email"
     assert part_sources(spec, "invoice.lines[].qty") == ("lineItems[].quantity",)
     assert part_sources(spec, "payment.amount")[0] == "payments[].amount"
-    assert part_sources(spec, "invoice.customerid") == ()
+    assert part_sources(spec, "invoice.customerid")[0] == "customer.id"
+    assert part_sources(spec, "invoice.language") == ()
     assert part_sources(spec, "no.such.part") == ()
 
 
