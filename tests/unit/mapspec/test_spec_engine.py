@@ -173,16 +173,18 @@ def test_a_payment_without_id_has_a_key_all_the_same(orders: CompiledSpec) -> No
 
 def test_a_guest_belongs_to_the_guests_of_the_store(orders: CompiledSpec) -> None:
     draft = orders.apply(order(customer=None, storeId="store-1"))
-    (client,) = draft.documents["client"]
-    assert client.key == "guest-store-1-USD"
-    assert client.body["organization"] == "Guest sales store-1 USD"
+    (guest,) = draft.documents["guest"]
+    assert draft.documents["client"] == ()
+    assert guest.key == "guest-store-1-USD"
+    assert guest.body["organization"] == "Guest sales store-1 USD"
 
 
 def test_an_email_that_cannot_be_read_never_makes_a_guest(orders: CompiledSpec) -> None:
     """The first reader of a value learns that it failed, and so does every other."""
     draft = orders.apply(order(customer={"email": ["a@example.com"]}))
     assert draft.decision == "hold"
-    assert all(document.key is None for document in draft.documents["client"])
+    assert not draft.documents["client"]
+    assert not draft.documents["guest"]
 
 
 @pytest.mark.parametrize(
