@@ -74,6 +74,21 @@ COMMANDS: Final[dict[str, Command]] = {
         "mapper preview mappings/clarity-freshbooks/order-to-invoice.yaml"
         " --sample fixtures/clarity/order__plain-card.json",
     ),
+    "show": Command(
+        "show",
+        "a spec in words, or one line a part for comparing versions",
+        "mapper show --one-line-per-field mappings/clarity-freshbooks/order-to-invoice.yaml",
+    ),
+    "explain": Command(
+        "explain",
+        "where one target field comes from, and who approved it",
+        "mapper explain mappings/clarity-freshbooks/order-to-invoice.yaml invoice.create_date",
+    ),
+    "schema": Command(
+        "schema",
+        "the JSON Schema of a spec, for editors",
+        "mapper schema --out spec.schema.json --header order-to-invoice.yaml",
+    ),
     "approve": Command(
         "specs",
         "approve parts of a spec as they stand",

@@ -140,7 +140,9 @@ def run_fmt(args: argparse.Namespace) -> int:
 
 
 def _warn_of_comments(path: Path, text: str) -> None:
+    from mapspec.codec import schema_of
+
     for number, line in enumerate(text.splitlines(), 1):
-        if line.lstrip().startswith("#"):
+        if line.lstrip().startswith("#") and not (number == 1 and schema_of(line)):
             note(f"mapper: {path}:{number}: comments are not kept; write them as `note:` of a field")
             return

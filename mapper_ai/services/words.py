@@ -7,8 +7,10 @@ from typing import Any, Final
 
 from mapspec import ops, validations
 from mapspec.conditions import Condition
-from mapspec.model import FieldRule, FlowStep, GateRule, LineMoney, ListBlock, MappingSpec
+from mapspec.formats import NAMES
+from mapspec.model import Assertion, FieldRule, FlowStep, GateRule, LineMoney, ListBlock, MappingSpec
 from mapspec.paths import Path
+from mapspec.yamltext import flow as one_line
 
 _LINE_PRICE: Final = {
     "quantity": "the quantity of the priced line",
@@ -28,33 +30,60 @@ _ACTIONS: Final = {"go": "goes on", "skip": "is skipped", "wait": "waits", "hold
 def rule_in_words(rule: FieldRule, settings: Mapping[str, str] | None = None) -> str:
     """A rule: its steps, then its checks. `settings` show what `settings.NAME` is now."""
     text = steps_in_words(rule.steps, settings or {})
-    checks = [check_in_words(check) for check in rule.check]
-    return f"{text}; must be {_list(checks, 'and')}" if checks else text
+    return f"{text}; must be {checks_in_words(rule.check)}" if rule.check else text
 
 
 def steps_in_words(steps: Sequence[ops.Operation], settings: Mapping[str, str] | None = None) -> str:
-    """A chain: `orderDate, read as an instant, as calendar date in the store's zone`."""
+    """A chain: `orderDate, read as a moment in time, as calendar date in the store's time zone`."""
     if not steps:
         return "nothing"
     return ", ".join(_step(step, settings or {}) for step in steps)
 
 
+def checks_in_words(checks: Sequence[validations.Check]) -> str:
+    """What a value must be, to stand after `must be`; empty without checks."""
+    return _list([check_in_words(check) for check in checks], "and")
+
+
 def check_in_words(check: validations.Check) -> str:
-    """What a value must be, to stand after `must be`."""
-    if isinstance(check, validations.FormatCheck):
-        names = {"email": "an e-mail address", "currency": "an ISO 4217 currency code", "date": "a date"}
-        return names[check.format]
-    if isinstance(check, validations.LengthCheck):
-        return f"at most {check.max_length} characters long"
-    if isinstance(check, validations.BetweenCheck):
-        return f"from {check.between[0]} to {check.between[1]}"
-    if isinstance(check, validations.EnumCheck):
-        return f"one of {_list([f'“{value}”' for value in check.enum], 'or')}"
-    if isinstance(check, validations.PatternCheck):
-        return f"of the form {check.regex}"
-    if isinstance(check, validations.MoneyCheck):
-        return "an amount above zero" if check.money == "positive" else "an amount that is not negative"
-    return str(check.plain())
+    """One check, to stand after `must be`."""
+    words = _CHECKS.get(type(check))
+    text = words(check) if words else one_line(check.plain())
+    if check.on_fail is None:
+        return text
+    return f"{text} (or it is noted)" if check.on_fail == "warn" else f"{text} (or the record is held)"
+
+
+def _window(check: Any) -> str:
+    ends = [
+        f"not {'before' if name == 'from' else 'after'} {_bound(b)}" for name, b in check.date_window.bounds().items()
+    ]
+    return f"a date {_list(ends, 'and')}"
+
+
+def _bound(bound: validations.DateBound) -> str:
+    if bound.path is None:
+        return bound.in_words()
+    moved = f"{abs(bound.days)} days {'after' if bound.days > 0 else 'before'} " if bound.days else ""
+    return moved + _path(bound.path)
+
+
+_CHECKS: Final[dict[type[validations.Check], Callable[[Any], str]]] = {
+    validations.FormatCheck: lambda check: NAMES[check.format],
+    validations.MinLengthCheck: lambda check: f"at least {check.min_length} characters long",
+    validations.LengthCheck: lambda check: f"at most {check.max_length} characters long",
+    validations.BetweenCheck: lambda check: f"from {check.between[0]} to {check.between[1]}",
+    validations.AtLeastCheck: lambda check: f"at least {check.argument()}",
+    validations.AtMostCheck: lambda check: f"at most {check.argument()}",
+    validations.IntegerCheck: lambda check: f"a whole number{check.integer.in_words()}",
+    validations.EnumCheck: lambda check: f"one of {_list([f'“{value}”' for value in check.enum], 'or')}",
+    validations.PatternCheck: lambda check: f"of the form {check.regex}",
+    validations.MoneyCheck: lambda check: (
+        "an amount above zero" if check.money == "positive" else "an amount that is not negative"
+    ),
+    validations.DateWindowCheck: _window,
+    validations.UniqueCheck: lambda check: "different from every other element of the list",
+}
 
 
 def condition_in_words(condition: Condition) -> str:
@@ -92,7 +121,7 @@ def flow_in_words(spec: MappingSpec) -> str:
     """Gate, steps and record checks, one sentence a line."""
     lines = [_gate(rule) for rule in spec.gate]
     lines += [f"{number}. {_flow_step(step)}" for number, step in enumerate(spec.flow, 1)]
-    lines += [f"Held when not: {assertion.id} ({assertion.message})." for assertion in spec.assertions]
+    lines += [_assertion(rule) for rule in spec.assertions]
     if spec.settings:
         lines.append("Settings: " + ", ".join(f"{key} = “{value}”" for key, value in spec.settings.items()) + ".")
     return "\n".join(lines)
@@ -110,16 +139,23 @@ def _path(path: Path) -> str:
 
 def _zone(text: str, settings: Mapping[str, str]) -> str:
     if text == ops.AS_WRITTEN:
-        return "as written"
+        return "as written there"
     if not text.startswith("settings."):
         return f"in {text}"
-    zone = settings.get(text[9:], "")
-    return f"in the store's zone ({zone.replace('_', ' ')})" if zone else "in the store's zone"
+    zone = settings.get(text[9:])
+    if zone is None:
+        return "in the store's time zone"
+    return (
+        "as written there" if zone in ("", ops.AS_WRITTEN) else f"in the store's time zone ({zone.replace('_', ' ')})"
+    )
 
 
 def _step(step: ops.Operation, settings: Mapping[str, str]) -> str:
     words = _WORDS.get(type(step))
-    return words(step, settings) if words else step.name.replace("_", " ")
+    if words:
+        return words(step, settings)
+    arguments = step.arguments()
+    return step.name.replace("_", " ") + (f" ({one_line(arguments).strip('{}')})" if arguments else "")
 
 
 def _coalesce(step: Any, settings: Mapping[str, str]) -> str:
@@ -187,7 +223,7 @@ _WORDS: Final[dict[type[ops.Operation], Callable[[Any, Mapping[str, str]], str]]
     ops.RegexExtract: lambda step, _: f"the part that fits {step.pattern}",
     ops.LookupTable: lambda step, _: f"by the table {step.table}",
     ops.CountryName: lambda step, _: "as the country's English name",
-    ops.ParseInstant: lambda step, _: "read as an instant",
+    ops.ParseInstant: lambda step, _: "read as a moment in time",
     ops.ToDate: lambda step, settings: f"as calendar date {_zone(step.zone, settings)}",
     ops.AddDays: lambda step, _: f"{abs(step.days)} days {'later' if step.days >= 0 else 'earlier'}",
     ops.ToDecimal: _decimal,
@@ -232,6 +268,31 @@ def _flow_step(step: FlowStep) -> str:
         text += f", if {condition_in_words(step.when)}"
     keys = f" (key {' or '.join(step.key)})" if step.key else ""
     return f"{text}{keys}."
+
+
+def _assertion(rule: Assertion) -> str:
+    unless = f" unless {_must(rule)}" if rule.equal is None and rule.at_most is None else ""
+    fate = "Held" if rule.on_fail == "hold" else "Noted"
+    return f"{fate}{unless}: {rule.id} ({rule.message})." if unless else f"{fate} when not: {rule.id} ({rule.message})."
+
+
+def _must(rule: Assertion) -> str:
+    if rule.same_text is not None:
+        return f"{_path(rule.same_text[0])} and {_path(rule.same_text[1])} read the same"
+    if rule.required_together is not None:
+        return f"{_list(map(_path, rule.required_together), 'and')} are all there or all empty"
+    if rule.one_of_present is not None:
+        return f"{_list(map(_path, rule.one_of_present), 'or')} is there"
+    if rule.not_empty is not None:
+        return f"{_path(rule.not_empty)} has an element"
+    if rule.unique is not None:
+        return f"no two of {_path(rule.unique)} are the same"
+    predicted = rule.predicted_total
+    if predicted is None:
+        return "the totals agree"
+    under = "every" if predicted.rounding == "every" else "a"
+    near = f" within {rule.within} minor units" if rule.within else ""
+    return f"FreshBooks' total of {predicted.lines} comes to {_path(predicted.total)}{near} under {under} rounding rule"
 
 
 def _bracketed(condition: Condition) -> str:

@@ -1,0 +1,1 @@
+"""The app: pages read, show and call the services; nothing is decided or stored here."""

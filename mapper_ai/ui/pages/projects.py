@@ -1,0 +1,102 @@
+"""Projects: the flows as cards with what is approved, and where to go on."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from mapper_ai.services.workspace import FlowCard, Workspace
+from mapper_ai.ui import session
+from mapper_ai.ui.parts.frame import FLOW_TITLES, PAGES, flow_title, header, notice, shown_errors
+
+_NO_DRAFT = FlowCard("", "", 0, 0, 0, saved=False, runnable=False)
+
+
+def page() -> None:
+    """Draw the page."""
+    header("Projects", icon="dashboard")
+    with shown_errors("The workspace cannot be opened"):
+        work = session.workspace()
+        cards = {card.name: card for card in work.flows()}
+        names = [*FLOW_TITLES, *(name for name in cards if name not in FLOW_TITLES)]
+        for start in range(0, len(names), 2):
+            for column, name in zip(st.columns(2), names[start : start + 2], strict=False):
+                with column:
+                    _card(name, cards.get(name))
+        _open_existing(work)
+
+
+def _card(name: str, known: FlowCard | None) -> None:
+    card = known or _NO_DRAFT
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.subheader(flow_title(name) if name in FLOW_TITLES else "Flow", anchor=False, width="content")
+            _badges(card)
+        st.code(card.spec or name, language=None)
+        if card.error:
+            notice("error", "This mapping cannot be used", card.error)
+        if card.rows:
+            st.progress(card.approved / card.rows, text=f"{card.approved} of {card.rows} parts approved")
+        else:
+            st.progress(0.0, text="No mapping yet: start from samples")
+        required = (
+            "Every required target has a rule."
+            if card.rows and not card.required_missing
+            else f"Required targets without a rule: {card.required_missing}"
+            if card.rows
+            else "Samples show what the source really sends."
+        )
+        st.caption(f"{required} Samples stored: {card.samples}.")
+        with st.container(horizontal=True, gap="small"):
+            review = st.button(
+                "Review",
+                key=f"review-{name}",
+                icon=":material/fact_check:",
+                type="primary" if card.rows else "secondary",
+                disabled=not card.rows,
+            )
+            start = st.button(
+                "Start from samples",
+                key=f"samples-{name}",
+                icon=":material/data_object:",
+                type="secondary" if card.rows else "primary",
+            )
+            run = st.button("Run", key=f"run-{name}", icon=":material/play_circle:", disabled=not card.runnable)
+    for pressed, target in ((review, "review"), (start, "samples"), (run, "run")):
+        if pressed:
+            session.look_at("flow", name)
+            st.switch_page(PAGES[target], query_params={"flow": name})
+
+
+def _badges(card: FlowCard) -> None:
+    if not card.rows:
+        st.badge("not started", color="gray", icon=":material/radio_button_unchecked:")
+        return
+    if card.runnable:
+        st.badge("runnable", color="green", icon=":material/check_circle:")
+    elif card.approved < card.rows:
+        st.badge(f"{card.rows - card.approved} to decide", color="orange", icon=":material/pending:")
+    if not card.saved:
+        st.badge("not saved", color="blue", icon=":material/save:")
+
+
+def _open_existing(work: Workspace) -> None:
+    with st.expander("Open an existing mapping", icon=":material/folder_open:"):
+        files = sorted(work.mappings.parent.glob("*/*.yaml"))
+        st.caption(
+            "Reads a mapping file anew as draft, in place of a draft of the same name; Undo brings that one back. "
+            "Saved, the draft goes into the same file."
+        )
+        if not files:
+            st.text(f"There is no mapping file below {work.mappings.parent}.")
+            return
+        names = {f"{file.parent.name}/{file.name}": file for file in files}
+        chosen = st.selectbox("Mapping file", list(names), key="mapping-file", label_visibility="collapsed")
+        if st.button("Open as draft", key="adopt", icon=":material/folder_open:"):
+            with shown_errors("This file is no mapping"):
+                name = work.adopt(names[chosen])
+                session.look_at("flow", name)
+                st.switch_page(PAGES["review"], query_params={"flow": name})
+
+
+if __name__ == "__main__":
+    page()

@@ -1,0 +1,146 @@
+"""The frame of every page: title, flow looked at, who is at the screen, notices whose details are plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+import streamlit as st
+
+from connectors.errors import ConnectorError
+from mapper_ai.errors import Conflict, MapperError
+from mapper_ai.services.workspace import Finding, FlowCard
+from mapper_ai.ui import session
+from mapspec.errors import SpecError
+from sync.errors import SyncError
+
+Kind = Literal["error", "warning", "info", "success"]
+
+_EXPECTED = (MapperError, SyncError, ConnectorError, SpecError)
+
+PAGES = {
+    "projects": "mapper_ai/ui/pages/projects.py",
+    "samples": "mapper_ai/ui/pages/samples.py",
+    "review": "mapper_ai/ui/pages/review.py",
+    "preview": "mapper_ai/ui/pages/preview.py",
+    "run": "mapper_ai/ui/pages/run.py",
+}
+"""Script of every page below the folder of app.py."""
+
+FLOW_TITLES = {
+    "order-to-invoice": "Order → invoice",
+    "customer-to-client": "Customer → client",
+    "payment-to-payment": "Payment → payment",
+    "product-to-item": "Product → item",
+}
+
+
+# Streamlit's wide layout leaves five rem at every side; tables need that room at 1280 px. Fixed text, no values.
+_STYLE = "<style>.stMainBlockContainer {padding: 4.25rem 2.25rem 3rem}</style>"
+
+
+def flow_title(name: str) -> str:
+    """What people call a flow; its own name when it is not one of the four."""
+    return FLOW_TITLES.get(name, name)
+
+
+def header(title: str, *, icon: str) -> None:
+    """Title of the page with the identity beside it, and the message the last click left."""
+    st.html(_STYLE)
+    session.show_said()
+    left, right = st.columns([5, 4], vertical_alignment="center")
+    left.subheader(f":material/{icon}: {title}", anchor=False)
+    with right, st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="small"):
+        st.badge(
+            "development identity",
+            icon=":material/person:",
+            color="orange",
+            help="Approvals carry this name. It comes from MAPPER_USER or the operating system and was not "
+            "checked by any sign-in: good for one person on one machine.",
+        )
+        st.text(session.surroundings().user)
+    problem = st.session_state.pop("problem", None)
+    if problem is not None:
+        notice(*problem)
+
+
+def choose_flow(cards: Sequence[FlowCard], *, all_kinds: Sequence[str] = ()) -> str | None:
+    """A selector of flows that survives a reload; None when there are none."""
+    names = [card.name for card in cards]
+    names += [kind for kind in all_kinds if kind not in names]
+    if not names:
+        return None
+    current = session.looked_at("flow", names) or names[0]
+    widget = "choice-of-flow"
+    if st.session_state.get(widget) not in names or session.looked_at("flow", names) != st.session_state[widget]:
+        st.session_state[widget] = current
+
+    def chosen() -> None:
+        session.look_at("flow", st.session_state[widget])
+
+    st.selectbox("Flow", names, key=widget, format_func=flow_title, on_change=chosen, label_visibility="collapsed")
+    session.look_at("flow", current)
+    return current
+
+
+def notice(kind: Kind, headline: str, details: str = "") -> None:
+    """A coloured line with fixed wording, and below it whatever was found, as plain text."""
+    {"error": st.error, "warning": st.warning, "info": st.info, "success": st.success}[kind](
+        headline,
+        icon={
+            "error": ":material/error:",
+            "warning": ":material/warning:",
+            "info": ":material/info:",
+            "success": ":material/check_circle:",
+        }[kind],
+    )
+    if details:
+        st.code(details, language=None, wrap_lines=True)
+
+
+@contextmanager
+def shown_errors(headline: str) -> Iterator[None]:
+    """Show what goes wrong on purpose instead of a traceback; anything else still surfaces."""
+    try:
+        yield
+    except _EXPECTED as error:
+        notice(*_described(error, headline))
+
+
+@contextmanager
+def kept_errors(headline: str) -> Iterator[None]:
+    """Like `shown_errors`, for what a button does before the page is drawn: `header` shows it."""
+    try:
+        yield
+    except _EXPECTED as error:
+        st.session_state["problem"] = _described(error, headline)
+
+
+def _described(error: Exception, headline: str) -> tuple[Kind, str, str]:
+    text = str(error)
+    if isinstance(error, Conflict):
+        return "warning", "It changed meanwhile, in another tab or by another person. Look again.", text
+    return "error", headline, text
+
+
+def show_findings(findings: Sequence[Finding]) -> None:
+    """Findings as a table: what stops a run first."""
+    rank = {"error": 0, "warning": 1, "note": 2}
+    rows = sorted(findings, key=lambda finding: (rank[finding.level], finding.part))
+    st.dataframe(
+        {
+            "Level": [row.level for row in rows],
+            "Part": [row.part or "the flow" for row in rows],
+            "What": [row.message for row in rows],
+        },
+        hide_index=True,
+        width="stretch",
+        height="auto" if len(rows) < 9 else 320,
+        column_config={
+            "Level": st.column_config.TextColumn(width=80),
+            "Part": st.column_config.TextColumn(width=240),
+            "What": st.column_config.TextColumn(width="large"),
+        },
+        alt="Findings of the checks",
+    )

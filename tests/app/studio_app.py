@@ -1,0 +1,73 @@
+"""What the tests of the app share: a workspace, its pages, and what can be read on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from streamlit.testing.v1 import AppTest
+
+from mapper_ai.services.workspace import Workspace
+from mapper_ai.ui.parts.frame import PAGES
+from mapper_ai.ui.parts.records import read_folder
+
+PROJECT = Path(__file__).resolve().parents[2]
+FLOW = "order-to-invoice"
+
+
+@dataclass(frozen=True)
+class Studio:
+    """A workspace in a temporary folder, and the app on it."""
+
+    root: Path
+    mappings: Path
+
+    @property
+    def work(self) -> Workspace:
+        return Workspace.open(self.root, mappings=self.mappings)
+
+    def propose(self, flow: str = FLOW) -> Workspace:
+        """A proposed draft of the flow from the built-in samples."""
+        work = self.work
+        work.start(flow, read_folder(PROJECT / "fixtures/clarity", flow.partition("-to-")[0]))
+        return work
+
+    def page(self, name: str, **query: str) -> AppTest:
+        app = AppTest.from_file(PROJECT / "app.py", default_timeout=60).run()
+        app.switch_page(PAGES[name])
+        for key, value in query.items():
+            app.query_params[key] = value
+        app.run()
+        assert not app.exception, app.exception
+        return app
+
+
+def button(app: AppTest, key: str) -> Any:
+    """The button of that key, or of that key and the part looked at."""
+    found = [entry for entry in app.button if entry.key == key or str(entry.key).startswith(f"{key}-{FLOW}-")]
+    assert found, f"no button {key}; there are {[entry.key for entry in app.button]}"
+    return found[0]
+
+
+def press(app: AppTest, key: str) -> AppTest:
+    """Press a button by its key, and draw the page again."""
+    entry = button(app, key)
+    assert not entry.disabled, f"{key} is disabled"
+    entry.click().run()
+    assert not app.exception, app.exception
+    return app
+
+
+def looked_at(app: AppTest, name: str) -> str:
+    """A part of the address; AppTest gives texts or lists of them, depending on who set it."""
+    value = app.query_params[name]
+    return value[0] if isinstance(value, list) else str(value)
+
+
+def shown(app: AppTest) -> str:
+    """Everything a person can read on the page, tables included."""
+    texts = [str(entry.value) for kind in (app.text, app.code, app.caption, app.markdown) for entry in kind]
+    texts += [str(entry.value) for kind in (app.error, app.warning, app.info, app.success) for entry in kind]
+    texts += [entry.value.to_string() for entry in app.dataframe]
+    return "\n".join(texts)

@@ -1,0 +1,246 @@
+"""Every page and every button that decides something."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from studio_app import FLOW, Studio, button, looked_at, press, shown
+
+from connectors.sandbox.server import running_sandbox
+from mapper_ai.services.workspace import Sample, TargetRow
+
+
+def row_of(studio: Studio, part: str) -> TargetRow:
+    return next(row for row in studio.work.rows(FLOW) if row.part == part)
+
+
+def test_projects_show_the_four_flows_with_their_counts(studio: Studio) -> None:
+    app = studio.page("projects")
+    titles = [entry.value for entry in app.subheader]
+    assert [title for title in titles if "→" in title] == [
+        "Order → invoice",
+        "Customer → client",
+        "Payment → payment",
+        "Product → item",
+    ]
+    assert "development identity" in " ".join(str(entry.value) for entry in app.markdown)
+    assert "ana" in [entry.value for entry in app.text]
+    assert not any(entry.label == "Who approves" for entry in app.text_input)
+
+
+def test_a_mapping_file_is_opened_as_draft(studio: Studio) -> None:
+    work = studio.propose()
+    assert row_of(studio, "invoice.create_date").state == "proposed"
+    app = studio.page("projects")
+    app.selectbox(key="mapping-file").select("clarity-freshbooks/order-to-invoice.yaml").run()
+    press(app, "adopt")
+    assert row_of(studio, "invoice.create_date").state == "approved"
+    assert work.undo(FLOW)
+
+
+def test_built_in_samples_become_a_proposal(studio: Studio) -> None:
+    app = studio.page("samples", flow=FLOW)
+    press(app, "take-built-in")
+    assert len(studio.work.samples(FLOW)) == 15
+    assert "billingAddress.city" in shown(app)
+    press(app, "propose")
+    assert any(row.state == "proposed" for row in studio.work.rows(FLOW))
+
+
+def test_uploaded_webhook_bodies_become_samples(studio: Studio) -> None:
+    record = {"id": "1", "orderNumber": "A-1", "total": "5.00", "cardNumber": "4111111111111111"}
+    envelope = {"type": "order.created", "data": {"object": "order", "id": "1", "resource": record}}
+    app = studio.page("samples", flow=FLOW)
+    app.segmented_control(key="sample-source").select("Upload").run()
+    app.file_uploader(key="sample-files").upload("hook.ndjson", f"{json.dumps(envelope)}\n".encode()).run()
+    press(app, "take-upload")
+    (sample,) = studio.work.samples(FLOW)
+    assert sample.record["orderNumber"] == "A-1"
+    assert "4111111111111111" not in json.dumps(sample.record)
+
+
+def test_a_broken_upload_is_one_clear_line(studio: Studio) -> None:
+    app = studio.page("samples", flow=FLOW)
+    app.segmented_control(key="sample-source").select("Upload").run()
+    app.file_uploader(key="sample-files").upload("orders.ndjson", b'{"id": "1"}\n{oops\n').run()
+    press(app, "take-upload")
+    assert "orders.ndjson:2: not JSON" in shown(app)
+    assert not studio.work.samples(FLOW)
+
+
+def test_samples_are_fetched_from_the_connected_clarity(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running_sandbox() as sandbox:
+        sandbox.seed(seed=3, orders=12)
+        monkeypatch.setenv("CLARITY_API_URL", sandbox.clarity_url)
+        monkeypatch.setenv("CLARITY_CLIENT_ID", sandbox.client_id)
+        monkeypatch.setenv("CLARITY_CLIENT_SECRET", sandbox.client_secret)
+        app = studio.page("samples", flow=FLOW)
+        app.segmented_control(key="sample-source").select("From Clarity").run()
+        app.number_input(key="clarity-count").set_value(5).run()
+        press(app, "take-clarity")
+    assert len(studio.work.samples(FLOW)) == 5
+
+
+def test_accepting_approves_in_the_name_of_the_person_and_moves_on(studio: Studio) -> None:
+    studio.propose()
+    app = studio.page("review", flow=FLOW, part="invoice.create_date")
+    press(app, "accept")
+    row = row_of(studio, "invoice.create_date")
+    assert (row.state, row.by) == ("approved", "ana")
+    assert looked_at(app, "part") != "invoice.create_date"
+
+
+def test_a_rejection_keeps_its_reason_and_undo_takes_it_back(studio: Studio) -> None:
+    studio.propose()
+    app = studio.page("review", flow=FLOW, part="client.fname")
+    app.text_input(key=f"reason-{FLOW}-client.fname").input("a company has no first name").run()
+    press(app, "reject")
+    row = row_of(studio, "client.fname")
+    assert (row.state, row.reason) == ("rejected", "rejected: a company has no first name")
+    press(app, "undo")
+    assert row_of(studio, "client.fname").state == "proposed"
+
+
+def test_next_and_back_move_without_deciding(studio: Studio) -> None:
+    studio.propose()
+    app = studio.page("review", flow=FLOW, part="client.fname")
+    press(app, "next")
+    assert looked_at(app, "part") != "client.fname"
+    press(app, "previous")
+    assert looked_at(app, "part") == "client.fname"
+    assert not any(row.state == "approved" for row in studio.work.rows(FLOW))
+
+
+def test_a_part_that_changed_in_another_tab_is_not_approved(studio: Studio) -> None:
+    work = studio.propose()
+    app = studio.page("review", flow=FLOW, part="client.fname")
+    work.set_steps(FLOW, "client.fname", "- {path: customer.lastName}", digest=row_of(studio, "client.fname").digest)
+    press(app, "accept")
+    assert row_of(studio, "client.fname").state == "proposed"
+    assert "It changed meanwhile" in shown(app)
+
+
+def test_bulk_acceptance_lists_first_and_leaves_money_tax_and_keys(studio: Studio) -> None:
+    studio.propose()
+    app = studio.page("review", flow=FLOW)
+    press(app, "accept-all")
+    assert not any(row.state == "approved" for row in studio.work.rows(FLOW))
+    listed = app.dataframe[-1].value["Target"].tolist()
+    press(app, "accept-these")
+    approved = {row.part for row in studio.work.rows(FLOW) if row.state == "approved"}
+    assert approved == set(listed)
+    assert not any(row.money for row in studio.work.rows(FLOW) if row.part in approved)
+    assert "invoice.lines[].unit_cost" not in approved
+
+
+def test_another_source_is_taken_from_the_alternatives(studio: Studio) -> None:
+    studio.propose()
+    app = studio.page("review", flow=FLOW, part="client.p_city")
+    press(app, "use-1")
+    row = row_of(studio, "client.p_city")
+    assert row.sources == ("shippingAddress.city",)
+    assert row.state == "proposed"
+
+
+def test_wrong_steps_are_explained_and_cannot_be_saved(studio: Studio) -> None:
+    studio.propose()
+    app = studio.page("review", flow=FLOW, part="client.p_city")
+    app.text_area[0].input("- {path: billingAddress.city}\n- {tirm: }").run()
+    assert "tirm" in shown(app)
+    assert button(app, "save-steps").disabled
+    app.text_area[0].input("- {path: billingAddress.city}\n- {case: upper}").run()
+    press(app, "save-steps")
+    assert "upper" in row_of(studio, "client.p_city").steps
+
+
+def test_filters_and_search_narrow_the_table(studio: Studio) -> None:
+    studio.propose()
+    app = studio.page("review", flow=FLOW)
+    app.segmented_control(key="review-filter").select("All").run()
+    app.text_input(key="review-search").input("currency_code").run()
+    assert sorted(app.dataframe[0].value["Target"]) == [
+        "client.currency_code",
+        "guest.currency_code",
+        "invoice.currency_code",
+    ]
+
+
+def test_a_new_session_finds_everything_again(studio: Studio) -> None:
+    studio.propose()
+    app = studio.page("review", flow=FLOW, part="invoice.create_date")
+    press(app, "accept")
+    again = studio.page("review", flow=FLOW, part="invoice.notes")
+    assert looked_at(again, "part") == "invoice.notes"
+    assert "1 of" in " ".join(str(entry.text) for entry in again.get("progress"))
+
+
+def test_preview_compares_order_and_invoice_totals(studio: Studio) -> None:
+    studio.propose()
+    app = studio.page("preview", flow=FLOW)
+    table = app.dataframe[0].value.set_index("Sample")
+    assert table.loc["plain-card", "Invoice total"] == table.loc["plain-card", "Order total"] == "11.80"
+    assert table.loc["currency-jpy", "Invoice total"] == "7867"
+    assert table.loc["totals-do-not-add-up", "Decision"] == "held"
+    assert "total" in table.loc["totals-do-not-add-up", "Reasons"]
+    assert table.loc["on-hold", "Decision"] == "waiting"
+
+
+def test_payload_values_are_shown_as_text_only(studio: Studio) -> None:
+    work = studio.propose()
+    markup = "<img src=x onerror=alert(1)> **bold** [link](https://example.com) :material/home:"
+    record = {**work.samples(FLOW)[0].record, "notes": markup}
+    work.set_samples(FLOW, [Sample("evil", record)])
+    for name in ("samples", "review", "preview"):
+        app = studio.page(name, flow=FLOW, part="invoice.notes")
+        interpreted = [str(entry.value) for kind in (app.markdown, app.caption, app.error, app.info) for entry in kind]
+        assert not any("onerror" in text or "example.com" in text for text in interpreted), name
+
+
+def test_save_waits_for_approval_then_writes_the_file(studio: Studio) -> None:
+    work = studio.propose()
+    app = studio.page("run")
+    assert button(app, f"save-{FLOW}").disabled
+    for row in work.rows(FLOW):
+        if row.state == "proposed":
+            work.accept(FLOW, row.part, digest=row.digest, by="ana")
+    app = studio.page("run")
+    press(app, f"save-{FLOW}")
+    assert "by: ana" in (studio.mappings / "order-to-invoice.yaml").read_text("utf-8")
+    assert next(card for card in studio.work.flows() if card.name == FLOW).runnable
+
+
+def test_run_says_what_is_missing(studio: Studio) -> None:
+    app = studio.page("run")
+    assert "FRESHBOOKS_ACCOUNT_ID is not set" in shown(app)
+    assert button(app, "run-now").disabled
+
+
+def test_dry_run_then_run_through_a_child_process(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from mapper_ai.ui.session import runner
+
+    with running_sandbox() as sandbox:
+        sandbox.seed(seed=3, orders=6)
+        for name, value in {
+            "FRESHBOOKS_API_URL": sandbox.freshbooks_url,
+            "FRESHBOOKS_ACCOUNT_ID": sandbox.account_id,
+            "FRESHBOOKS_ACCESS_TOKEN": sandbox.access_token,
+            "CLARITY_API_URL": sandbox.clarity_url,
+            "CLARITY_CLIENT_ID": sandbox.client_id,
+            "CLARITY_CLIENT_SECRET": sandbox.client_secret,
+            "MAPPER_SETTLE_S": "0",
+        }.items():
+            monkeypatch.setenv(name, value)
+        app = press(studio.page("run"), "dry-run")
+        assert runner().wait("dry-run", 120).phase == "done"
+        assert not sandbox.state.freshbooks.tables["invoice"]
+        app = studio.page("run")
+        assert "POST /accounting/account" in shown(app)
+        press(app, "run-now")
+        assert runner().wait("run", 120).phase == "done"
+        app = studio.page("run")
+        posted = app.dataframe[0].value.set_index("What")
+        assert posted.loc["invoice", "How many"] == f"{len(sandbox.state.freshbooks.tables['invoice'])} in the books"

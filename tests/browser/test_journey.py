@@ -1,0 +1,144 @@
+"""From samples to invoices that stand in the sandbox, as a person does it."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from watching import Demo, Watched
+
+pytestmark = pytest.mark.browser
+
+OVERFLOWING = """() => {
+  const wide = document.documentElement.clientWidth;
+  const found = [];
+  for (const element of document.querySelectorAll('.stMainBlockContainer *')) {
+    if (element.closest('[aria-hidden="true"], .stDataFrameGlideDataEditor, pre, canvas')) continue;
+    const box = element.getBoundingClientRect();
+    if (box.width && box.height && box.right > wide + 1) found.push(element.className || element.tagName);
+    const label = element.tagName === 'P' && element.closest('button');
+    const hidden = getComputedStyle(element).overflow === 'hidden';
+    if (label && hidden && element.scrollWidth > element.clientWidth + 1) found.push(element.textContent);
+  }
+  return found;
+}"""
+
+NOTHING_APPROVED = re.compile(r"^0 of \d+ parts approved$")
+
+HIDDEN_COLUMNS = """() => [...document.querySelectorAll('.dvn-scroller')]
+  .map(element => element.scrollWidth - element.clientWidth).filter(pixels => pixels > 1)"""
+
+
+def press(page: Page, name: str, *, nth: int = 0) -> None:
+    page.get_by_role("button", name=name).nth(nth).click()
+
+
+def settled(page: Page) -> None:
+    """Wait until the app has drawn everything."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+
+
+def picture(page: Page, name: str) -> None:
+    """Keep a picture where MAPPER_SCREENSHOTS names a folder."""
+    folder = os.environ.get("MAPPER_SCREENSHOTS")
+    if folder:
+        settled(page)
+        page.mouse.move(2, 2)
+        page.screenshot(path=Path(folder) / f"{name}-{page.viewport_size['width']}.png")
+
+
+def approved(page: Page) -> int:
+    text = page.get_by_text(re.compile(r"^\d+ of \d+ parts approved$")).inner_text()
+    return int(text.split()[0])
+
+
+def test_samples_review_approve_save_dry_run_run(demo: Demo, watched: Watched) -> None:
+    page = watched.page
+    page.goto(demo.app)
+    press(page, "Start from samples")
+    press(page, "Take these 15")
+    expect(page.get_by_text("15 samples stored:")).to_be_visible()
+    picture(page, "samples")
+    press(page, "Propose a mapping")
+    expect(page.get_by_text(NOTHING_APPROVED)).to_be_visible()
+
+    press(page, "Accept all confident")
+    expect(page.get_by_role("dialog")).to_contain_text("Money, tax, keys and the flow itself are not in this list")
+    press(page, "Accept these")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_text(NOTHING_APPROVED)).to_have_count(0)
+    settled(page)
+
+    # A reload in the middle: the same part, the same decisions.
+    page.keyboard.press("n")
+    expect(page).to_have_url(re.compile(r"part=client\.note"))
+    settled(page)
+    before = approved(page)
+    assert before > 10
+    page.reload()
+    settled(page)
+    expect(page).to_have_url(re.compile(r"part=client\.note"))
+    expect(page.get_by_test_id("stCode").filter(has_text="client.note").first).to_be_visible()
+    assert approved(page) == before
+    picture(page, "review")
+
+    # The rest one by one, by key.
+    while not page.get_by_text("Everything is decided").count():
+        before = approved(page)
+        page.keyboard.press("a")
+        expect(page.get_by_text(re.compile(rf"^{before + 1} of \d+ parts approved$"))).to_be_visible()
+        settled(page)
+
+    press(page, "Save and run", nth=1)
+    press(page, "Save YAML")
+    expect(page.get_by_text("Saved. The runner reads this file.")).to_be_visible()
+    assert "by: ana" in (demo.folder / "mappings/order-to-invoice.yaml").read_text("utf-8")
+
+    press(page, "Dry run")
+    expect(page.get_by_text("Would be written")).to_be_visible()
+    assert "None yet." in sandbox_page(watched, demo)
+
+    # The runner outlives the page that started it.
+    press(page, "Run now")
+    posted = page.get_by_text("Posted to FreshBooks")
+    expect(page.get_by_text(re.compile("^Run is at work")).or_(posted).first).to_be_visible()
+    page.reload()
+    expect(posted).to_be_visible()
+    settled(page)
+    picture(page, "run")
+    books = sandbox_page(watched, demo)
+    assert re.search(r"Invoices \((?!0\))\d+\)", books)
+    assert re.search(r"Payments \((?!0\))\d+\)", books)
+    page.reload()
+    expect(posted).to_be_visible()
+    watched.check()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1920, 1080)])
+def test_nothing_is_cut_off(demo: Demo, watched: Watched, width: int, height: int) -> None:
+    page = watched.page
+    page.set_viewport_size({"width": width, "height": height})
+    page.goto(f"{demo.app}/samples?flow=order-to-invoice")
+    press(page, "Take these 15")
+    expect(page.get_by_text("15 samples stored:")).to_be_visible()
+    for name in ("projects", "samples", "review", "preview", "run"):
+        page.goto(f"{demo.app}/{name.removeprefix('projects')}?flow=order-to-invoice")
+        expect(page.get_by_text("development identity").first).to_be_visible()
+        settled(page)
+        picture(page, f"page-{name}")
+        assert page.evaluate(OVERFLOWING) == [], name
+        assert page.evaluate(HIDDEN_COLUMNS) == [], f"{name}: a table hides that many pixels of its columns"
+    watched.check()
+
+
+def sandbox_page(watched: Watched, demo: Demo) -> str:
+    """What the FreshBooks stand-in shows to a person, in a tab of its own."""
+    tab = watched.page.context.new_page()
+    tab.goto(demo.sandbox)
+    text = tab.inner_text("main")
+    tab.close()
+    return text
