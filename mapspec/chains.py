@@ -6,11 +6,27 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from mapspec.model import MappingSpec
-from mapspec.ops import Case, Const, Default, LookupTable, MaxLength, Operation, Setting, StepOutput, Trim, When
+from mapspec.ops import (
+    Allocate,
+    Case,
+    Const,
+    Default,
+    LookupTable,
+    MapEnum,
+    MaxLength,
+    Operation,
+    Setting,
+    StepOutput,
+    Trim,
+    When,
+)
 
 ANY: Final = "any"
 NOTHING: Final = "nothing"  # before the first step
+SCALAR: Final = "scalar"  # anything but a list or an object
+_COMPOUND: Final = frozenset({"list", "object"})
 OUTPUT: Final = "output"  # what an earlier flow step's answer brings
+_SUPPLY: Final = frozenset({"default", "append", "count"})  # steps that give something where nothing came
 # What a target field of a type takes as it is sent; every other type needs a step in between.
 FITS: Final[Mapping[str, frozenset[str]]] = {
     "text": frozenset({"text", "int", "decimal", "date", "instant", OUTPUT}),
@@ -57,26 +73,44 @@ def chain_type(chain: Sequence[Operation], start: str = NOTHING) -> str:
             branches = {chain_type(step.then, current), chain_type(step.else_, current)} - {NOTHING}
             current = branches.pop() if len(branches) == 1 else ANY
             continue
-        for inner in step.nested():
-            chain_type(inner)
+        _inner_types(step, position)
         if isinstance(step, StepOutput):
             current = OUTPUT
             continue
-        if step.source:
-            current = step.gives
+        if step.starts():
+            current = _given(step)
             continue
         if current == OUTPUT:
             raise ChainError(f"'{step.name}' cannot change the answer of a flow step: it is known only later", position)
-        if current == NOTHING and not isinstance(step, Default):
+        if current == NOTHING and step.name not in _SUPPLY:
             raise ChainError(f"'{step.name}' has nothing to work on: a step before it must read a field", position)
-        if current not in (ANY, NOTHING) and ANY not in step.takes and current not in step.takes:
-            wanted = " or ".join(step.takes)
+        if current not in (ANY, NOTHING) and not _takes(step.takes, current):
+            wanted = " or ".join("a single value" if kind == SCALAR else kind for kind in step.takes)
             raise ChainError(f"'{step.name}' takes {wanted}, the step before it gives {current}", position)
         if isinstance(step, Default):
             current = "text" if current in (NOTHING, "text") else ANY
         elif step.gives != "same":
             current = step.gives
     return current
+
+
+def _inner_types(step: Operation, position: int) -> None:
+    """The chains inside a step; what stands in a list operation starts with an element of the list."""
+    for inner in step.nested():
+        given = chain_type(inner, ANY if step.of_elements else NOTHING)
+        if step.inner and given not in (ANY, *step.inner):
+            wanted = " or ".join(step.inner)
+            raise ChainError(f"the steps inside '{step.name}' must give {wanted}, and give {given}", position)
+
+
+def _takes(takes: Sequence[str], current: str) -> bool:
+    return ANY in takes or current in takes or (SCALAR in takes and current not in _COMPOUND)
+
+
+def _given(step: Operation) -> str:
+    if isinstance(step, Allocate):
+        return "list" if step.give == "list" else "decimal"
+    return step.gives
 
 
 def literals(spec: MappingSpec, chain: Sequence[Operation], start: frozenset[str] = frozenset()) -> frozenset[str]:
@@ -89,6 +123,8 @@ def literals(spec: MappingSpec, chain: Sequence[Operation], start: frozenset[str
             found = _present(spec, f"settings.{step.key}")
         elif isinstance(step, LookupTable):
             found = _table_values(spec, step.table)
+        elif isinstance(step, MapEnum):
+            found = frozenset(step.rows.values()) | _present(spec, step.default or "")
         elif isinstance(step, Default):
             found |= _present(spec, step.value)
         elif isinstance(step, When):

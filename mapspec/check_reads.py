@@ -7,10 +7,26 @@ from dataclasses import dataclass
 from typing import Final
 
 from mapspec.conditions import Condition
+from mapspec.expressions import ExpressionNode
 from mapspec.model import Assertion, ChargeRule, FieldRule, FlowStep, LineMoney, ListBlock, MappingSpec, operations_of
-from mapspec.ops import Coalesce, Default, LookupTable, Setting, Template, ToDate, ToMoney, When, placeholders
+from mapspec.ops import (
+    Allocate,
+    Coalesce,
+    Default,
+    Filter,
+    LookupTable,
+    MapEnum,
+    Operation,
+    Phone,
+    ReadList,
+    ReadPath,
+    Setting,
+    ToDate,
+    ToMoney,
+    When,
+    placeholders,
+)
 from mapspec.paths import Path
-from mapspec.validations import ExpressionNode
 from mapspec.yamltext import Loc
 
 # Members of a money block that belong to the order line; the others belong to the order.
@@ -93,6 +109,10 @@ def settings_of(spec: MappingSpec) -> list[tuple[str, str]]:
                 texts.append((op.zone, part))
             elif isinstance(op, Default):
                 texts.append((op.value, part))
+            elif isinstance(op, MapEnum):
+                texts.append((op.default, part))
+            elif isinstance(op, Phone):
+                texts.append((op.country_code, part))
     texts += [(table.default, f"tables.{name}") for name, table in spec.tables.items()]
     for part, block in spec.blocks().items():
         if block.money is not None:
@@ -126,7 +146,10 @@ def _assertion_reads(assertion: Assertion, at: Loc) -> Iterator[Read]:
     each = None if assertion.each is None else assertion.each.source_path()
     if assertion.each is not None:
         yield Read(assertion.each, "flow", at, grave=True)
-    yield from _all(assertion.same_text or (), "flow", at, each, grave=True)
+    choice = assertion.one_of_present or ()
+    yield from _all([path for path in assertion.paths() if path not in choice], "flow", at, each, grave=True)
+    for path in choice:
+        yield Read(path, "flow", at, each, grave=True, instead=tuple(other for other in choice if other != path))
     yield from _condition(assertion.when, at, each)
     for side in (*(assertion.equal or ()), *(assertion.at_most or ())):
         yield from _expression_reads(side, at, each)
@@ -144,17 +167,42 @@ def _expression_reads(node: ExpressionNode, at: Loc, each: str | None) -> Iterat
 
 
 def _rule_reads(rule: FieldRule, part: str, loc: Loc, each: str | None) -> Iterator[Read]:
-    at: Loc = (*loc, "steps")
-    for op in operations_of(rule.steps):
-        if isinstance(op, Coalesce):
-            for path in op.paths():
-                others = tuple(other for other in op.paths() if other != path)
-                yield Read(path, part, at, each, rule.required, others)
-        elif isinstance(op, Template):
-            yield from _all(placeholders(op.text), part, at, each, grave=rule.required)
-        else:
-            grave = isinstance(op, ToMoney) or (rule.required and not isinstance(op, When))
-            yield from _all(op.paths(), part, at, each, grave=grave)
+    for read in _chain_reads(rule.steps, each, rule.required):
+        yield Read(read.path, part, (*loc, "steps"), read.each, read.grave, read.instead)
+    for check in rule.check:
+        yield from _all(check.paths(), part, (*loc, "check"), each)
+
+
+def _chain_reads(
+    chain: Sequence[Operation], each: str | None, required: bool, rows: str | None = None
+) -> Iterator[Read]:
+    """Reads of a chain, in the order of its steps.
+
+    Args:
+        chain: The steps.
+        each: Source path of the list whose element a leading dot means.
+        required: A record cannot do without the value.
+        rows: Source path of the list at hand; None when it is no list that stands in the record.
+    """
+    for op in chain:
+        grave = isinstance(op, ToMoney) or (required and not isinstance(op, When))
+        for path in op.paths():
+            others = tuple(other for other in op.paths() if other != path) if isinstance(op, Coalesce) else ()
+            yield Read(path, "", (), each, grave, others)
+        inner = op.over.source_path(each or "") if isinstance(op, Allocate) else rows
+        for path in op.element_paths():
+            if path.root != "item" or inner is not None:  # elements of a list that steps made are not known
+                yield Read(path, "", (), inner, grave)
+        for steps in op.nested():
+            below = inner if op.of_elements else each
+            for read in _chain_reads(steps, below, required, rows if isinstance(op, When) else None):
+                if op.of_elements and inner is None and read.path.root == "item" and read.each is None:
+                    continue
+                yield read
+        if isinstance(op, ReadList | ReadPath):
+            rows = op.path.source_path(each or "") if isinstance(op, ReadList) and op.path.root != "values" else None
+        elif not isinstance(op, Filter):
+            rows = None
 
 
 def _block_reads(block: ListBlock, part: str, outer: str | None) -> Iterator[Read]:

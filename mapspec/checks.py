@@ -14,13 +14,14 @@ from typing import Final, Literal, Protocol
 
 from mapspec.chains import CURE, FITS, ChainError, chain_type, literals
 from mapspec.check_reads import Read, reads_of, settings_of, tables_of
+from mapspec.checks_validations import remarks
 from mapspec.codec import part_line
 from mapspec.conditions import fold
 from mapspec.errors import TransformError
 from mapspec.model import FieldRule, FlowStep, ListBlock, MappingSpec, operations_of
 from mapspec.numbers import decimals_of, to_decimal
-from mapspec.ops import LinePrice, MaxLength, StepOutput
-from mapspec.validations import EnumCheck, LengthCheck
+from mapspec.ops import LinePrice, LookupRemote, MaxLength, StepOutput
+from mapspec.validations import EnumCheck, LengthCheck, MinLengthCheck
 from mapspec.yamltext import Loc
 
 Severity = Literal["error", "warning", "info"]
@@ -104,6 +105,7 @@ def check_spec(
         check.target(target, {field.path: field for field in fields})
     check.flow()
     check.rules()
+    check.validations()
     check.tables_and_settings()
     check.reads(None if source_fields is None else _with_parents(source_fields))
     order = sorted(check.found, key=lambda f: (_RANK[f.severity], f.line or 0, f.part, f.id, f.message))
@@ -228,6 +230,10 @@ class _Checker:
             if len(text) > field.max_length:
                 message = f"'{text}' is longer than the {field.max_length} characters of '{member}'"
                 self.add("max-length-conflict", "error", part, message, "shorten it")
+        longest = max((check.min_length for check in rule.check if isinstance(check, MinLengthCheck)), default=0)
+        if longest > field.max_length:
+            message = f"asks for {longest} characters, '{member}' takes {field.max_length}"
+            self.add("max-length-conflict", "error", part, message, f"lower min_length to {field.max_length} or less")
         limits = [check.max_length for check in rule.check if isinstance(check, LengthCheck)]
         if rule.steps and isinstance(rule.steps[-1], MaxLength):
             limits.append(rule.steps[-1].n)
@@ -271,6 +277,9 @@ class _Checker:
         owner = self._step_of.get(part.split(".", 1)[0])
         if wanted not in ids:
             self.add("unknown-step", "error", part, f"there is no flow step '{wanted}'", _near(wanted, ids), at)
+        elif isinstance(op, LookupRemote) and self.spec.flow[ids.index(wanted)].do != "lookup":
+            mend = f"write {{step_output: {op.of}}}, or name a lookup step"
+            self.add("not-a-lookup", "error", part, f"flow step '{wanted}' is no lookup", mend, at)
         elif part.startswith("values."):
             message = "a value is computed before any flow step runs"
             self.add("later-step", "error", part, message, "read the step's output in a field", at)
@@ -317,6 +326,11 @@ class _Checker:
                 self.add("each-is-no-list", "error", part, f"'{block.each.text}' is no list path", mend)
             if not part.endswith("[]"):
                 self.add("block-is-no-list", "error", part, "a list block's target ends in []", f"write {part}[]")
+
+    def validations(self) -> None:
+        """Checks of values and assertions over the record."""
+        for remark in remarks(self.spec):
+            self.add(remark.id, remark.severity, remark.part, remark.message, remark.mend, remark.at)
 
     # --- names ---------------------------------------------------------------------------------------------------
 

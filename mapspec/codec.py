@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -11,7 +12,12 @@ from mapspec.errors import SpecError
 from mapspec.fingerprint import plain_part
 from mapspec.model import MappingSpec
 from mapspec.ops import first_problem
+from mapspec.upgrades import upgrade
 from mapspec.yamltext import Loc, flow, read_yaml, scalar
+
+SCHEMA_MARK: Final = "# yaml-language-server: $schema="
+_SCHEMA_LINE: Final = re.compile(r"\ufeff?# yaml-language-server: \$schema=(?P<schema>[^\s]+)[ \t]*\r?(?:\n|\Z)")
+_SCHEMA: Final = re.compile(r"urn:[a-z0-9][a-z0-9:.\-]*|(?!/)(?!~)[A-Za-z0-9._\-][A-Za-z0-9._/\-]*")
 
 # Members that are written on one line wherever they stand.
 _ON_ONE_LINE: Final = {
@@ -61,7 +67,11 @@ def load_with_lines(text: str, *, where: str = "<spec>") -> tuple[MappingSpec, d
     if not isinstance(data, dict):
         raise SpecError("a spec is a YAML mapping that starts with 'spec: name/flow'", where=where, line=1)
     try:
-        return MappingSpec.model_validate(data), lines
+        data = upgrade(data)
+    except ValueError as error:
+        raise SpecError(str(error), where=where, line=lines.get(("format",), 1)) from None
+    try:
+        spec = MappingSpec.model_validate(data)
     except ValidationError as error:
         loc, message = first_problem(error)
         place, line = _place(loc, lines)
@@ -70,13 +80,39 @@ def load_with_lines(text: str, *, where: str = "<spec>") -> tuple[MappingSpec, d
         raise SpecError(f"{place}: {message}{rest}" if place else message + rest, where=where, line=line) from None
     except RecursionError:
         raise SpecError("nested too deeply", where=where) from None
+    return with_schema(spec, schema_of(text)), lines
+
+
+def schema_of(text: str) -> str | None:
+    """The schema that the first line names for editors, when it is a relative path or a URN; else None."""
+    match = _SCHEMA_LINE.match(text)
+    return match["schema"] if match and is_schema_reference(match["schema"]) else None
+
+
+def is_schema_reference(text: str) -> bool:
+    """True for a relative path without blanks and for a URN; an address of one machine helps nobody else."""
+    return _SCHEMA.fullmatch(text) is not None
+
+
+def with_schema(spec: MappingSpec, schema: str | None) -> MappingSpec:
+    """A copy whose text starts with a line that tells editors where the JSON Schema is; None leaves the line out.
+
+    Raises:
+        ValueError: It is no `is_schema_reference`.
+    """
+    if schema is not None and not is_schema_reference(schema):
+        raise ValueError(f"'{schema}' is neither a relative path without blanks nor a URN")
+    if schema == spec.schema_reference:
+        return spec
+    return spec.with_schema_reference(schema)
 
 
 def dump_spec(spec: MappingSpec) -> str:
     """The canonical text."""
+    header = f"{SCHEMA_MARK}{spec.schema_reference}\n" if spec.schema_reference else ""
     written = plain_part(spec)
     head = {"spec": spec.spec, "format": spec.format, "version": spec.version}
-    return "\n".join(_block(head | written, 0)) + "\n"
+    return header + "\n".join(_block(head | written, 0)) + "\n"
 
 
 def part_line(lines: dict[Loc, int], part: str) -> int | None:

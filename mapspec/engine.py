@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
+from mapspec.assertions import bind_assertion
 from mapspec.conditions import fold, is_present
 from mapspec.errors import SpecError, TransformError
 from mapspec.lines import Charge, Item, OrderMoney, PricedOrder, TaxAmount, price_order
@@ -33,7 +34,7 @@ from mapspec.ops import (
     well_formed,
 )
 from mapspec.paths import Path, Scope, compile_path, set_at
-from mapspec.validations import check_value, same_text
+from mapspec.validations import BoundCheck, Missed, bind_checks, run_checks
 
 Decision = Literal["go", "skip", "wait", "hold"]
 _MISSING: Final = object()
@@ -114,13 +115,13 @@ class CompiledSpec:
             raise SpecError(_one_line(error), where=spec.spec) from None
 
     def _compile(self, spec: MappingSpec) -> None:
-        self._context = CompileContext(tables=_tables(spec), settings=spec.settings)
+        self._context = CompileContext(tables=_tables(spec), settings=spec.settings, spec=spec.spec)
         self._values = {name: self._bind(f"values.{name}", rule) for name, rule in spec.values.items()}
         self._gate = [(rule, rule.when.compile(), message_of(rule.reason, self._context)) for rule in spec.gate]
         self._id = compile_path(spec.source.id)
         self._number = compile_path(spec.source.number) if spec.source.number else None
         self._updated = compile_path(spec.source.updated) if spec.source.updated else None
-        self._fields: dict[str, list[tuple[str, FieldRule, Step] | _Block]] = {name: [] for name in spec.targets}
+        self._fields: dict[str, list[tuple[str, FieldRule, _Bound] | _Block]] = {name: [] for name in spec.targets}
         for target, entry in spec.fields.items():
             name, member = target.split(".", 1)
             if isinstance(entry, FieldRule):
@@ -134,9 +135,9 @@ class CompiledSpec:
         self._steps = [_Step(step, self._context) for step in spec.flow]
         self._assertions = [_Assert(assertion) for assertion in spec.assertions]
 
-    def _bind(self, target: str, rule: FieldRule) -> Step:
+    def _bind(self, target: str, rule: FieldRule) -> _Bound:
         try:
-            return bind_chain(rule.steps, self._context)
+            return _Bound(bind_chain(rule.steps, self._context), bind_checks(rule.check))
         except ValueError as error:
             raise SpecError(f"{target}: {error}", where=self.spec.spec) from None
 
@@ -184,7 +185,7 @@ class CompiledSpec:
             name, member = target.split(".", 1)
             for entry in self._fields[name]:
                 if not isinstance(entry, _Block) and entry[0] == member:
-                    return wire(entry[2](None, scope))
+                    return wire(entry[2].steps(None, scope))
         raise KeyError(target)
 
     def _scope(self, record: Mapping[str, Any], run: _Run) -> Scope:
@@ -215,22 +216,23 @@ class CompiledSpec:
 
     def _named_value(self, name: str, scope: Scope, run: _Run) -> Any:
         rule = self.spec.values[name]
-        reason = "check-failed"
+        bound = self._values[name]
         try:
-            value = self._values[name](None, scope)
+            value = bound.steps(None, scope)
             if not isinstance(value, bool) and not is_present(value):
                 if rule.required:
                     raise TransformError(f"values.{name}: {_sources(rule)} is empty", reason="missing-required")
                 return None
-            missed = check_value(rule.check, value)
+            missed = bound.missed(value, scope, run, f"values.{name}")
+            expected, on_fail, reason = (missed.expected, missed.on_fail, "check-failed") if missed else ("", None, "")
         except TransformError as error:
-            missed, reason = error.message, error.reason
-        if missed is None:
+            expected, on_fail, reason = error.message, None, error.reason
+        if not reason:
             return value
-        if rule.on_fail == "warn":
-            run.warnings.append(Reason(reason, f"values.{name}: {missed}", f"values.{name}"))
+        if (on_fail or rule.on_fail) == "warn":
+            run.warnings.append(Reason(reason, f"values.{name}: {expected}", f"values.{name}"))
             return None
-        raise TransformError(f"values.{name}: {missed}", reason=reason)
+        raise TransformError(f"values.{name}: {expected}", reason=reason)
 
     def _decide(self, scope: Scope, run: _Run) -> Decision:
         for rule, test, text in self._gate:
@@ -287,12 +289,16 @@ class _Run:
         self.warnings: list[Reason] = []
         self.documents: dict[str, tuple[Document, ...]] = {}
         self.keys: dict[str, str] = {}
+        self.seen: dict[str, set[str]] = {}  # by target: texts of the list's elements so far
         self.lookups: list[Lookup] = []
         self.priced: PricedOrder | None = None
         self.currency: str | None = None
 
     def hold(self, reason: str, message: str, target: str = "") -> None:
         self.reasons.append(Reason(reason, message, target))
+
+    def bodies(self, target: str) -> list[dict[str, Any]]:
+        return [document.body for document in self.documents.get(target, ())]
 
     def miss(self, on_fail: str, reason: str, message: str, target: str = "") -> None:
         (self.reasons if on_fail == "hold" else self.warnings).append(Reason(reason, message, target))
@@ -313,11 +319,29 @@ class _Run:
         )
 
 
-def evaluate(target: str, rule: FieldRule, bound: Step, scope: Scope, run: _Run, *, optional: bool = False) -> Any:
+@dataclass(frozen=True)
+class _Bound:
+    """A rule's steps and checks as functions."""
+
+    steps: Step
+    checks: tuple[BoundCheck, ...]
+
+    def missed(self, value: Any, scope: Scope, run: _Run, target: str) -> Missed | None:
+        """What the value may not go without; what is only to be told goes to the run's warnings."""
+        stops = None
+        for missed in run_checks(self.checks, value, scope, run.seen.setdefault(target, set())):
+            if missed.on_fail == "warn":
+                run.warnings.append(Reason("check-failed", f"{target}: {missed.expected}", target))
+            else:
+                stops = missed
+        return stops
+
+
+def evaluate(target: str, rule: FieldRule, bound: _Bound, scope: Scope, run: _Run, *, optional: bool = False) -> Any:
     """One field's value as it is sent, after its checks, or _MISSING; misfits go to the run's reasons."""
     on_fail = "hold" if rule.required and not optional else rule.on_fail  # without it the record is not complete
     try:
-        value = bound(None, scope)
+        value = bound.steps(None, scope)
         sent = wire(value) if is_present(value) else value
     except TransformError as error:
         run.miss(on_fail, error.reason, f"{target}: {error.message}", target)
@@ -326,10 +350,10 @@ def evaluate(target: str, rule: FieldRule, bound: Step, scope: Scope, run: _Run,
         if rule.required and not optional:
             run.hold("missing-required", f"{target}: {_sources(rule)} is empty and the field is required", target)
         return _MISSING
-    if rule.check and not isinstance(value, Output):
-        missed = check_value(rule.check, value)
+    if bound.checks and not isinstance(value, Output):
+        missed = bound.missed(value, scope, run, target)
         if missed is not None:
-            run.miss(on_fail, "check-failed", f"{target}: {missed}", target)
+            run.miss(missed.on_fail or on_fail, "check-failed", f"{target}: {missed.expected}", target)
             return _MISSING
     return sent
 
@@ -451,16 +475,17 @@ class _Assert:
         self.rule = rule
         self._each = compile_path(rule.each) if rule.each else None
         self._when = rule.when.compile() if rule.when else None
-        pair = rule.equal or rule.at_most
-        self._sides = (pair[0].compile(), pair[1].compile()) if pair else None
-        self._texts = (compile_path(rule.same_text[0]), compile_path(rule.same_text[1])) if rule.same_text else None
+        self._agrees = bind_assertion(rule)
+        self._lines = rule.predicted_total.lines if rule.predicted_total else None
 
     def check(self, scope: Scope, run: _Run) -> None:
+        if self._lines is not None and any(reason.target.startswith(self._lines) for reason in run.reasons):
+            return  # the lines are not complete: their sum says nothing, and the record is held already
         rows = [None] if self._each is None else _rows_of(self._each(scope))
         for index, row in enumerate(rows):
             scope.item, scope.index = row, index
             try:
-                agrees = (self._when is not None and not self._when(scope)) or self._agrees(scope)
+                agrees = (self._when is not None and not self._when(scope)) or self._agrees(scope, run.bodies)
             except TransformError as error:
                 run.miss(self.rule.on_fail, error.reason, f"{self.rule.id}: {error.message}")
                 break
@@ -468,16 +493,6 @@ class _Assert:
                 run.miss(self.rule.on_fail, self.rule.id, self.rule.message)
                 break
         scope.item, scope.index = None, 0
-
-    def _agrees(self, scope: Scope) -> bool:
-        if self._texts is not None:
-            return same_text(self._texts[0](scope), self._texts[1](scope))
-        if self._sides is None:
-            return True
-        left, right = self._sides[0](scope), self._sides[1](scope)
-        if self.rule.equal is not None:
-            return abs(left - right) <= self.rule.within
-        return left <= right + self.rule.within
 
 
 class _Block:
@@ -489,7 +504,7 @@ class _Block:
         member: str,
         block: ListBlock,
         context: CompileContext,
-        bind: Callable[[str, FieldRule], Step],
+        bind: Callable[[str, FieldRule], _Bound],
     ) -> None:
         self._target = target
         self._member = member.removesuffix("[]")
@@ -500,6 +515,9 @@ class _Block:
 
     def fill(self, body: dict[str, Any], scope: Scope, run: _Run) -> None:
         rows = _rows_of(self._each(scope))
+        for name, _, bound in self._rules:
+            if bound.checks:
+                run.seen.pop(f"{self._target}.{name}", None)  # another document has a list of its own
         if self._money is None:
             set_at(body, self._member, [self._element(row, index, {}, scope, run) for index, row in enumerate(rows)])
             return

@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    PrivateAttr,
     SerializeAsAny,
     Tag,
     field_validator,
@@ -22,12 +23,13 @@ from pydantic import (
 )
 
 from mapspec.conditions import Condition, PathField
+from mapspec.expressions import Expression
 from mapspec.ops import Chain, Operation, placeholders
 from mapspec.paths import Path, parse_path
-from mapspec.validations import Check, Expression, parse_check
+from mapspec.validations import Check, OnFail, parse_check
 
 FORMAT: Final = 1
-OnFail = Literal["hold", "warn"]
+MAX_MINOR_UNITS: Final = 1000  # that a predicted total may lie off; more is no rounding
 
 
 class Part(BaseModel):
@@ -204,27 +206,53 @@ class FlowStep(Part):
     def _members_fit_the_step(self) -> FlowStep:
         for text in (*self.key, self.otherwise or ""):
             placeholders(text)
-        needed = {
-            "create_if_missing": ("target", "key", "match"),
-            "create_once": ("target", "key"),
-            "upsert": ("target", "key", "match"),
-            "find": ("entity", "key"),
-            "lookup": ("entity", "match", "value"),
-            "mark_as_sent": ("of",),
-        }[self.do]
-        for name in needed:
+        for name in STEP_NEEDS[self.do]:
             if not getattr(self, name):
                 raise ValueError(f"step '{self.id}' ({self.do}) needs '{name}'")
         return self
 
 
+# Members that each kind of flow step cannot do without.
+STEP_NEEDS: Final[dict[str, tuple[str, ...]]] = {
+    "create_if_missing": ("target", "key", "match"),
+    "create_once": ("target", "key"),
+    "upsert": ("target", "key", "match"),
+    "find": ("entity", "key"),
+    "lookup": ("entity", "match", "value"),
+    "mark_as_sent": ("of",),
+}
+
+
+class PredictedTotal(Part):
+    """What FreshBooks will make of an invoice's lines, beside an amount of the record (`mapspec.assertions`).
+
+    lines: the target list, such as `invoice.lines[]`. rounding: `any` holds when one of the plausible rounding rules
+    comes to the total, `every` only when all of them do.
+    """
+
+    lines: str = Field(pattern=r"^[^.\[\]]+\.[^.\[\]]+\[\]$")
+    total: PathField
+    currency: PathField
+    rounding: Literal["any", "every"] = "any"
+
+
 class Assertion(Part):
-    """A rule over the whole record, checked in preview, review and before every write."""
+    """A rule over the whole record, checked in preview, review and before every write.
+
+    equal, at_most: two numbers, at most `within` apart. same_text: two texts; an absent one agrees with any.
+    required_together: all of the paths have a value, or none. one_of_present: at least one has. not_empty: the list
+    has an element. unique: no two elements read the same. predicted_total: `within` is in minor units.
+    """
 
     id: str
     equal: tuple[Expression, Expression] | None = None
     at_most: tuple[Expression, Expression] | None = None
     same_text: tuple[PathField, PathField] | None = None
+    required_together: tuple[PathField, ...] | None = Field(default=None, min_length=2)
+    one_of_present: tuple[PathField, ...] | None = Field(default=None, min_length=1)
+    not_empty: PathField | None = None
+    unique: PathField | None = None
+    predicted_total: PredictedTotal | None = None
     each: PathField | None = None
     when: Condition | None = None
     within: Decimal = Decimal(0)
@@ -233,9 +261,38 @@ class Assertion(Part):
 
     @model_validator(mode="after")
     def _one_comparison(self) -> Assertion:
-        if sum(x is not None for x in (self.equal, self.at_most, self.same_text)) != 1:
-            raise ValueError(f"assertion '{self.id}' needs exactly one of equal, at_most, same_text")
+        if sum(getattr(self, name) is not None for name in RECORD_RULES) != 1:
+            raise ValueError(f"assertion '{self.id}' needs exactly one of {', '.join(RECORD_RULES)}")
+        for name in ("not_empty", "unique"):
+            path = getattr(self, name)
+            if path is not None and not path.many:
+                raise ValueError(f"assertion '{self.id}': {name} needs a path through a list, such as lineItems[].sku")
+        if self.predicted_total is not None:
+            if self.each is not None:
+                raise ValueError(f"assertion '{self.id}': predicted_total looks at the whole invoice: remove 'each'")
+            if not 0 <= self.within <= MAX_MINOR_UNITS or self.within != self.within.to_integral_value():
+                raise ValueError(f"assertion '{self.id}': 'within' is a whole number of minor units, 0 to 1000")
         return self
+
+    def paths(self) -> list[Path]:
+        """The paths that the rule names by itself, outside expressions and conditions."""
+        found = [*(self.same_text or ()), *(self.required_together or ()), *(self.one_of_present or ())]
+        found += [path for path in (self.not_empty, self.unique) if path is not None]
+        predicted = self.predicted_total
+        return found + ([predicted.total, predicted.currency] if predicted is not None else [])
+
+
+# What an assertion can say; each is a member of it, and exactly one is set.
+RECORD_RULES: Final = (
+    "equal",
+    "at_most",
+    "same_text",
+    "required_together",
+    "one_of_present",
+    "not_empty",
+    "unique",
+    "predicted_total",
+)
 
 
 class Ignored(Part):
@@ -263,6 +320,8 @@ class MappingSpec(Part):
     fields: dict[str, TargetRule] = {}
     assertions: tuple[Assertion, ...] = ()
     ignored: tuple[Ignored, ...] = ()
+    # What the text says to editors; no part of the spec, and so of no digest.
+    _schema_reference: str | None = PrivateAttr(default=None)
 
     @field_validator("format", mode="before")
     @classmethod
@@ -288,6 +347,17 @@ class MappingSpec(Part):
                 known = ", ".join(self.targets)
                 raise ValueError(f"field '{target}' must start with a target name and a dot; targets: {known}")
         return self
+
+    @property
+    def schema_reference(self) -> str | None:
+        """Where editors find the JSON Schema: a relative path or URN in the text's first line, None without one."""
+        return self._schema_reference
+
+    def with_schema_reference(self, reference: str | None) -> MappingSpec:
+        """A copy with another one (`codec.with_schema` checks it)."""
+        made = self.model_copy()
+        made._schema_reference = reference
+        return made
 
     @property
     def name(self) -> str:

@@ -78,7 +78,7 @@ def state_of(spec: MappingSpec, part: str, current: Mapping[str, str]) -> str:
 
 def sources_of(rule: FieldRule) -> list[str]:
     """The paths a rule reads, in order, each once."""
-    found = [path.text for op in operations_of(rule.steps) for path in op.paths()]
+    found = [path.text for op in operations_of(rule.steps) for path in (*op.paths(), *op.element_paths())]
     return list(dict.fromkeys([*found, *(path.text for check in rule.check for path in check.paths())]))
 
 

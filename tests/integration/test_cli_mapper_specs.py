@@ -178,7 +178,10 @@ def test_a_preview_loads_neither_the_suggester_nor_the_http_client() -> None:
     assert result.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("command", ["profile", "suggest", "validate", "preview", "approve", "fmt", "sandbox", "app"])
+@pytest.mark.parametrize(
+    "command",
+    ["profile", "suggest", "validate", "preview", "approve", "fmt", "sandbox", "app", "show", "explain", "schema"],
+)
 def test_every_command_has_help_with_an_example(command: str) -> None:
     result = mapper(command, "--help")
     assert result.returncode == 0

@@ -28,7 +28,20 @@ def command(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-MAPPER = ("demo", "app", "sandbox", "profile", "suggest", "validate", "preview", "approve", "fmt")
+MAPPER = (
+    "demo",
+    "app",
+    "sandbox",
+    "profile",
+    "suggest",
+    "validate",
+    "preview",
+    "show",
+    "explain",
+    "schema",
+    "approve",
+    "fmt",
+)
 SYNC = ("run", "serve", "status", "errors", "replay")
 
 

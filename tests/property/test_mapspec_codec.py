@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mapspec.approval import approve, unapproved
-from mapspec.codec import dump_spec, load_spec
+from mapspec.codec import dump_spec, load_spec, with_schema
 from mapspec.errors import SpecError
 from mapspec.fingerprint import fingerprint
 from mapspec.model import MappingSpec
@@ -86,7 +86,16 @@ steps: st.SearchStrategy[Any] = st.recursive(
     max_leaves=3,
 )
 checks = st.sampled_from([{"format": "email"}, {"max_length": "5"}, {"between": ["0", "1.5"]}, {"enum": ["a: b", "NO"]},
-                          {"regex": "[a-z]+: \\d"}, {"money": "positive"}])  # fmt: skip
+                          {"regex": "[a-z]+: \\d"}, {"money": "positive"}, {"format": "country", "on_fail": "warn"},
+                          {"min_length": "2"}, {"integer": ""}, {"integer": {"from": "-3"}, "on_fail": "hold"},
+                          {"at_least": "0.50"}, {"at_most": "-1"}, {"unique_in_list": ""}, {"unique_in_list": "exact"},
+                          {"date_window": {"from": "2026-01-01", "to": {"path": ".at", "days": "-30"}}},
+                          {"date_window": {"to": "$.orderDate"}}])  # fmt: skip
+record_rules = st.sampled_from([{"required_together": ["a", ".b"]}, {"one_of_present": ["a"]}, {"not_empty": "rows[]"},
+                                {"unique": "rows[].sku"}, {"same_text": ["a", "$.b"]},
+                                {"predicted_total": {"lines": "invoice.lines[]", "total": "$.total",
+                                                     "currency": "values.code", "rounding": "every"},
+                                 "within": "5"}])  # fmt: skip
 
 
 @st.composite
@@ -132,12 +141,14 @@ def specs(draw: Any) -> MappingSpec:
             {"id": "sum", "at_most": [{"sum": ["total", {"path": "rows[].amount", "where": condition}]}, {"abs": "b"}],
              "within": "0.01", "message": draw(words)}
             for condition in draw(st.lists(conditions, max_size=1))
-        ],
+        ] + [{"id": draw(some), "message": draw(words), "on_fail": "warn", **rule}
+             for rule in draw(st.lists(record_rules, max_size=2))],
         "ignored": [{"source": "tags", "reason": draw(words)}],
     }  # fmt: skip
     if draw(st.booleans()):
         data["description"] = draw(words)
-    return MappingSpec.model_validate(data)
+    spec = MappingSpec.model_validate(data)
+    return with_schema(spec, draw(st.none() | st.sampled_from(["../spec.schema.json", "urn:mapper-ai:spec:1"])))
 
 
 FAST = settings(

@@ -213,3 +213,51 @@ def test_nothing_is_said_of_an_unknown_source() -> None:
 
 def test_custom_attributes_are_the_stores_own() -> None:
     assert findings(GOOD.replace("path: customer.email", "path: customAttributes.contactMail")) == []
+
+
+VALIDATIONS: list[tuple[str, str, str, str, str]] = [
+    ("- {path: customer.email}", "- {path: customer.email}\n    check: [{unique_in_list: }]", "unique-outside-list",
+     "error", "there is no list here"),
+    ("- {path: customer.email}", "- {path: customer.email}\n    check: [{min_length: 9}, {max_length: 8}]",
+     "length-window-empty", "error", "at least 9 and at most 8"),
+    ("- {path: values.code}", "- {path: values.code}\n    check: [{min_length: 4}]", "max-length-conflict", "error",
+     "asks for 4 characters"),
+    ("- {path: customer.email}", "- {path: customer.email}\n    check: [{format: email}, {format: url}]",
+     "check-twice", "warning", "stands twice"),
+    ("      - {to_date: }", "      - {to_date: }\n    check: [{date_window: {from: orderDaet}}]",
+     "unknown-source-path", "warning", "did you mean 'orderDate'?"),
+    ("      - {to_date: }", "      - {to_date: }\n    check: [{date_window: {from: .at}}]",
+     "item-path-outside-list", "error", "no list here"),
+    ("values:", "assertions:\n  - {id: a, unique: 'lineItems[].skuu', message: m}\nvalues:",
+     "unknown-source-path", "error", "did you mean 'lineItems[].sku'?"),
+    ("values:", "assertions:\n  - {id: a, one_of_present: [id, idd], message: m}\nvalues:",
+     "unknown-source-path", "info", "'idd'"),
+    ("values:", "assertions:\n  - {id: a, not_empty: 'tags[]', message: m}\n"
+     "  - {id: a, required_together: [id, total], message: m}\nvalues:", "assertion-twice", "warning", "own id"),
+    ("values:", "assertions:\n  - {id: a, predicted_total: {lines: 'invoice.rows[]', total: total, "
+     "currency: currency}, message: m}\nvalues:", "predicted-total-without-lines", "error", "no list of this spec"),
+    ("values:", "assertions:\n  - {id: a, predicted_total: {lines: 'invoice.lines[]', total: total, "
+     "currency: currency}, message: m}\nvalues:", "predicted-total-without-lines", "error", "add a rule for qty"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "rule", "severity", "told"), VALIDATIONS, ids=[f"{c[2]}-{i}" for i, c in enumerate(VALIDATIONS)]
+)
+def test_a_validation_without_sense_is_found(old: str, new: str, rule: str, severity: str, told: str) -> None:
+    assert GOOD.count(old) >= 1
+    text = GOOD.replace(old, new, 1)
+    found = [finding for finding in findings(text) if finding.id == rule]
+    assert found, findings(text)
+    assert severity in {finding.severity for finding in found}
+    assert any(told in finding.message or told in finding.mend for finding in found)
+    for finding in found:
+        assert finding.line is not None
+        row = text.splitlines()[finding.line - 1]
+        assert "check:" in row or "id: a" in row or finding.part.rsplit(".", 1)[-1] in row
+
+
+def test_validations_in_their_place_are_not_remarked() -> None:
+    text = GOOD.replace("- {path: .name}", "- {path: .name}\n        check: [{unique_in_list: }, {min_length: 2}]")
+    text = text.replace("values:", "assertions:\n  - {id: a, unique: 'lineItems[].sku', message: m}\nvalues:")
+    assert findings(text) == []

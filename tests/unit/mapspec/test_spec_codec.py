@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mapspec.codec import dump_spec, load_spec, load_with_lines, part_line
+from mapspec.approval import approve
+from mapspec.codec import dump_spec, load_spec, load_with_lines, part_line, with_schema
 from mapspec.errors import SpecError
-from mapspec.fingerprint import fingerprint
+from mapspec.fingerprint import digests, fingerprint
 
 SHIPPED = sorted((Path(__file__).parents[3] / "mappings/clarity-freshbooks").glob("*.yaml"))
 SMALL = """\
@@ -126,3 +127,45 @@ def test_parts_have_lines() -> None:
 
 def test_layout_does_not_count() -> None:
     assert fingerprint(load_spec(SMALL)) == fingerprint(load_spec(dump_spec(load_spec(SMALL))))
+
+
+HEADER = "# yaml-language-server: $schema=../spec.schema.json\n"
+
+
+@pytest.mark.parametrize("reference", ["../spec.schema.json", "schemas/spec-1.json", "urn:mapper-ai:spec:1"])
+def test_the_schema_line_for_editors_survives_and_counts_for_nothing(reference: str) -> None:
+    canonical = dump_spec(load_spec(SMALL))
+    headed = f"# yaml-language-server: $schema={reference}\n{canonical}"
+    spec = load_spec(headed)
+    assert spec.schema_reference == reference
+    assert dump_spec(spec) == headed
+    assert load_spec(dump_spec(spec)) == spec
+    assert digests(spec) == digests(load_spec(canonical))
+    assert dump_spec(approve(spec, None, by="ana", at="2026-03-01T00:00:00Z")).startswith(headed[: headed.index("\n")])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "# yaml-language-server: $schema=https://example.com/spec.json",
+        "# yaml-language-server: $schema=/home/ana/spec.json",
+        "# yaml-language-server: $schema=C:\\spec.json",
+        "# yaml-language-server: $schema=~/spec.json",
+        "# yaml-language-server: $schema=a b",
+        "# yaml-language-server: $schema=",
+        "# any other comment",
+    ],
+)
+def test_an_address_of_one_machine_is_not_kept(line: str) -> None:
+    canonical = dump_spec(load_spec(SMALL))
+    assert dump_spec(load_spec(f"{line}\n{canonical}")) == canonical
+    with pytest.raises(ValueError, match="neither a relative path"):
+        with_schema(load_spec(SMALL), line.partition("$schema=")[2] or line)
+
+
+def test_the_schema_line_is_the_first_line_or_none() -> None:
+    canonical = dump_spec(load_spec(SMALL))
+    assert load_spec("\n" + HEADER + canonical).schema_reference is None
+    assert load_spec(HEADER + canonical).schema_reference == "../spec.schema.json"
+    assert load_spec(HEADER.replace("\n", "\r\n") + canonical).schema_reference == "../spec.schema.json"
+    assert with_schema(load_spec(HEADER + canonical), None) == load_spec(canonical)

@@ -1,0 +1,263 @@
+"""Operations that values come from: source fields, fixed texts, settings, earlier flow steps, the priced line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from pydantic import Field, field_validator
+
+from mapspec.conditions import Condition, PathField, is_present
+from mapspec.errors import TransformError
+from mapspec.ops.base import Chain, CompileContext, Example, Operation, Step, bind_chain, text_of
+from mapspec.ops.plaintext import truncate
+from mapspec.paths import Path, Scope, compile_path, parse_path
+
+_PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+_MAX_SHOWN: Final = 60  # characters of a value in a message
+
+
+class ReadPath(Operation):
+    """Read a source field; the first present element where the path runs through a list."""
+
+    name = "path"
+    main = "path"
+    gives = "any"
+    source = True
+    examples = (
+        Example("customer.email", record={"customer": {"email": "ana@example.com"}}, gives="ana@example.com"),
+        Example("lineItems[].sku", record={"lineItems": [{"sku": ""}, {"sku": "A-1"}]}, gives="A-1"),
+        Example("customAttributes.po", record={"customAttributes": [{"key": "po", "value": "PO 7"}]}, gives="PO 7"),
+    )
+    path: PathField
+
+    def bind(self, context: CompileContext) -> Step:
+        read = compile_path(self.path)
+        if not self.path.many:
+            return lambda value, scope: read(scope)
+        return lambda value, scope: next((v for v in read(scope) if is_present(v)), None)
+
+
+class Const(Operation):
+    """A fixed text."""
+
+    name = "const"
+    main = "value"
+    gives = "text"
+    source = True
+    examples = (Example("en", gives="en"),)
+    value: str
+
+    def bind(self, context: CompileContext) -> Step:
+        fixed = self.value
+        return lambda value, scope: fixed
+
+
+class Setting(Operation):
+    """A setting of the spec."""
+
+    name = "setting"
+    main = "key"
+    gives = "text"
+    source = True
+    examples = (Example("invoice_prefix", settings={"invoice_prefix": "WEB-"}, gives="WEB-"),)
+    key: str
+
+    def bind(self, context: CompileContext) -> Step:
+        fixed = context.settings.get(self.key)
+        return lambda value, scope: fixed
+
+
+class Coalesce(Operation):
+    """The first present value of several paths."""
+
+    name = "coalesce"
+    main = "paths"
+    gives = "any"
+    source = True
+    examples = (
+        Example(
+            ["company", "billingAddress.company"],
+            record={"company": " ", "billingAddress": {"company": "Tea Ltd"}},
+            gives="Tea Ltd",
+        ),
+    )
+    paths_: tuple[PathField, ...] = Field(alias="paths", min_length=1)
+
+    def bind(self, context: CompileContext) -> Step:
+        reads = [ReadPath(path=path).bind(context) for path in self.paths_]
+
+        def step(value: Any, scope: Scope) -> Any:
+            for read in reads:
+                found = read(None, scope)
+                if is_present(found):
+                    return found
+            return None
+
+        return step
+
+
+def placeholders(text: str) -> list[Path]:
+    """The paths in braces in a text; {#} is the element's number and no path.
+
+    Raises:
+        ValueError: One of them is no path.
+    """
+    return [parse_path(found) for found in _PLACEHOLDER.findall(text) if found != "#"]
+
+
+class Template(Operation):
+    """Text with source fields in it, {#} for the element's number; absent when any field in it is absent."""
+
+    name = "template"
+    main = "text"
+    gives = "text"
+    source = True
+    examples = (
+        Example("Order {orderNumber}", record={"orderNumber": "1007"}, gives="Order 1007"),
+        Example("Order {orderNumber}", gives=None),
+        Example("{#}: {.sku}", record={"items": [{"sku": "A-1"}]}, each="items", gives="1: A-1"),
+    )
+    text: str
+
+    @field_validator("text")
+    @classmethod
+    def _paths_are_paths(cls, text: str) -> str:
+        placeholders(text)
+        return text
+
+    def paths(self) -> list[Path]:
+        return placeholders(self.text)
+
+    def bind(self, context: CompileContext) -> Step:
+        parts = _PLACEHOLDER.split(self.text)
+        literals = parts[0::2]
+        reads = [self._reader(placeholder, context) for placeholder in parts[1::2]]
+
+        def step(value: Any, scope: Scope) -> Any:
+            pieces = [literals[0]]
+            for read, literal in zip(reads, literals[1:], strict=True):
+                found = read(None, scope)
+                if found is None or not (found == "" or is_present(found)):
+                    return None
+                pieces += [text_of(found).strip(), literal]
+            return "".join(pieces)
+
+        return step
+
+    @staticmethod
+    def _reader(placeholder: str, context: CompileContext) -> Step:
+        if placeholder == "#":
+            return lambda value, scope: scope.index + 1
+        if placeholder.startswith("settings."):
+            fixed = context.setting(placeholder)  # an empty setting is a value: no prefix
+            return lambda value, scope: fixed
+        read = ReadPath(path=parse_path(placeholder)).bind(context)
+
+        def present(value: Any, scope: Scope) -> Any:
+            found = read(None, scope)
+            return found if is_present(found) else None  # zero and false are values
+
+        return present
+
+
+def message_of(text: str, context: CompileContext) -> Callable[[Scope], str]:
+    """A message with source fields in it, as a function that always gives one: what is absent reads "nothing".
+
+    Raises:
+        ValueError: A placeholder is no path.
+    """
+    parts = _PLACEHOLDER.split(text)
+    reads = [Template._reader(placeholder, context) for placeholder in parts[1::2]]
+
+    def shown(read: Step, scope: Scope) -> str:
+        try:
+            found = read(None, scope)
+            return "nothing" if found is None else truncate(text_of(found).strip(), _MAX_SHOWN)
+        except TransformError:
+            return "unreadable"
+
+    def message(scope: Scope) -> str:
+        pairs = zip(reads, parts[2::2], strict=True)
+        return parts[0] + "".join(shown(read, scope) + literal for read, literal in pairs)
+
+    return message
+
+
+class Join(Operation):
+    """Join the parts that are present, each made by steps of its own."""
+
+    name = "join"
+    main = "parts"
+    gives = "text"
+    source = True
+    examples = (
+        Example(
+            {"parts": [[{"path": "city"}], [{"path": "state"}], [{"path": "zip"}]], "with": ", "},
+            record={"city": "Austin", "zip": "78701"},
+            gives="Austin, 78701",
+        ),
+    )
+    parts: tuple[Chain, ...]
+    with_: str = Field(default=" ", alias="with")
+
+    def bind(self, context: CompileContext) -> Step:
+        chains = [bind_chain(part, context) for part in self.parts]
+
+        def step(value: Any, scope: Scope) -> Any:
+            found = [made for chain in chains if is_present(made := chain(None, scope))]
+            return self.with_.join(text_of(part) for part in found) if found else None
+
+        return step
+
+    def nested(self) -> list[tuple[Operation, ...]]:
+        return list(self.parts)
+
+
+class When(Operation):
+    """One chain or the other, by a condition; both go on with what came in."""
+
+    name = "when"
+    gives = "any"
+    source = True
+    examples = (
+        Example(
+            {
+                "if": {"in": ["status", ["captured", "settled"]]},
+                "then": [{"const": "paid"}],
+                "else": [{"const": "open"}],
+            },
+            record={"status": "Captured"},
+            gives="paid",
+        ),
+    )
+    if_: Condition = Field(alias="if")
+    then: Chain
+    else_: Chain = Field(default=(), alias="else")
+
+    def bind(self, context: CompileContext) -> Step:
+        test = self.if_.compile()
+        then = bind_chain(self.then, context)
+        otherwise = bind_chain(self.else_, context)
+        return lambda value, scope: then(value, scope) if test(scope) else otherwise(value, scope)
+
+    def nested(self) -> list[tuple[Operation, ...]]:
+        return [self.then, self.else_]
+
+
+class Default(Operation):
+    """A fixed text, or a setting, where nothing came."""
+
+    name = "default"
+    main = "value"
+    examples = (
+        Example("en", value=" ", gives="en"),
+        Example("en", value=0, gives=0),
+        Example("settings.currency", settings={"currency": "USD"}, gives="USD"),
+    )
+    value: str
+
+    def bind(self, context: CompileContext) -> Step:
+        fixed = context.setting(self.value)
+        return lambda value, scope: value if is_present(value) else fixed
