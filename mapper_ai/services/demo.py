@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mapper_ai.services.demo_check import Verdict
 
 DEFAULT_FOLDER = ".mapper/demo"
+SAMPLES_A_FLOW = 25
 DEFAULT_PORT = 8501
 _MARKER = "made-by-mapper-demo"
 _PROJECT = Path(__file__).resolve().parents[2]
@@ -161,6 +162,7 @@ def _with_app(arguments: argparse.Namespace, place: Place) -> int:
     port = arguments.port if arguments.port is not None else _free_port(DEFAULT_PORT)
     with _stop_signals() as stop, _sandbox(arguments) as sandbox:
         environ = _environ(sandbox, place)
+        _store_samples(place, sandbox)
         with (place.folder / "app.log").open("wb") as log:
             child = subprocess.Popen(
                 _app_command(app, port),
@@ -190,6 +192,18 @@ def _with_app(arguments: argparse.Namespace, place: Place) -> int:
                 control.stop(kind)
             _end(child)
     return 0
+
+
+def _store_samples(place: Place, sandbox: Sandbox) -> None:
+    """Give every flow some of the shop's records, so that the first page already shows what the rules make of them."""
+    from mapper_ai.services.workspace import Sample, Workspace
+
+    work = Workspace.open(place.workspace, mappings=place.mappings)
+    for card in work.flows():
+        entity = work.spec(card.name).source.entity
+        with sandbox.state.lock:
+            records = list(sandbox.state.clarity.lists[f"{entity}s"].values())[:SAMPLES_A_FLOW]
+        work.set_samples(card.name, [Sample(f"{entity} {record['id']}", record) for record in records])
 
 
 def _app_command(app: Path, port: int) -> list[str]:

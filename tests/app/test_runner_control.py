@@ -10,7 +10,8 @@ import pytest
 from mapper_ai.services import runner_control
 from mapper_ai.services.runner_control import AlreadyRunning, RunnerControl
 
-# Stands where `python -m sync` looks first: the working directory.
+# Stands where `python -m sync` looks first: the working directory. Opening a pipe waits for the other side, so the
+# test knows where the stand-in is without any clock.
 _STAND_IN = """
 import json, os, signal, sys
 if "--dry-run" in sys.argv:
@@ -19,9 +20,10 @@ elif os.environ.get("STAND_IN") == "fail":
     print("mapper-sync: no such folder", file=sys.stderr)
     sys.exit(3)
 else:
-    # Blocked from the start, so that a signal cannot come before anybody waits for it.
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    open("ready", "w").close()
     signal.sigwait([signal.SIGTERM])
+    open("finish", "w").close()
     print(json.dumps({"dry_run": False, "stopped": "stopped by request"}))
 """
 
@@ -30,6 +32,8 @@ else:
 def control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunnerControl:
     (tmp_path / "sync").mkdir()
     (tmp_path / "sync" / "__main__.py").write_text(_STAND_IN, "utf-8")
+    for name in ("ready", "finish"):
+        os.mkfifo(tmp_path / name)
     monkeypatch.chdir(tmp_path)
     return RunnerControl(tmp_path / "jobs", tmp_path / "mappings", now=lambda: 12.5)
 
@@ -64,12 +68,13 @@ def test_a_running_job_is_found_again_and_stopped(control: RunnerControl) -> Non
         control.start("dry-run")
     found = again(control)
     assert (found.job("run").phase, found.job("run").pid) == ("running", started.pid)
-    # The stand-in may not have blocked the signal yet: then it dies of it, which is an end as well.
+    Path("ready").read_text("utf-8")
     assert found.stop("run")
     assert found.stop("run")  # a second press sends no second signal
-    assert found.job("run").stopping or found.job("run").phase != "running"
+    assert (found.job("run").phase, found.job("run").stopping) == ("running", True)
+    Path("finish").read_text("utf-8")
     child.wait(60)
-    assert found.job("run").phase in ("done", "failed")
+    assert found.job("run").phase == "done"
     assert not found.stop("run")
 
 

@@ -68,7 +68,7 @@ def _built_in(work: Workspace, flow: str, kind: Literal["primary", "secondary"])
     with shown_errors("A sample file cannot be read"):
         found = read_folder(folder, entity_of(flow))
         st.code(str(folder), language=None)
-        st.caption(f"{len(found)} {entity_of(flow)} records, made by the project's own generator; no customer's data.")
+        st.caption(f"{len(found)} {entity_of(flow)} records in this folder.")
         if st.button(
             f"Take these {len(found)}",
             key="take-built-in",

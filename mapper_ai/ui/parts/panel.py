@@ -169,7 +169,7 @@ def _samples(work: Workspace, flow: str, row: TargetRow) -> None:
     st.dataframe(
         {
             "Sample": [found.sample for found in previews],
-            "Before": [shortened(before_lines(found.before), 60) for found in previews],
+            "Before": [shortened(before_lines(found.before), 46) for found in previews],
             "After": [shortened(_after(found, row), 42) for found in previews],
             "Result": [_RESULTS.get(found.decision, found.decision) for found in previews],
         },
