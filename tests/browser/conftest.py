@@ -81,9 +81,12 @@ def _addresses(child: subprocess.Popen[str], errors: Path) -> dict[str, str]:
     pytest.fail(f"the demo did not start: {errors.read_text('utf-8')}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A Chromium; skipped with a message where there is none."""
+    """A Chromium; skipped with a message where there is none.
+
+    Not for the whole session: Playwright's loop counts as running, and no other test could use asyncio.run.
+    """
     path = find_browser()
     if path is None:
         pytest.skip("no Chromium: run tests/browser/ensure_browser.py, or set MAPPER_CHROMIUM")

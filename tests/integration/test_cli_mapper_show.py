@@ -129,7 +129,8 @@ def test_the_schema_is_written_and_named_in_specs_which_stay_approved(tmp_path: 
     assert out.read_text(encoding="utf-8") == schema_text()
     text = path.read_text(encoding="utf-8")
     first = "# yaml-language-server: $schema=schemas/spec.schema.json\n"
-    assert text == first + (MAPPINGS / "payment-to-payment.yaml").read_text(encoding="utf-8")
+    shipped = (MAPPINGS / "payment-to-payment.yaml").read_text(encoding="utf-8")
+    assert text == first + shipped.split("\n", 1)[1]  # the shipped one names the schema of this project
     assert mapper("validate", "--approved", path).returncode == 0
     checked = mapper("fmt", "--check", path)
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
