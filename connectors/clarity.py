@@ -7,19 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
 from connectors.errors import ConnectorError
-from connectors.http import Api, root_url, unusable
+from connectors.http import Api, Closing, root_url, unusable
 from connectors.profiles import SystemProfile, load_profile
 from connectors.tokens import TokenSource
 
 Row = dict[str, Any]
 
 
-class Clarity:
+class Clarity(Closing):
     """Client of one Clarity store; safe to share between threads."""
 
     def __init__(
@@ -46,14 +45,6 @@ class Clarity:
         self._paging: Mapping[str, Any] = self._profile.settings["A7"].value
         self._filter: Mapping[str, Any] = self._profile.settings["A8"].value
         self._api = Api(base_url=root_url(base_url, self._prefix), tokens=tokens, timeout_s=timeout_s)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close kept connections."""

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from connectors.errors import ConnectorError
-from connectors.http import Api, unusable
+from connectors.http import Api, Closing, unusable
 from connectors.profiles import EntityProfile, SystemProfile, load_profile
 from connectors.tokens import TokenSource
 
@@ -46,7 +45,7 @@ def parse_accounting_time(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=_EASTERN).astimezone(UTC)
 
 
-class FreshBooks:
+class FreshBooks(Closing):
     """Client of one FreshBooks account; safe to share between threads."""
 
     def __init__(
@@ -75,14 +74,6 @@ class FreshBooks:
         self._api = Api(base_url=base_url, tokens=tokens, timeout_s=timeout_s)
         self._prefix = f"/accounting/account/{quote(account_id.strip(), safe='')}/"
         self._profile = profile or load_profile("freshbooks")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close kept connections."""

@@ -155,7 +155,23 @@ class Answer:
             return None
 
 
-class Transport:
+class Closing:
+    """A client that can stand in a `with` statement."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close kept connections."""
+        raise NotImplementedError
+
+
+class Transport(Closing):
     """Sends requests to one host and tells "never left" from "no clear answer"."""
 
     def __init__(self, base_url: str, *, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -184,14 +200,6 @@ class Transport:
         )
         self._timeout_s = timeout_s
         self._clock = clock
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close kept connections."""

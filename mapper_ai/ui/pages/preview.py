@@ -9,7 +9,7 @@ import streamlit as st
 
 from mapper_ai.services.workspace import PreviewRow, Sample
 from mapper_ai.ui import session
-from mapper_ai.ui.parts.frame import PAGES, choose_flow, header, notice, shown_errors
+from mapper_ai.ui.parts.frame import PAGES, choose_started_flow, header, notice, shown_errors
 from mapper_ai.ui.parts.totals import Totals, totals_of
 from mapper_ai.ui.parts.values import exact_json, shortened
 
@@ -22,17 +22,10 @@ def page() -> None:
     header("Preview", icon="visibility")
     with shown_errors("The samples cannot be shown"):
         work = session.workspace()
-        cards = [card for card in work.flows() if card.rows]
-        if not cards:
-            notice("info", "There is no mapping yet. Choose samples first.")
-            if st.button("Choose samples", type="primary", icon=":material/data_object:"):
-                st.switch_page(PAGES["samples"])
+        started = choose_started_flow(work)
+        if started is None:
             return
-        left, right = st.columns([2, 3], vertical_alignment="center", gap="medium")
-        with left:
-            flow = choose_flow(cards)
-        if flow is None:
-            return
+        flow, right = started
         samples = work.samples(flow)
         previews = work.preview(flow, limit=max(len(samples), 1))
         with right:

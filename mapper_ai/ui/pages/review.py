@@ -8,7 +8,15 @@ import streamlit as st
 
 from mapper_ai.services.workspace import Finding, TargetRow, Workspace
 from mapper_ai.ui import session
-from mapper_ai.ui.parts.frame import PAGES, choose_flow, header, kept_errors, notice, show_findings, shown_errors
+from mapper_ai.ui.parts.frame import (
+    PAGES,
+    choose_started_flow,
+    header,
+    kept_errors,
+    notice,
+    show_findings,
+    shown_errors,
+)
 from mapper_ai.ui.parts.panel import panel
 from mapper_ai.ui.parts.rows import (
     CONFIDENT,
@@ -30,17 +38,10 @@ def page() -> None:
     header("Review", icon="fact_check")
     with shown_errors("The mapping cannot be shown"):
         work = session.workspace()
-        cards = [card for card in work.flows() if card.rows]
-        if not cards:
-            notice("info", "There is no mapping yet. Choose samples first.")
-            if st.button("Choose samples", type="primary", icon=":material/data_object:"):
-                st.switch_page(PAGES["samples"])
+        started = choose_started_flow(work)
+        if started is None:
             return
-        left, right = st.columns([2, 3], vertical_alignment="center", gap="medium")
-        with left:
-            flow = choose_flow(cards)
-        if flow is None:
-            return
+        flow, right = started
         rows = work.rows(flow)
         findings = work.findings(flow)
         with right:

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from typing import Literal
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from connectors.errors import ConnectorError
 from mapper_ai.errors import Conflict, MapperError
-from mapper_ai.services.workspace import Finding, FlowCard
+from mapper_ai.services.workspace import Finding, FlowCard, Workspace
 from mapper_ai.ui import session
 from mapspec.errors import SpecError
 from sync.errors import SyncError
@@ -63,6 +64,20 @@ def header(title: str, *, icon: str) -> None:
     problem = st.session_state.pop("problem", None)
     if problem is not None:
         notice(*problem)
+
+
+def choose_started_flow(work: Workspace) -> tuple[str, DeltaGenerator] | None:
+    """A selector of the flows that have a mapping, and the room beside it; says what to do where there is none."""
+    cards = [card for card in work.flows() if card.rows]
+    if not cards:
+        notice("info", "There is no mapping yet. Choose samples first.")
+        if st.button("Choose samples", type="primary", icon=":material/data_object:"):
+            st.switch_page(PAGES["samples"])
+        return None
+    left, right = st.columns([2, 3], vertical_alignment="center", gap="medium")
+    with left:
+        flow = choose_flow(cards)
+    return None if flow is None else (flow, right)
 
 
 def choose_flow(cards: Sequence[FlowCard], *, all_kinds: Sequence[str] = ()) -> str | None:
