@@ -432,7 +432,7 @@ class Applier:
 
         def look() -> Row | None:
             rows = self.context.freshbooks.find_payments_of_invoice(invoice_id)
-            ours = [row for row in rows if row.get("note") == body["note"]]
+            ours = [row for row in rows if _same_payment(row, body)]
             if len(ours) > 1:
                 raise held("payment-doubled", f"invoice {invoice_id} has {len(ours)} payments with this payment's note")
             if not ours:
@@ -447,7 +447,9 @@ class Applier:
 
         there = self.settle(action, look) or look()
         if there is not None:
-            self.adopt(action, there)
+            # One remote payment counts once in the ledger, whatever keys its records have.
+            if not ledger.of_remote(self.context.store, "payment", str(there["id"])):
+                self.adopt(action, there)
             return
         made = self.create(action, body, phase="created", after=lambda: None)
         if made is not None and made.get("overpaymentid"):
@@ -463,6 +465,18 @@ class Applier:
                 return action.total, action.currency
         output = next((o for o in self.outputs.values() if str(o.get("id")) == invoice_id and "total" in o), {})
         return output.get("total"), output.get("currency")
+
+
+def _same_payment(row: Row, body: Mapping[str, Any]) -> bool:
+    """True when a payment carries our note, or the same gateway transaction over the same amount.
+
+    A shop may give a payment an id in its own event and none inside the order; the transaction is the same.
+    """
+    note = str(row.get("note") or "")
+    if note == body["note"]:
+        return True
+    transaction = str(body.get("transactionid") or "")
+    return bool(transaction) and transaction in note.split() and same_value(row.get("amount"), body["amount"])
 
 
 def same_value(current: Any, wanted: Any) -> bool:

@@ -92,6 +92,11 @@ def list_by_prefix(store: Store, prefix: str) -> list[Entry]:
     return _entries(store, ledger_table.c.key.startswith(prefix, autoescape=True))
 
 
+def of_remote(store: Store, entity: str, remote_id: str) -> list[Entry]:
+    """Entries that stand for one remote object, by key."""
+    return _entries(store, sa.and_(ledger_table.c.entity == entity, ledger_table.c.remote_id == remote_id))
+
+
 def list_by_state(store: Store, *states: LedgerState) -> list[Entry]:
     """Entries in one of the states, by key."""
     return _entries(store, ledger_table.c.state.in_(states))

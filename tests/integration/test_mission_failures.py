@@ -214,7 +214,8 @@ def test_a_payment_of_a_held_order_is_held_with_it(books: Books) -> None:
 def test_more_money_than_the_invoice_is_held(books: Books) -> None:
     record = order()
     books.run(envelope("order.created", record))
-    extra = {**record["payments"][0], "id": "999", "orderId": record["id"], "updatedAt": "2026-03-09T00:00:00Z"}
+    extra = {**record["payments"][0], "id": "999", "transactionId": "ch_other", "orderId": record["id"]}
+    extra["updatedAt"] = "2026-03-09T00:00:00Z"
     report = books.run(envelope("payment.captured", extra))
     assert reasons(report) == {"payment:999": "overpaid"}
     assert len(books.table("payment")) == 1
@@ -292,3 +293,14 @@ def test_a_draft_that_does_not_agree_is_left_and_held_with_both_totals(make_book
     (invoice,) = books.table("invoice")
     assert invoice["status"] == 1
     assert books.table("payment") == []
+
+
+def test_a_payment_without_id_in_the_order_and_with_one_in_its_event_is_posted_once(books: Books) -> None:
+    record = order()
+    payment = {**record["payments"][0], "amount": "5.00"}
+    inside = {name: value for name, value in payment.items() if name != "id"}
+    event = {**payment, "orderId": record["id"], "updatedAt": "2026-03-09T00:00:00Z"}
+    report = books.run(envelope("order.created", {**record, "payments": [inside]}), envelope("payment.captured", event))
+    assert report.status["held"] == []
+    assert [row["amount"]["amount"] for row in books.table("payment")] == ["5.00"]
+    assert report.status["ledger"]["sums"]["payment"] == {"USD": "5.00"}
