@@ -135,19 +135,18 @@ class FreshBooks(Closing):
     def find_clients_by_email(self, email: str) -> list[Row]:
         """Every client with this e-mail: active, archived and deleted ones (`vis_state` tells which).
 
-        Asks for the normalised spelling and, when it differs, the given one; when neither finds anybody, by
-        substring: whether FreshBooks' equality filter minds case is not known (facts §12).
+        Asks for the normalised spelling, the given one when it differs, and by substring: whether FreshBooks'
+        equality filter minds case is not known (facts §12), and a second client in another spelling must be seen.
         """
         wanted = normalised(email)
         if not wanted:
             return []
 
-        def same(rows: Iterable[Row]) -> list[Row]:
-            return [row for row in rows if normalised(str(row.get("email") or "")) == wanted]
-
         spellings = dict.fromkeys((wanted, email.strip()))
-        exact = same(self._find_with_deleted("client", [{"email": spelling} for spelling in spellings]))
-        return exact or same(self.find("client", {"email_like": wanted}))
+        rows = self._find_with_deleted("client", [{"email": spelling} for spelling in spellings])
+        known = {row["id"] for row in rows}
+        rows += [row for row in self.find("client", {"email_like": wanted}) if row["id"] not in known]
+        return [row for row in rows if normalised(str(row.get("email") or "")) == wanted]
 
     def find_invoices_by_number(self, number: str) -> list[Row]:
         """Every invoice with exactly this number, with lines; a deleted one still blocks its number."""

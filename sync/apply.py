@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 Row = dict[str, Any]
 DELETED: Final = 1  # FreshBooks vis_state
 LOOKS_BEFORE_RESEND: Final = 2  # rule 13: look, wait the settle time, look once more
+NAMES_OF_A_CLIENT: Final = ("email", "organization", "fname", "lname")  # one is expected (facts §5)
 EXTRAS: Final = ("transactionid",)  # sources disagree whether it is a number; the note carries it anyway
 NOT_OURS_TO_OVERWRITE: Final = {"client": ("note",)}  # a person's note stays; ours is only a marker
 
@@ -104,6 +105,11 @@ class Applier:
         if self.context.dry_run:
             self.plan("POST", action.entity, None, body, action)
             return None
+        if action.entity == "client" and not any(body.get(name) for name in NAMES_OF_A_CLIENT):
+            raise held(
+                "customer-unknown",
+                f"nothing but the key of {action.key} is known, and it cannot be fetched: send or sync the customer",
+            )
         self._intent(action, phase)
         request = {"method": "POST", "entity": action.entity, "body": dict(body)}
         try:
@@ -182,7 +188,7 @@ class Applier:
         if content:
             detail["fields"] = dict(action.fields or {})
         if action.entity == "payment":
-            detail["invoice"] = str(row.get("invoiceid"))
+            detail |= {"invoice": str(row.get("invoiceid")), "weak": action.weak_key}
         return ledger.confirm(
             self.context.store,
             action.key,
@@ -419,9 +425,12 @@ class Applier:
     def _payment(self, action: Action) -> None:
         body = filled(action.body or {}, self.outputs)
         entry = self.entry(action.key)
-        if entry is not None and entry.state == "confirmed":
-            return
         invoice_id = str(body["invoiceid"])
+        if entry is not None and entry.state == "confirmed":
+            if entry.detail.get("invoice") not in (None, invoice_id):
+                message = f"a payment with this id is posted on invoice {entry.detail['invoice']} already: decide"
+                raise held("payment-id-reused", message)
+            return
         total, currency = self._invoice_of(invoice_id)
         if currency != action.currency:
             raise held("payment-currency", f"the payment is in {action.currency}, the invoice in {currency}")
@@ -432,7 +441,8 @@ class Applier:
 
         def look() -> Row | None:
             rows = self.context.freshbooks.find_payments_of_invoice(invoice_id)
-            ours = [row for row in rows if _same_payment(row, body)]
+            ours = [row for row in rows if row.get("note") == body["note"]]
+            ours = ours or [row for row in rows if self._same_transaction(row, action, body)][:1]
             if len(ours) > 1:
                 raise held("payment-doubled", f"invoice {invoice_id} has {len(ours)} payments with this payment's note")
             if not ours:
@@ -459,24 +469,26 @@ class Applier:
                 f"{invoice_id}: the invoice was paid already",
             )
 
+    def _same_transaction(self, row: Row, action: Action, body: Mapping[str, Any]) -> bool:
+        """True for the same gateway transaction and amount, posted from a record that had an id where this has none.
+
+        Shops give a payment an id in its own event and none inside the order. Two payments with ids, or two
+        without, are two payments even when they share a transaction (partial captures).
+        """
+        transaction = str(body.get("transactionid") or "")
+        if not transaction or transaction not in str(row.get("note") or "").split():
+            return False
+        known = ledger.of_remote(self.context.store, "payment", str(row["id"]))
+        return same_value(row.get("amount"), body["amount"]) and any(
+            entry.detail.get("weak", False) != action.weak_key for entry in known
+        )
+
     def _invoice_of(self, invoice_id: str) -> tuple[Decimal | None, str | None]:
         for action in self._keys.values():
             if action.entity == "invoice" and action.total is not None:
                 return action.total, action.currency
         output = next((o for o in self.outputs.values() if str(o.get("id")) == invoice_id and "total" in o), {})
         return output.get("total"), output.get("currency")
-
-
-def _same_payment(row: Row, body: Mapping[str, Any]) -> bool:
-    """True when a payment carries our note, or the same gateway transaction over the same amount.
-
-    A shop may give a payment an id in its own event and none inside the order; the transaction is the same.
-    """
-    note = str(row.get("note") or "")
-    if note == body["note"]:
-        return True
-    transaction = str(body.get("transactionid") or "")
-    return bool(transaction) and transaction in note.split() and same_value(row.get("amount"), body["amount"])
 
 
 def same_value(current: Any, wanted: Any) -> bool:

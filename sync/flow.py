@@ -91,6 +91,9 @@ def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
         return _not_wanted(event, context, draft)
     if draft.decision == "hold":
         return Outcome("held", draft.reasons)
+    if event.type.endswith(".cancelled") and not _known_later(event, context):
+        message = f"the event says {event.type}, the record in it does not: decide"
+        return Outcome("held", (Reason("event-contradicts-record", message),))
     if not context.dry_run:
         records.save_spec(context.store, approved.fingerprint, spec.spec, approved.text, now=context.now())
     records.drop_notes(context.store, event.record_key)
@@ -111,12 +114,12 @@ def _draft(event: Event, context: Context, approved: ApprovedSpec) -> Draft:
     """Map the newest snapshot; what does not fulfil the contract is fetched once, where Clarity can be asked."""
     known = records.latest(context.store, event.record_key)
     payload: Mapping[str, Any] | None = known.payload if known is not None else event.resource
-    draft = approved.compiled.apply(_with_customer(payload, context)) if payload else None
+    draft = approved.compiled.apply(_completed(payload, context)) if payload else None
     if draft is not None and draft.decision != "hold":
         return draft
     fetched = _fetch(event.entity, event.record_id, context)
     if fetched is not None:
-        return approved.compiled.apply(_with_customer(fetched, context))
+        return approved.compiled.apply(_completed(fetched, context))
     if draft is not None:
         return draft
     reason = Reason("no-snapshot", "the event carries no record, and no Clarity connection is set up to fetch it")
@@ -137,14 +140,24 @@ def _fetch(entity: str, record_id: str, context: Context) -> Mapping[str, Any] |
     return newest.payload if newest is not None else payload
 
 
-def _with_customer(record: Mapping[str, Any], context: Context) -> Mapping[str, Any]:
-    """An order that names its customer by id only, with what is known of that customer (clarity A28)."""
+def _known_later(event: Event, context: Context) -> bool:
+    """True when a newer state of the record is known than the event speaks of."""
+    known = records.latest(context.store, event.record_key)
+    return known is not None and known.version is not None and (event.version or "") < known.version
+
+
+def _completed(record: Mapping[str, Any], context: Context) -> Mapping[str, Any]:
+    """A record with what it only names: an order's customer by id, a payment's order by number (clarity A28, A32)."""
     customer_id = record.get("customerId")
-    if customer_id is None or record.get("customer") or "lineItems" not in record:
-        return record
-    known = records.latest(context.store, f"customer:{customer_id}")
-    customer = known.payload if known is not None else _fetch("customer", str(customer_id), context)
-    return record if customer is None else {**record, "customer": customer}
+    if customer_id is not None and not record.get("customer") and "lineItems" in record:
+        known = records.latest(context.store, f"customer:{customer_id}")
+        customer = known.payload if known is not None else _fetch("customer", str(customer_id), context)
+        return record if customer is None else {**record, "customer": customer}
+    number = record.get("orderNumber")
+    if number is not None and not record.get("orderId") and "lineItems" not in record:
+        order_id = inbox.record_id_of(context.store, "order", str(number))
+        return record if order_id is None else {**record, "orderId": order_id}
+    return record
 
 
 def _not_wanted(event: Event, context: Context, draft: Draft) -> Outcome:

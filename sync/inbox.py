@@ -381,6 +381,14 @@ def _wake(store: Store, conn: Connection, record_key: str, *, now: float, also_h
     return conn.execute(sa.update(inbox).where(waiting).values(**values)).rowcount
 
 
+def record_id_of(store: Store, entity: str, number: str) -> str | None:
+    """Id of the record that people call by this number; None when it is not known, or several are called so."""
+    statement = sa.select(inbox.c.record_id).where(inbox.c.entity == entity, inbox.c.number == number).distinct()
+    with store.read() as conn:
+        found = conn.scalars(statement.limit(2)).all()
+    return found[0] if len(found) == 1 else None
+
+
 def verdict(store: Store, record_key: str) -> str | None:
     """State of a record's newest event that counts; None when the record is not known here."""
     statement = (

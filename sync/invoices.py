@@ -5,10 +5,12 @@ Every phase can be resumed: what the server holds is read again before anything 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from connectors.errors import RejectedError
 from mapspec.lines import MAX_ROUNDING_UNITS
 from mapspec.numbers import Money, currency_digits, plain
 from sync import ledger
@@ -18,6 +20,8 @@ from sync.plan import Action, filled
 if TYPE_CHECKING:
     from sync.apply import Applier
     from sync.ledger import Entry
+
+log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 DELETED: Final = 1
@@ -133,12 +137,15 @@ class InvoiceWriter:
         if difference and self._within(row) and is_draft(row):
             lines = self._with_rounding(row, body, difference)
             remote_id = str(row["id"])
-            row = self.applier.put(
-                self.action,
-                remote_id,
-                {"lines": lines},
-                lambda: self.context.freshbooks.update("invoice", remote_id, {"lines": lines}),
-            )
+            try:
+                row = self.applier.put(
+                    self.action,
+                    remote_id,
+                    {"lines": lines},
+                    lambda: self.context.freshbooks.update("invoice", remote_id, {"lines": lines}),
+                )
+            except RejectedError as error:  # such as a rounding line below zero: the draft stays as it was
+                log.info("rounding line refused", extra={"status": error.status, "errno": error.errno})
             difference = self._difference(row)
         if difference != 0:
             ledger.set_state(self.context.store, self.action.key, "held", phase="created", now=self.applier.now)

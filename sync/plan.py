@@ -31,6 +31,7 @@ class Action:
         fields: Digest of each member, so that a later change can be named without keeping values.
         of: For mark_as_sent the step id of the invoice.
         total: What the invoice must come to, the amount of a payment.
+        weak_key: The source gave the payment no id, so its key is made of the order's.
     """
 
     kind: ActionKind
@@ -45,6 +46,7 @@ class Action:
     total: Decimal | None = None
     currency: str | None = None
     lookups: tuple[Lookup, ...] = ()
+    weak_key: bool = False
 
     @property
     def content_hash(self) -> str:
@@ -92,6 +94,7 @@ def _documents(spec: MappingSpec, step: FlowStep, draft: Draft) -> list[Action]:
                 fields={name: digest(value) for name, value in document.body.items()},
                 total=total,
                 currency=currency,
+                weak_key=entity == "payment" and (document.key or "").startswith(f"{draft.id}-"),
             )
         )
     return made
