@@ -1,6 +1,7 @@
 """Timings as ratios to a peer in the same run: `make bench`.
 
 startup   `mapper --help` and `mapper preview` beside a bare interpreter
+transform a spec's engine beside hand-written Python and JSONata bindings; orders a second; a large spec's start
 runner    `sync.runner.run` beside a bare httpx2 loop that makes the same calls to the same sandbox
 """
 
@@ -17,6 +18,7 @@ from pathlib import Path
 import httpx2
 from pydantic import SecretStr
 
+from benchmarks.transform import transform
 from connectors.sandbox import generator
 from connectors.sandbox.server import Sandbox, running_sandbox
 from sync.runner import run
@@ -95,4 +97,5 @@ def replay(sandbox: Sandbox, calls: list[dict[str, object]]) -> float:
 
 if __name__ == "__main__":
     startup()
+    transform()
     runner()

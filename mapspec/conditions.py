@@ -7,15 +7,16 @@ numbers compare as decimals; an absent value equals nothing and is in no list.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
-from mapspec.numbers import MAX_ADJUSTED, plain, to_decimal
+from mapspec.numbers import MAX_ADJUSTED, SMALL, plain, to_decimal
 from mapspec.paths import Path, Scope, compile_path, parse_path
 
+_COMPOUND: Final = (list, dict)  # by name: making a union of types takes longer than asking for it
 Test = Callable[[Scope], bool]
 _ORDERED: Final[dict[str, Callable[[Decimal, Decimal], bool]]] = {
     "gt": operator.gt,
@@ -93,11 +94,9 @@ class Condition(BaseModel):
     def compile(self) -> Test:
         """The condition as a function of the scope."""
         if self.all is not None:
-            tests = [part.compile() for part in self.all]
-            return lambda scope: all(test(scope) for test in tests)
+            return _all_of([part.compile() for part in self.all])
         if self.any is not None:
-            tests = [part.compile() for part in self.any]
-            return lambda scope: any(test(scope) for test in tests)
+            return _any_of([part.compile() for part in self.any])
         if self.not_ is not None:
             test = self.not_.compile()
             return lambda scope: not test(scope)
@@ -109,12 +108,10 @@ class Condition(BaseModel):
             return lambda scope: not is_present(read(scope))
         if self.in_ is not None:
             read = compile_path(self.in_[0])
-            wanted = frozenset(fold(value) for value in self.in_[1])
-            return lambda scope: any(fold(v) in wanted for v in _values(read(scope)))
+            return _any_in(read, frozenset(fold(value) for value in self.in_[1]))
         if self.equal is not None:
             read = compile_path(self.equal[0])
-            literal = fold(self.equal[1])
-            return lambda scope: any(fold(v) == literal for v in _values(read(scope)))
+            return _any_in(read, frozenset({fold(self.equal[1])}))
         if self.not_equal is not None:
             read = compile_path(self.not_equal[0])
             literal = fold(self.not_equal[1])
@@ -139,15 +136,35 @@ def is_present(value: Any) -> bool:
     if value is None:
         return False
     if isinstance(value, str):
-        return bool(value.strip())
-    if isinstance(value, list | dict):
+        return value != "" and not value.isspace()
+    if isinstance(value, _COMPOUND):
         return bool(value)
     return True
 
 
+def number_at(value: Any, what: str) -> Decimal | None:
+    """The number of a record's value, None where there is no value.
+
+    Raises:
+        TransformError: `bad-number`.
+    """
+    if value is None:
+        return None
+    if type(value) is str:
+        # Digits with a point at most, nearly always: such a text is neither blank nor beside the range of a number.
+        if len(value) <= SMALL and value.isascii() and value.replace(".", "", 1).isdigit():
+            return Decimal(value)
+        return None if value == "" or value.isspace() else to_decimal(value, what)
+    if type(value) is Decimal or type(value) is int:
+        return to_decimal(value, what)
+    return to_decimal(value, what) if is_present(value) else None
+
+
 def fold(value: Any) -> str:
     """The form in which two scalars compare; lists and objects are equal to no text."""
-    if isinstance(value, list | dict):  # their text may be huge, and deep ones cannot be written out
+    if type(value) is str:  # what nearly always comes
+        return value.strip().casefold()
+    if isinstance(value, _COMPOUND):  # their text may be huge, and deep ones cannot be written out
         return "\0" + type(value).__name__
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -156,6 +173,42 @@ def fold(value: Any) -> str:
     if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) <= MAX_ADJUSTED:
         return plain(value)
     return str(value).strip().casefold()
+
+
+def _all_of(tests: Sequence[Test]) -> Test:
+    def test(scope: Scope) -> bool:
+        for part in tests:  # noqa: SIM110 - a generator takes longer than the tests
+            if not part(scope):
+                return False
+        return True
+
+    return test
+
+
+def _any_of(tests: Sequence[Test]) -> Test:
+    def test(scope: Scope) -> bool:
+        for part in tests:  # noqa: SIM110 - a generator takes longer than the tests
+            if part(scope):
+                return True
+        return False
+
+    return test
+
+
+def _any_in(read: Callable[[Scope], Any], wanted: frozenset[str]) -> Test:
+    def test(scope: Scope) -> bool:
+        value = read(scope)
+        if value is None:
+            return False
+        if type(value) is str:
+            folded = value.strip().casefold()
+            return folded in wanted and folded != ""
+        for one in _values(value):  # noqa: SIM110 - a generator takes longer than the tests
+            if fold(one) in wanted:
+                return True
+        return False
+
+    return test
 
 
 def _values(value: Any) -> list[Any]:

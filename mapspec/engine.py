@@ -9,24 +9,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
 from mapspec.assertions import bind_assertion
-from mapspec.conditions import fold, is_present
+from mapspec.conditions import fold, is_present, number_at
 from mapspec.errors import SpecError, TransformError
 from mapspec.lines import Charge, Item, OrderMoney, PricedOrder, TaxAmount, price_order
 from mapspec.model import Assertion, ChargeRule, FieldRule, FlowStep, LineMoney, ListBlock, MappingSpec
 from mapspec.numbers import ZERO, Money, exactly, to_decimal
 from mapspec.ops import (
+    MAX_TEXT_LENGTH,
     CompileContext,
     Output,
-    Step,
     Table,
     Template,
-    bind_chain,
+    bind_source,
     first_problem,
     message_of,
     parse_instant,
@@ -37,7 +38,6 @@ from mapspec.paths import Path, Scope, compile_path, set_at
 from mapspec.validations import BoundCheck, Missed, bind_checks, run_checks
 
 Decision = Literal["go", "skip", "wait", "hold"]
-_MISSING: Final = object()
 
 
 @dataclass(frozen=True)
@@ -118,26 +118,35 @@ class CompiledSpec:
         self._context = CompileContext(tables=_tables(spec), settings=spec.settings, spec=spec.spec)
         self._values = {name: self._bind(f"values.{name}", rule) for name, rule in spec.values.items()}
         self._gate = [(rule, rule.when.compile(), message_of(rule.reason, self._context)) for rule in spec.gate]
+        self._settings = dict(spec.settings)
         self._id = compile_path(spec.source.id)
         self._number = compile_path(spec.source.number) if spec.source.number else None
         self._updated = compile_path(spec.source.updated) if spec.source.updated else None
-        self._fields: dict[str, list[tuple[str, FieldRule, _Bound] | _Block]] = {name: [] for name in spec.targets}
+        self._bound: dict[str, _Bound] = {}
+        self._fields: dict[str, list[Fill]] = {name: [] for name in spec.targets}
         for target, entry in spec.fields.items():
             name, member = target.split(".", 1)
             if isinstance(entry, FieldRule):
-                self._fields[name].append((member, entry, self._bind(target, entry)))
+                self._bound[target] = self._bind(target, entry)
+                self._fields[name].append(_field(member, target, entry, self._bound[target]))
             else:
-                self._fields[name].append(_Block(target, member, entry, self._context, self._bind))
-        self._create_only = {
-            name: tuple(entry[0] for entry in entries if not isinstance(entry, _Block) and entry[1].only_on_create)
-            for name, entries in self._fields.items()
+                self._fields[name].append(_Block(target, member, entry, self._context, self._bind).fill)
+        self._create_only: dict[str, tuple[str, ...]] = {
+            name: tuple(
+                target.removeprefix(f"{name}.")
+                for target, entry in spec.fields.items()
+                if isinstance(entry, FieldRule) and entry.only_on_create and target.startswith(f"{name}.")
+            )
+            for name in spec.targets
         }
         self._steps = [_Step(step, self._context) for step in spec.flow]
+        first_steps = {step.step.target: step for step in reversed(self._steps)}
+        self._targets = [(name, first_steps.get(name), self._fields[name]) for name in spec.targets]
         self._assertions = [_Assert(assertion) for assertion in spec.assertions]
 
     def _bind(self, target: str, rule: FieldRule) -> _Bound:
         try:
-            return _Bound(bind_chain(rule.steps, self._context), bind_checks(rule.check))
+            return _Bound(bind_source(rule.steps, self._context), bind_checks(rule.check))
         except ValueError as error:
             raise SpecError(f"{target}: {error}", where=self.spec.spec) from None
 
@@ -159,16 +168,13 @@ class CompiledSpec:
         decision = self._decide(scope, run)
         if decision in ("skip", "wait"):
             return run.draft(identity, decision)
-        for name in self.spec.targets:
-            step = next((s for s in self._steps if s.step.target == name), None)
-            run.documents[name] = self._documents(name, step, scope, run)
+        for name, step, fields in self._targets:
+            run.documents[name] = self._documents(name, step, fields, scope, run)
         for compiled in self._steps:
             compiled.collect(scope, run)
         for assertion in self._assertions:
             assertion.check(scope, run)
-        run.currency = (
-            _read_text(lambda scope: scope.value_of("currency"), scope) if "currency" in self._values else None
-        )
+        run.currency = _read_text(_read_currency, scope) if "currency" in self._values else None
         return run.draft(identity, "hold" if run.reasons else "go")
 
     def value(self, target: str, record: Mapping[str, Any]) -> Any:
@@ -182,47 +188,46 @@ class CompiledSpec:
         with exactly():
             if target.startswith("values."):
                 return scope.value_of(target[7:])
-            name, member = target.split(".", 1)
-            for entry in self._fields[name]:
-                if not isinstance(entry, _Block) and entry[0] == member:
-                    return wire(entry[2].steps(None, scope))
-        raise KeyError(target)
+            return wire(self._bound[target].read(scope))
 
     def _scope(self, record: Mapping[str, Any], run: _Run) -> Scope:
-        cache: dict[str, Any] = {}
         failed: dict[str, tuple[str, str]] = {}
 
         def value_of(name: str) -> Any:
             if name in failed:  # every reader learns of it: to the second it must not look absent
                 message, reason = failed[name]
                 raise TransformError(message, reason=reason)
-            if name not in cache:
+            known = scope.known
+            if name not in known:
                 if name not in self._values:
                     raise TransformError(f"there is no value '{name}' in the spec", reason="unknown-value")
-                cache[name] = None  # a value that reads itself is absent, not endless
+                known[name] = None  # a value that reads itself is absent, not endless
                 outer = scope.item, scope.index, scope.extras
                 scope.item, scope.index, scope.extras = None, 0, {}  # the same for whoever asks first
                 try:
-                    cache[name] = self._named_value(name, scope, run)
+                    known[name] = self._named_value(name, scope, run)
                 except TransformError as error:
+                    del known[name]
                     failed[name] = error.message, error.reason
                     raise
                 finally:
                     scope.item, scope.index, scope.extras = outer
-            return cache[name]
+            return known[name]
 
-        scope = Scope(record, self.spec.settings, value_of)
+        scope = Scope(record, self._settings, value_of)
         return scope
 
     def _named_value(self, name: str, scope: Scope, run: _Run) -> Any:
         rule = self.spec.values[name]
         bound = self._values[name]
         try:
-            value = bound.steps(None, scope)
-            if not isinstance(value, bool) and not is_present(value):
+            value = bound.read(scope)
+            if not is_present(value):
                 if rule.required:
                     raise TransformError(f"values.{name}: {_sources(rule)} is empty", reason="missing-required")
                 return None
+            if not bound.checks:
+                return value
             missed = bound.missed(value, scope, run, f"values.{name}")
             expected, on_fail, reason = (missed.expected, missed.on_fail, "check-failed") if missed else ("", None, "")
         except TransformError as error:
@@ -248,21 +253,16 @@ class CompiledSpec:
                 return rule.do
         return "go"
 
-    def _documents(self, name: str, step: _Step | None, scope: Scope, run: _Run) -> tuple[Document, ...]:
+    def _documents(
+        self, name: str, step: _Step | None, fields: Sequence[Fill], scope: Scope, run: _Run
+    ) -> tuple[Document, ...]:
         made: list[Document] = []
         keys: set[str] = set()
         for index, item in step.items(scope, run) if step else [(0, None)]:
             scope.item, scope.index = item, index
             body: dict[str, Any] = {}
-            for entry in self._fields[name]:
-                if isinstance(entry, _Block):
-                    entry.fill(body, scope, run)
-                    scope.item, scope.index = item, index
-                    continue
-                member, rule, bound = entry
-                value = evaluate(f"{name}.{member}", rule, bound, scope, run)
-                if value is not _MISSING:
-                    set_at(body, member, value)
+            for fill in fields:
+                fill(body, scope, run)
             key = step.key(scope, run) if step else None
             if key is not None and key in keys:
                 run.hold("duplicate-key", f"{name}: two elements of the record have the same key")
@@ -319,17 +319,25 @@ class _Run:
         )
 
 
+Reader = Callable[[Scope], Any]
+# Sets one member of a body that is made from the scope.
+Fill = Callable[[dict[str, Any], Scope, _Run], None]
+
+
 @dataclass(frozen=True)
 class _Bound:
     """A rule's steps and checks as functions."""
 
-    steps: Step
+    read: Reader
     checks: tuple[BoundCheck, ...]
 
     def missed(self, value: Any, scope: Scope, run: _Run, target: str) -> Missed | None:
         """What the value may not go without; what is only to be told goes to the run's warnings."""
         stops = None
-        for missed in run_checks(self.checks, value, scope, run.seen.setdefault(target, set())):
+        seen = run.seen.get(target)
+        if seen is None:
+            seen = run.seen[target] = set()
+        for missed in run_checks(self.checks, value, scope, seen):
             if missed.on_fail == "warn":
                 run.warnings.append(Reason("check-failed", f"{target}: {missed.expected}", target))
             else:
@@ -337,25 +345,41 @@ class _Bound:
         return stops
 
 
-def evaluate(target: str, rule: FieldRule, bound: _Bound, scope: Scope, run: _Run, *, optional: bool = False) -> Any:
-    """One field's value as it is sent, after its checks, or _MISSING; misfits go to the run's reasons."""
-    on_fail = "hold" if rule.required and not optional else rule.on_fail  # without it the record is not complete
-    try:
-        value = bound.steps(None, scope)
-        sent = wire(value) if is_present(value) else value
-    except TransformError as error:
-        run.miss(on_fail, error.reason, f"{target}: {error.message}", target)
-        return _MISSING
-    if not isinstance(value, bool) and not is_present(value):
-        if rule.required and not optional:
-            run.hold("missing-required", f"{target}: {_sources(rule)} is empty and the field is required", target)
-        return _MISSING
-    if bound.checks and not isinstance(value, Output):
-        missed = bound.missed(value, scope, run, target)
-        if missed is not None:
-            run.miss(missed.on_fail or on_fail, "check-failed", f"{target}: {missed.expected}", target)
-            return _MISSING
-    return sent
+def _field(member: str, target: str, rule: FieldRule, bound: _Bound, *, optional: bool = False) -> Fill:
+    """A rule as a function that sets its member in a body, after its checks; misfits go to the run's reasons."""
+    required = rule.required and not optional
+    on_fail = "hold" if required else rule.on_fail  # without it the record is not complete
+    read, has_checks = bound.read, bool(bound.checks)
+    nested = "." in member
+
+    def fill(body: dict[str, Any], scope: Scope, run: _Run) -> None:
+        try:
+            value = read(scope)
+            if value is None:
+                sent = None
+            elif type(value) is str and len(value) <= MAX_TEXT_LENGTH:
+                sent = None if value == "" or value.isspace() else value if value.isascii() else well_formed(value)
+            else:
+                write = _WIRES.get(type(value))
+                sent = write(value) if write is not None else wire(value) if is_present(value) else None
+        except TransformError as error:
+            run.miss(on_fail, error.reason, f"{target}: {error.message}", target)
+            return
+        if sent is None:
+            if required:
+                run.hold("missing-required", f"{target}: {_sources(rule)} is empty and the field is required", target)
+            return
+        if has_checks and not isinstance(value, Output):
+            missed = bound.missed(value, scope, run, target)
+            if missed is not None:
+                run.miss(missed.on_fail or on_fail, "check-failed", f"{target}: {missed.expected}", target)
+                return
+        if nested:
+            set_at(body, member, sent)
+        else:
+            body[member] = sent
+
+    return fill
 
 
 def wire(value: Any) -> Any:
@@ -364,14 +388,26 @@ def wire(value: Any) -> Any:
     Raises:
         TransformError: A list, an object or a float; or a number or text out of all range.
     """
-    if value is None or isinstance(value, bool | Output):
-        return value
     if isinstance(value, Money):
         return value.wire()
+    if value is None or isinstance(value, (bool, Output)):
+        return value
     if isinstance(value, int):
         text_of(value)
         return value
     return well_formed(text_of(value))
+
+
+_WHOLE: Final = 2**63
+# How single values of these types are sent, all of them present; the others pass through `wire`.
+_WIRES: Final[dict[type, Callable[[Any], Any]]] = {
+    Money: Money.wire,
+    date: date.isoformat,
+    Output: lambda value: value,
+    bool: lambda value: value,
+    Decimal: text_of,
+    int: lambda value: value if -_WHOLE < value < _WHOLE else wire(value),
+}
 
 
 def _one_line(error: ValueError | TransformError) -> str:
@@ -384,9 +420,17 @@ def _sources(rule: FieldRule) -> str:
 
 
 def _plain_text(value: Any) -> str | None:
+    if value is None:
+        return None
+    if type(value) is str and len(value) <= MAX_TEXT_LENGTH:
+        return value.strip() or None
     if not is_present(value) or isinstance(value, list | dict):
         return None
     return text_of(value).strip()
+
+
+def _read_currency(scope: Scope) -> Any:
+    return scope.value_of("currency")
 
 
 def _read_text(read: Reader | None, scope: Scope) -> str | None:
@@ -413,6 +457,8 @@ class _Step:
 
     def __init__(self, step: FlowStep, context: CompileContext) -> None:
         self.step = step
+        self._find = step.do == "find"
+        self._lookup = step.do == "lookup"
         self._keys = [Template(text=text).bind(context) for text in step.key]
         self._each = compile_path(step.each) if step.each else None
         self._when = step.when.compile() if step.when else None
@@ -453,11 +499,11 @@ class _Step:
 
     def collect(self, scope: Scope, run: _Run) -> None:
         """Keys of `find` steps and the searches of `lookup` steps."""
-        if self.step.do == "find":
+        if self._find:
             key = self.key(scope, run)
             if key is not None:
                 run.keys[self.step.id] = key
-        if self.step.do == "lookup" and self._value is not None:
+        if self._lookup and self._value is not None:
             for index, item in self.items(scope, run):
                 scope.item, scope.index = item, index
                 value = _read_text(self._value, scope)
@@ -495,6 +541,10 @@ class _Assert:
         scope.item, scope.index = None, 0
 
 
+# What the first and the second tax of a priced line are called (`line_price`).
+_TAX_EXTRAS: Final = (("line.tax_name_1", "line.tax_percent_1"), ("line.tax_name_2", "line.tax_percent_2"))
+
+
 class _Block:
     """A list block, compiled."""
 
@@ -511,15 +561,26 @@ class _Block:
         self._each = compile_path(block.each)
         self._each_text = block.each.text
         self._money = _MoneyReader(block.money, block.each, context) if block.money else None
-        self._rules = [(name, rule, bind(f"{target}.{name}", rule)) for name, rule in block.fields.items()]
+        rules = [
+            (name, f"{target}.{name}", rule, bind(f"{target}.{name}", rule)) for name, rule in block.fields.items()
+        ]
+        self._checked = [place for _, place, _, bound in rules if bound.checks]
+        self._fields = [_field(*rule) for rule in rules]
+        self._fields_of_charge = [_field(*rule, optional=True) for rule in rules]
 
     def fill(self, body: dict[str, Any], scope: Scope, run: _Run) -> None:
+        """Make the list, and leave the scope at the element it was at."""
+        item, index = scope.item, scope.index
+        self._fill(body, scope, run)
+        scope.item, scope.index = item, index
+
+    def _fill(self, body: dict[str, Any], scope: Scope, run: _Run) -> None:
         rows = _rows_of(self._each(scope))
-        for name, _, bound in self._rules:
-            if bound.checks:
-                run.seen.pop(f"{self._target}.{name}", None)  # another document has a list of its own
+        for place in self._checked:
+            run.seen.pop(place, None)  # another document has a list of its own
         if self._money is None:
-            set_at(body, self._member, [self._element(row, index, {}, scope, run) for index, row in enumerate(rows)])
+            made = [self._element(row, index, {}, self._fields, scope, run) for index, row in enumerate(rows)]
+            set_at(body, self._member, made)
             return
         try:
             run.priced = price_order(self._money.read(rows, scope))
@@ -537,42 +598,54 @@ class _Block:
                 "line.unit_cost": Money(line.unit_cost, currency),
                 "line.compound": line.compound or None,
             }
-            for number, tax in enumerate(line.taxes, start=1):
-                extras[f"line.tax_name_{number}"] = tax.name
-                extras[f"line.tax_percent_{number}"] = tax.percent
-            row = {} if line.index is None else rows[line.index]
-            element = self._element(row, line.index or 0, extras, scope, run, charge=line.index is None)
-            if line.index is None:
+            for (name, percent), tax in zip(_TAX_EXTRAS, line.taxes, strict=False):
+                extras[name], extras[percent] = tax.name, tax.percent
+            if line.index is not None:
+                element = self._element(rows[line.index], line.index, extras, self._fields, scope, run)
+            else:
+                element = self._element({}, 0, extras, self._fields_of_charge, scope, run)
                 element.setdefault("name", line.name)
             elements.append(element)
         set_at(body, self._member, elements)
 
     def _element(
-        self, row: Any, index: int, extras: dict[str, Any], scope: Scope, run: _Run, *, charge: bool = False
+        self, row: Any, index: int, extras: dict[str, Any], fields: Sequence[Fill], scope: Scope, run: _Run
     ) -> dict[str, Any]:
         scope.item, scope.index, scope.extras = row, index, extras
         element: dict[str, Any] = {}
-        for name, rule, bound in self._rules:
-            value = evaluate(f"{self._target}.{name}", rule, bound, scope, run, optional=charge)
-            if value is not _MISSING:
-                set_at(element, name, value)
+        for fill in fields:
+            fill(element, scope, run)
         scope.item, scope.index, scope.extras = None, 0, {}
         return element
-
-
-Reader = Callable[[Scope], Any]
 
 
 class _MoneyReader:
     """Reads an order's money by the paths of a money block."""
 
     def __init__(self, rule: LineMoney, each: Path, context: CompileContext) -> None:
-        self._rule = rule
-        self._paths: dict[str, tuple[Reader, str]] = {
-            name: (compile_path(value), value.source_path(each.text))
+        number = {
+            name: _number_reader(value, value.source_path(each.text))
             for name, value in rule.__dict__.items()
             if isinstance(value, Path)
         }
+        self._currency = compile_path(rule.currency)
+        self._total = _needed(number["total"], rule.total.source_path(each.text))
+        self._subtotal = number.get("subtotal", _no_number)
+        self._order_discount = number.get("order_discount", _no_number)
+        self._order_tax = number.get("order_tax", _no_number)
+        self._quantity = _needed(number["quantity"], rule.quantity.source_path(each.text))
+        self._unit_price = _needed(number["unit_price"], rule.unit_price.source_path(each.text))
+        self._line_total = number.get("line_total", _no_number)
+        self._discount = number.get("discount", _no_number)
+        self._tax = number.get("tax", _no_number)
+        self._tax_name = compile_path(rule.tax_name)
+        self._tax_rate = number["tax_rate"]
+        self._tax_amount = number["tax_amount"]
+        self._rate_factor = rule.rate_factor
+        self._taxes = self._taxes_reader(rule.taxes, each)
+        self._order_taxes = self._taxes_reader(rule.order_taxes, each)
+        self._gross = compile_path(rule.prices_include_tax) if rule.prices_include_tax else None
+        self._kind = compile_path(rule.kind) if rule.kind and rule.discount_kinds else None
         self._charges = [_ChargeReader(charge) for charge in rule.charges]
         places = context.setting(rule.unit_cost_places).strip() or "2"
         if not re.fullmatch(r"[0-9]|1[0-2]", places):
@@ -591,22 +664,10 @@ class _MoneyReader:
         Raises:
             TransformError: None is given.
         """
-        code = _plain_text(self._paths["currency"][0](scope))
+        code = _plain_text(self._currency(scope))
         if code is None:
             raise TransformError("the order has no currency", reason="currency-missing")
         return well_formed(code.upper())
-
-    def _number(self, name: str, scope: Scope) -> Decimal | None:
-        if name not in self._paths:
-            return None
-        read, text = self._paths[name]
-        return _number(read(scope), text)
-
-    def _need(self, name: str, scope: Scope) -> Decimal:
-        number = self._number(name, scope)
-        if number is None:
-            raise TransformError(f"{self._paths[name][1]} is empty", reason="bad-number")
-        return number
 
     def read(self, rows: Sequence[Any], scope: Scope) -> OrderMoney:
         """The order's money.
@@ -614,66 +675,76 @@ class _MoneyReader:
         Raises:
             TransformError: A number or the currency is missing or no number.
         """
-        flag = self._paths.get("prices_include_tax")
-        gross = flag[0](scope) if flag else None
-        order = {
-            "currency": self.currency(scope),
-            "total": self._need("total", scope),
-            "subtotal": self._number("subtotal", scope),
-            "discount": self._number("order_discount", scope),
-            "tax": self._number("order_tax", scope),
-            "taxes": self._taxes("order_taxes", scope),
-            "prices_include_tax": gross is not None and fold(gross) in {"true", "1", "yes"},
-        }
+        gross = self._gross(scope) if self._gross else None
+        currency = self.currency(scope)
+        total = self._total(scope)
+        subtotal = self._subtotal(scope)
+        discount = self._order_discount(scope)
+        tax = self._order_tax(scope)
+        taxes = self._order_taxes(scope)
+        prices_include_tax = gross is not None and fold(gross) in {"true", "1", "yes"}
         items = []
         for index, row in enumerate(rows):
-            if not isinstance(row, Mapping):
+            if type(row) is not dict and not isinstance(row, Mapping):
                 raise TransformError("an order line is no object", reason="bad-line")
             scope.item, scope.index = row, index
             items.append(self._item(index, scope))
         scope.item, scope.index = None, 0
         return OrderMoney(
+            currency=currency,
             items=tuple(items),
-            charges=tuple(made for charge in self._charges for made in charge.read(scope)),
+            charges=tuple([made for charge in self._charges for made in charge.read(scope)]),
+            total=total,
+            subtotal=subtotal,
+            discount=discount,
+            tax=tax,
+            taxes=taxes,
+            prices_include_tax=prices_include_tax,
             unit_cost_places=self._places,
             negative_lines=self._negative,
             approved_rates=self._rates,
             combined_taxes=self._combined,
-            **order,  # type: ignore[arg-type]  # the names and types are those of the model
         )
 
     def _item(self, index: int, scope: Scope) -> Item:
-        kind = self._paths.get("kind")
-        is_discount = bool(self._discount_kinds) and kind is not None and fold(kind[0](scope)) in self._discount_kinds
-        line_total = self._number("line_total", scope)
+        is_discount = self._kind is not None and fold(self._kind(scope)) in self._discount_kinds
+        line_total = self._line_total(scope)
         if is_discount:
-            amount = line_total if line_total is not None else self._need("unit_price", scope)
+            amount = line_total if line_total is not None else self._unit_price(scope)
             return Item(index, Decimal(1), amount, amount, ZERO, None, (), is_discount=True)
         return Item(
-            index=index,
-            quantity=self._need("quantity", scope),
-            unit_price=self._need("unit_price", scope),
-            line_total=line_total,
-            discount=abs(self._number("discount", scope) or ZERO),
-            tax=self._number("tax", scope),
-            taxes=self._taxes("taxes", scope),
+            index,
+            self._quantity(scope),
+            self._unit_price(scope),
+            line_total,
+            abs(self._discount(scope) or ZERO),
+            self._tax(scope),
+            self._taxes(scope),
         )
 
-    def _taxes(self, name: str, scope: Scope) -> tuple[TaxAmount, ...]:
-        if name not in self._paths:
-            return ()
-        outer = scope.item
-        found = []
-        for row in _rows_of(self._paths[name][0](scope)):
-            if not isinstance(row, Mapping):
-                raise TransformError(f"{self._paths[name][1]}: a tax line is no object", reason="bad-line")
-            scope.item = row
-            rate = self._number("tax_rate", scope)
-            label = _plain_text(self._paths["tax_name"][0](scope)) or "Tax"
-            percent = None if rate is None else rate * self._rule.rate_factor
-            found.append(TaxAmount(label, percent, self._number("tax_amount", scope)))
-        scope.item = outer
-        return tuple(found)
+    def _taxes_reader(self, path: Path | None, each: Path) -> Callable[[Scope], tuple[TaxAmount, ...]]:
+        if path is None:
+            return lambda scope: ()
+        read, text = compile_path(path), path.source_path(each.text)
+
+        def taxes(scope: Scope) -> tuple[TaxAmount, ...]:
+            rows = _rows_of(read(scope))
+            if not rows:
+                return ()
+            outer = scope.item
+            found = []
+            for row in rows:
+                if type(row) is not dict and not isinstance(row, Mapping):
+                    raise TransformError(f"{text}: a tax line is no object", reason="bad-line")
+                scope.item = row
+                rate = self._tax_rate(scope)
+                label = _plain_text(self._tax_name(scope)) or "Tax"
+                percent = None if rate is None else rate * self._rate_factor
+                found.append(TaxAmount(label, percent, self._tax_amount(scope)))
+            scope.item = outer
+            return tuple(found)
+
+        return taxes
 
 
 class _ChargeReader:
@@ -681,13 +752,19 @@ class _ChargeReader:
 
     def __init__(self, rule: ChargeRule) -> None:
         self._rule = rule
-        self._paths = {name: compile_path(value) for name, value in rule.__dict__.items() if isinstance(value, Path)}
+        self._amount = _number_reader(rule.amount, rule.amount.text)
+        self._tax = _number_reader(rule.tax, rule.tax.text) if rule.tax else _no_number
+        self._each = compile_path(rule.rows) if rule.rows and rule.row_amount else None
+        each = rule.rows.text if rule.rows else ""
+        self._row_amount = _number_reader(rule.row_amount, each + ".amount") if rule.row_amount else _no_number
+        self._row_title = compile_path(rule.row_title) if rule.row_title else None
+        self._row_tax = _number_reader(rule.row_tax, each + ".tax") if rule.row_tax else _no_number
 
     def read(self, scope: Scope) -> list[Charge]:
         rule = self._rule
-        amount = _number(self._paths["amount"](scope), rule.amount.text)
-        tax = _number(self._paths["tax"](scope), rule.tax.text) if rule.tax else None
-        rows = self._rows(scope)
+        amount = self._amount(scope)
+        tax = self._tax(scope)
+        rows = self._rows(scope) if self._each is not None else []
         if rows and amount is None:
             return rows
         if rows and sum((row.amount for row in rows), ZERO) == amount:
@@ -697,26 +774,42 @@ class _ChargeReader:
         return [Charge(rule.name, amount, tax)] if amount else []
 
     def _rows(self, scope: Scope) -> list[Charge]:
-        if self._rule.rows is None or "row_amount" not in self._paths:
+        if self._each is None:
             return []
         made = []
-        for row in _rows_of(self._paths["rows"](scope)):
+        for row in _rows_of(self._each(scope)):
             scope.item = row
-            amount = _number(self._paths["row_amount"](scope), self._rule.rows.text + ".amount")
-            title = _plain_text(self._paths["row_title"](scope)) if "row_title" in self._paths else None
-            tax = (
-                _number(self._paths["row_tax"](scope), self._rule.rows.text + ".tax")
-                if "row_tax" in self._paths
-                else None
-            )
+            amount = self._row_amount(scope)
+            title = _plain_text(self._row_title(scope)) if self._row_title is not None else None
+            tax = self._row_tax(scope)
             if amount is not None:
                 made.append(Charge(f"{self._rule.name}: {title}" if title else self._rule.name, amount, tax))
         scope.item = None
         return made
 
 
-def _number(value: Any, what: str) -> Decimal | None:
-    return to_decimal(value, what) if is_present(value) else None
+def _number_reader(path: Path, what: str) -> Callable[[Scope], Decimal | None]:
+    read = compile_path(path)
+
+    def number(scope: Scope) -> Decimal | None:
+        value = read(scope)
+        return None if value is None else number_at(value, what)
+
+    return number
+
+
+def _no_number(scope: Scope) -> Decimal | None:
+    return None
+
+
+def _needed(number: Callable[[Scope], Decimal | None], what: str) -> Callable[[Scope], Decimal]:
+    def read(scope: Scope) -> Decimal:
+        found = number(scope)
+        if found is None:
+            raise TransformError(f"{what} is empty", reason="bad-number")
+        return found
+
+    return read
 
 
 def _rows(context: CompileContext, table: str | None) -> Mapping[str, str]:

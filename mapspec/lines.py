@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from itertools import combinations
 from typing import Final, NoReturn
 
@@ -21,10 +22,11 @@ from mapspec.numbers import (
     decimals_of,
     divide_exactly,
     exactly,
+    minor_unit,
     plain,
     round_to,
 )
-from mapspec.totals import HUNDRED, Mode, Tax, TotalLine, line_taxes, predict
+from mapspec.totals import HUNDRED, Mode, Tax, line_taxes, predict
 
 IDENTITY_TOLERANCE: Final = Decimal("0.01")  # clarity A39
 MAX_ROUNDING_UNITS: Final = 5  # rule 7: minor units that one rounding line may carry
@@ -148,21 +150,21 @@ def _price(order: OrderMoney) -> PricedOrder:
         _hold("no-lines", "the order has no lines to invoice")
     charges = [charge for charge in order.charges if charge.amount > 0]
     # A negative fee is a discount under another name (pitfall 13).
-    negative_charges = -sum((c.amount for c in order.charges if c.amount < 0), ZERO)
+    negative_charges = -sum([c.amount for c in order.charges if c.amount < 0], ZERO)
 
     spread, stated_discount = _order_discount(order, kept, digits)
     spread += negative_charges
     _check_identity(order, kept, stated_discount)
 
-    own_net = [item.listed - item.discount for item in kept]
+    listed = [item.listed for item in kept]
     discounts = [item.discount for item in kept]
     if spread:
-        weights = [max(net, ZERO) for net in own_net]
+        weights = [max(amount - own, ZERO) for amount, own in zip(listed, discounts, strict=True)]
         if spread > sum(weights, ZERO):
             _hold("discount-too-large", "the discount is larger than the lines it applies to")
         places = max(digits, decimals_of(spread))
         discounts = [d + part for d, part in zip(discounts, allocate(spread, weights, places), strict=True)]
-    after_discount = [item.listed - d for item, d in zip(kept, discounts, strict=True)]
+    after_discount = [amount - d for amount, d in zip(listed, discounts, strict=True)]
 
     if order.prices_include_tax:
         line_nets, charge_nets, line_rates, charge_rates = _net_gross_prices(
@@ -182,10 +184,11 @@ def _price(order: OrderMoney) -> PricedOrder:
         lines.append(InvoiceLine(item.index, "", quantity, unit_cost, net, taxes, compound, note))
     for charge, net, (taxes, compound) in zip(charges, charge_nets, charge_rates, strict=True):
         lines.append(InvoiceLine(None, charge.name, Decimal(1), net, net, taxes, compound, ""))
-    predicted = predict((TotalLine(x.quantity, x.unit_cost, x.taxes, x.compound) for x in lines), digits)
-    limit = MAX_ROUNDING_UNITS * Decimal(1).scaleb(-digits)
+    predicted = predict(lines, digits)
+    limit = MAX_ROUNDING_UNITS * minor_unit(digits)
     order_total = round_to(order.total, digits)  # clarity A19: amounts may come with more digits than the currency has
-    nearest = min(predicted.values(), key=lambda total: abs(total - order_total))
+    totals = predicted.values()
+    nearest = order_total if order_total in totals else min(totals, key=lambda total: abs(total - order_total))
     if abs(nearest - order_total) > limit:
         reason = "tax-does-not-agree" if any(line.taxes for line in lines) else "total-does-not-agree"
         _hold(
@@ -196,13 +199,14 @@ def _price(order: OrderMoney) -> PricedOrder:
     return PricedOrder(tuple(lines), order_total, predicted, tuple(notes))
 
 
+@cache  # by the digits of a currency: five different ones at most
 def _line_tolerance(digits: int) -> Decimal:
     """How far a line's stated total may lie from quantity × price: rounding to whole yen takes up to half a yen."""
-    return max(IDENTITY_TOLERANCE, Decimal(1).scaleb(-digits) / 2)
+    return max(IDENTITY_TOLERANCE, minor_unit(digits) / 2)
 
 
 def _check_line(item: Item, digits: int) -> None:
-    if item.line_total is None:
+    if item.line_total is None or item.line_total == item.quantity * item.unit_price:
         return
     if abs(item.line_total - item.quantity * item.unit_price) > _line_tolerance(digits):
         _hold(
@@ -218,11 +222,11 @@ def _order_discount(order: OrderMoney, kept: Sequence[Item], digits: int) -> tup
     Discount rows among the lines are no products; they count in `discountTotal`, unless the subtotal shows that they
     are part of it. Without a `discountTotal` the line discounts and the rows are the discount.
     """
-    line_discounts = sum((item.discount for item in kept), ZERO)
-    rows = sum((abs(item.listed) for item in order.items if item.is_discount), ZERO)
-    listed = sum((item.listed for item in kept), ZERO)
+    line_discounts = sum([item.discount for item in kept], ZERO)
+    rows = sum([abs(item.listed) for item in order.items if item.is_discount], ZERO)
+    listed = sum([item.listed for item in kept], ZERO)
     # Lines shown with rounded totals may add up to half a minor unit a line beside the exact sum.
-    slack = _line_tolerance(digits) + Decimal(1).scaleb(-digits) / 2 * (len(kept) - 1)
+    slack = _line_tolerance(digits) + minor_unit(digits) / 2 * (len(kept) - 1)
     rows_inside = False
     if order.subtotal is not None and abs(listed - order.subtotal) > slack:
         exact = sum((item.quantity * item.unit_price for item in kept), ZERO)
@@ -245,10 +249,12 @@ def _subtotal_is_net(order: OrderMoney, kept: Sequence[Item], listed: Decimal, s
 
 def _check_identity(order: OrderMoney, kept: Sequence[Item], discount: Decimal) -> None:
     """total = subtotal + charges + tax − |discounts| within 0.01; with gross prices the tax is inside already."""
-    subtotal = sum((item.listed for item in kept), ZERO) if order.subtotal is None else order.subtotal
-    charges = sum((charge.amount for charge in order.charges), ZERO)
+    subtotal = sum([item.listed for item in kept], ZERO) if order.subtotal is None else order.subtotal
+    charges = sum([charge.amount for charge in order.charges], ZERO)
     tax = order.tax if order.tax is not None else _stated_tax(order, kept)
     sums = [subtotal + charges + tax - discount]
+    if sums[0] == order.total:
+        return
     if order.prices_include_tax:
         charge_tax = sum((charge.tax or ZERO for charge in order.charges), ZERO)
         sums = [subtotal + charges - discount, subtotal + charges + charge_tax - discount, *sums]
@@ -273,9 +279,10 @@ def _quantity_and_cost(
     unit = divide_exactly(net, item.quantity, places)
     if unit != item.unit_price and not discount and not order.prices_include_tax:
         unit = None  # 0.5 × 10.01 is 5.01, but 10.02 is not the order's price
-    listed = f"{plain(item.quantity)} × {plain(item.unit_price, digits)}"
+    if unit is not None and not discount and not order.prices_include_tax:
+        return item.quantity, unit, ""
     if unit is None:
-        texts.append(listed)
+        texts.append(f"{plain(item.quantity)} × {plain(item.unit_price, digits)}")
     elif discount:
         texts.append(f"list price {plain(item.unit_price, digits)}")
     if discount:
@@ -321,14 +328,24 @@ def _rates(
 def _known_taxes(order: OrderMoney) -> list[Tax]:
     """The order's distinct taxes with a rate above zero, order-level ones first."""
     known: dict[Tax, None] = {}
-    for tax in (*order.taxes, *(t for item in order.items for t in item.taxes)):
-        if tax.percent is not None and tax.percent != 0:
+    seen = None
+    for tax in (*order.taxes, *[t for item in order.items for t in item.taxes]):
+        if tax.percent:
+            if (tax.name, tax.percent) == seen:
+                continue  # the same tax on every line, mostly
+            seen = tax.name, tax.percent
             known.setdefault(Tax(tax.name, tax.percent))
     return list(known)
 
 
 def _own_taxes(item: Item, net: Decimal, known: Sequence[Tax], order: OrderMoney, digits: int) -> Rates:
     where = f"line {item.index + 1}"
+    if len(item.taxes) == 1:
+        (only,) = item.taxes
+        if only.percent and only.amount:  # one tax with its rate and its amount: nothing to merge or to find out
+            made = Tax(only.name, only.percent)
+            _check_percent(made, where)
+            return (made,), False
     merged: dict[Tax, Decimal | None] = {}  # by name and rate: two taxes may share a name
     for tax in item.taxes:
         if tax.percent is None and tax.amount is None:
@@ -384,7 +401,7 @@ def _check_percent(tax: Tax, where: str) -> None:
 
 def _same(exact: Decimal, stated: Decimal, digits: int) -> bool:
     """True when `stated` is `exact` rounded to the minor unit in either direction."""
-    return abs(exact - stated) < Decimal(1).scaleb(-digits)
+    return abs(exact - stated) < minor_unit(digits)
 
 
 def _fit(net: Decimal, amount: Decimal, known: Sequence[Tax], order: OrderMoney, digits: int, where: str) -> Rates:
@@ -458,7 +475,7 @@ def _resolve_silent(
     left = total_tax - explained
     silent_lines = [i for i, rates in enumerate(line_rates) if rates is None]
     silent_charges = [i for i, rates in enumerate(charge_rates) if rates is None]
-    cent = Decimal(1).scaleb(-digits)
+    cent = minor_unit(digits)
     # Where every line states its tax, what is left is a charge's tax to the cent, or rounding of the order's tax total.
     slack = cent * (max(1, min(MAX_ROUNDING_UNITS, len(kept))) if silent_lines else 1)
     chosen: Rates = UNTAXED
@@ -579,7 +596,7 @@ def _spread_tax_inside(
     left = total_tax - sum((t for t in (*taxes, *charge_taxes) if t is not None), ZERO)
     lines = [i for i, tax in enumerate(taxes) if tax is None]
     charges = [i for i, tax in enumerate(charge_taxes) if tax is None]
-    cent = Decimal(1).scaleb(-digits)
+    cent = minor_unit(digits)
     mixes = [known] if known else [[Tax(name, rate)] for name, rate in order.approved_rates.items()]
     silent = sum((gross[i] for i in lines), ZERO)
     found: list[tuple[Decimal, list[Tax], tuple[int, ...]]] = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Root = Literal["record", "item", "values", "settings"]
 Json = Any
@@ -42,9 +42,9 @@ class Path:
         return dotted
 
 
-@dataclass
+@dataclass(slots=True)
 class Scope:
-    """What paths are read against while one record is mapped."""
+    """What paths are read against while one record is mapped; `known` are named values that were found already."""
 
     record: Json
     settings: Mapping[str, str]
@@ -52,6 +52,7 @@ class Scope:
     item: Json = None
     index: int = 0
     extras: dict[str, Any] = field(default_factory=dict)
+    known: dict[str, Any] = field(default_factory=dict)
 
 
 def parse_path(text: str) -> Path:
@@ -86,9 +87,9 @@ def parse_path(text: str) -> Path:
 
 def member(value: Json, name: str) -> Json:
     """One member of an object; a list of {key, value} or {name, value} rows counts as an object (clarity A38)."""
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):  # the first is JSON's and far quicker to tell
         return value.get(name)
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if value is not None and isinstance(value, Sequence) and not isinstance(value, str):
         for row in value:
             if isinstance(row, Mapping) and name in (row.get("key"), row.get("name")) and "value" in row:
                 return row["value"]
@@ -120,20 +121,79 @@ def compile_path(path: Path) -> Callable[[Scope], Json]:
         return value
 
     if path.root == "values":
-        name = segments[0][0]
-        return lambda scope: scope.value_of(name)
+        return _read_value(segments[0][0])
     if path.root == "settings":
         name = segments[0][0]
         return lambda scope: scope.settings.get(name)
+    short = [name for name, _ in segments] if len(segments) in (1, 2) else []
+    shape = tuple(is_array for _, is_array in segments)
+    if short and (shape in _RECORD_READERS) and path.root != "item":
+        return _RECORD_READERS[shape](*short)
     if path.root == "item":
-        if len(segments) == 1 and not segments[0][1]:
-            key = segments[0][0]
-            return lambda scope: member(scope.item, key)
+        if shape == (False,):
+            return _read_item(short[0])
         return lambda scope: walk(scope.item, 0)
-    if len(segments) == 1 and not segments[0][1]:
-        key = segments[0][0]
-        return lambda scope: member(scope.record, key)
     return lambda scope: walk(scope.record, 0)
+
+
+def _read_value(name: str) -> Callable[[Scope], Json]:
+    def read(scope: Scope) -> Json:
+        known = scope.known
+        return known[name] if name in known else scope.value_of(name)
+
+    return read
+
+
+# Nearly all paths of a spec have one of these four shapes; each is read without a walk through its segments.
+
+
+def _read_item(name: str) -> Callable[[Scope], Json]:
+    def read(scope: Scope) -> Json:
+        item = scope.item
+        return item.get(name) if type(item) is dict else member(item, name)
+
+    return read
+
+
+def _read_one(name: str) -> Callable[[Scope], Json]:
+    def read(scope: Scope) -> Json:
+        record = scope.record
+        return record.get(name) if type(record) is dict else member(record, name)
+
+    return read
+
+
+def _read_two(outer: str, inner: str) -> Callable[[Scope], Json]:
+    def read(scope: Scope) -> Json:
+        record = scope.record
+        value = record.get(outer) if type(record) is dict else member(record, outer)
+        return value.get(inner) if type(value) is dict else member(value, inner)
+
+    return read
+
+
+def _read_rows(name: str) -> Callable[[Scope], Json]:
+    def read(scope: Scope) -> Json:
+        record = scope.record
+        rows = record.get(name) if type(record) is dict else member(record, name)
+        if type(rows) is list:
+            return rows
+        return [] if rows is None else [rows]
+
+    return read
+
+
+def _read_of_rows(name: str, inner: str) -> Callable[[Scope], Json]:
+    rows = _read_rows(name)
+    return lambda scope: [found for row in rows(scope) if (found := member(row, inner)) is not None]
+
+
+_RECORD_READERS: Final[dict[tuple[bool, ...], Callable[..., Callable[[Scope], Json]]]] = {
+    (False,): _read_one,
+    (False, False): _read_two,
+    (True,): _read_rows,
+    (True, False): _read_of_rows,
+}
 
 
 def set_at(document: dict[str, Any], dotted: str, value: Json) -> None:

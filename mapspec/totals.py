@@ -6,12 +6,12 @@ optionally compound. How and where the server rounds is unknown (§12), so a pre
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Final, Literal
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from typing import Final, Literal, Protocol
 
-from mapspec.numbers import ZERO, Rounding, exactly, round_to
+from mapspec.numbers import ZERO, exactly, minor_unit
 
 Mode = Literal["line", "tax", "total", "line_even", "tax_even"]
 MODES: Final[tuple[Mode, ...]] = ("line", "tax", "total", "line_even", "tax_even")
@@ -36,8 +36,30 @@ class TotalLine:
     compound: bool = False
 
 
+class Line(Protocol):
+    """What the total depends on, of a line of any kind: `TotalLine`, or a priced line."""
+
+    @property
+    def quantity(self) -> Decimal:
+        """How many."""
+
+    @property
+    def unit_cost(self) -> Decimal:
+        """Price of one."""
+
+    @property
+    def taxes(self) -> tuple[Tax, ...]:
+        """At most two."""
+
+    @property
+    def compound(self) -> bool:
+        """The second tax is on net and first."""
+
+
 def line_taxes(net: Decimal, taxes: Sequence[Tax], compound: bool) -> list[Decimal]:
     """Unrounded tax amounts of one line, in order; the second on net + first where compound."""
+    if len(taxes) == 1:
+        return [net * taxes[0].percent / HUNDRED]
     amounts: list[Decimal] = []
     for position, tax in enumerate(taxes):
         base = net + amounts[0] if compound and position == 1 else net
@@ -45,7 +67,7 @@ def line_taxes(net: Decimal, taxes: Sequence[Tax], compound: bool) -> list[Decim
     return amounts
 
 
-def predict(lines: Iterable[TotalLine], digits: int) -> dict[Mode, Decimal]:
+def predict(lines: Iterable[Line], digits: int) -> dict[Mode, Decimal]:
     """The invoice total under each rounding mode.
 
     Args:
@@ -57,28 +79,43 @@ def predict(lines: Iterable[TotalLine], digits: int) -> dict[Mode, Decimal]:
         invoice; total: one rounding at the end; *_even: the same with half-even rounding.
     """
     rows = list(lines)
-    totals: dict[Mode, Decimal] = {}
+    unit = minor_unit(digits)
     with exactly():
         nets = [row.quantity * row.unit_cost for row in rows]
-        for mode in MODES:
-            rounding: Rounding = "half_even" if mode.endswith("even") else "half_up"
-            if mode == "total":
-                exact = sum(nets, ZERO)
-                exact += sum(
-                    (sum(line_taxes(n, r.taxes, r.compound), ZERO) for n, r in zip(nets, rows, strict=True)),
-                    ZERO,
-                )
-                totals[mode] = round_to(exact, digits, rounding)
-                continue
-            rounded = [round_to(net, digits, rounding) for net in nets]
-            by_tax: dict[Tax, Decimal] = {}
-            tax_sum = ZERO
-            for net, row in zip(rounded, rows, strict=True):
-                for tax, amount in zip(row.taxes, line_taxes(net, row.taxes, row.compound), strict=True):
-                    if mode.startswith("line"):
-                        tax_sum += round_to(amount, digits, rounding)
-                    else:
-                        by_tax[tax] = by_tax.get(tax, ZERO) + amount
-            tax_sum += sum((round_to(amount, digits, rounding) for amount in by_tax.values()), ZERO)
-            totals[mode] = sum(rounded, ZERO) + tax_sum
-    return totals
+        up = [net.quantize(unit, ROUND_HALF_UP) for net in nets]
+        # Amounts in whole minor units, which is nearly always, round to themselves: all modes share their taxes.
+        even = up if up == nets else [net.quantize(unit, ROUND_HALF_EVEN) for net in nets]
+        taxes_up = _taxes(rows, up)
+        taxes_even = taxes_up if even == up else _taxes(rows, even)
+        taxes_exact = taxes_up if up == nets else _taxes(rows, nets)
+        sums_up = _by_tax(taxes_up)
+        sums_even = sums_up if taxes_even is taxes_up else _by_tax(taxes_even)
+        net_up, net_even = sum(up, ZERO), sum(even, ZERO)
+        exact = sum(nets, ZERO) + sum([amount for _, amount in taxes_exact], ZERO)
+        return {
+            "line": net_up + sum([amount.quantize(unit, ROUND_HALF_UP) for _, amount in taxes_up], ZERO),
+            "tax": net_up + sum([amount.quantize(unit, ROUND_HALF_UP) for amount in sums_up], ZERO),
+            "total": exact.quantize(unit, ROUND_HALF_UP),
+            "line_even": net_even + sum([amount.quantize(unit, ROUND_HALF_EVEN) for _, amount in taxes_even], ZERO),
+            "tax_even": net_even + sum([amount.quantize(unit, ROUND_HALF_EVEN) for amount in sums_even], ZERO),
+        }
+
+
+def _taxes(rows: Sequence[Line], nets: Sequence[Decimal]) -> list[tuple[Tax, Decimal]]:
+    """Every tax of every line with its unrounded amount."""
+    return [
+        pair
+        for row, net in zip(rows, nets, strict=True)
+        if row.taxes
+        for pair in zip(row.taxes, line_taxes(net, row.taxes, row.compound), strict=True)
+    ]
+
+
+def _by_tax(amounts: Sequence[tuple[Tax, Decimal]]) -> Collection[Decimal]:
+    """What each tax comes to over the invoice."""
+    if not amounts:
+        return ()
+    sums: dict[Tax, Decimal] = {}
+    for tax, amount in amounts:
+        sums[tax] = sums.get(tax, ZERO) + amount
+    return sums.values()

@@ -7,16 +7,16 @@ a digit.
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from mapspec.conditions import PathField, is_present
+from mapspec.conditions import PathField, is_present, number_at
 from mapspec.errors import TransformError
-from mapspec.numbers import Rounding, exactly, round_to
+from mapspec.numbers import PRECISION, ROUNDINGS, Rounding, exactly, minor_unit, round_to
 from mapspec.ops.base import NUMBER, CompileContext, Example, Operation, Step
-from mapspec.ops.operands import Operand, digits_of, each_number, number_of, operand
+from mapspec.ops.operands import Operand, digits_of, each_number, number_of, number_or_none, operand
 from mapspec.paths import Path, Scope
 
 
@@ -212,11 +212,14 @@ class Round(Arithmetic):
     rounding: Rounding = "half_up"
 
     def bind(self, context: CompileContext) -> Step:
-        def rounded(number: Decimal) -> Decimal:
-            with exactly():
-                return round_to(number, self.places, self.rounding)
+        unit, rounding = minor_unit(self.places), ROUNDINGS[self.rounding]
+        context_of_all = Context(prec=PRECISION)  # given by hand: a switch takes longer than the rounding
 
-        return each_number(rounded)
+        def step(value: Any, scope: Scope) -> Any:
+            number = number_at(value, "value") if type(value) is str else number_or_none(value)
+            return None if number is None else number.quantize(unit, rounding, context_of_all)
+
+        return step
 
 
 class Negate(Arithmetic):

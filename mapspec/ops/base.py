@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Final
@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny, Val
 from mapspec.conditions import Condition, fold
 from mapspec.errors import TransformError
 from mapspec.numbers import Money as MoneyValue
-from mapspec.numbers import decimals_of, plain, shape
+from mapspec.numbers import decimals_of, plain, shape, short_plain
 from mapspec.paths import Path, Scope
 
 Step = Callable[[Any, Scope], Any]
@@ -229,19 +229,116 @@ Chain = tuple[StepField, ...]
 
 def bind_chain(chain: Sequence[Operation], context: CompileContext) -> Step:
     """Compile a chain to one function; a TransformError names the step it came from."""
-    steps = [(step.name, step.bind(context)) for step in chain]
+    steps = [step.bind(context) for step in chain]
+    labels = [f"step {position} ({step.name})" for position, step in enumerate(chain, start=1)]
+    if steps and isinstance(steps[0], SourceStep):
+        read = _reader(labels, steps[0], steps[1:])
+        return SourceStep(read)
+    return _any_steps(labels, steps)
+
+
+def bind_source(chain: Sequence[Operation], context: CompileContext) -> Callable[[Scope], Any]:
+    """Compile a chain that nothing comes before to one function of the scope."""
+    step = bind_chain(chain, context)
+    if isinstance(step, SourceStep):
+        return step.read
+    return lambda scope: step(None, scope)
+
+
+# A chain is most often a source, what is done to its text, and what is done to the value that gives. The parts run in
+# one function: that something came, and that it is a text, is found out without a call for each step.
+
+
+def _reader(labels: Sequence[str], source: SourceStep, steps: Sequence[Step]) -> Callable[[Scope], Any]:
+    count = next((i for i, step in enumerate(steps) if not isinstance(step, TextStep)), len(steps))
+    first, read = labels[0], source.read
+    texts = tuple(
+        (label, step.function)
+        for label, step in zip(labels[1:], steps[:count], strict=False)
+        if isinstance(step, TextStep)
+    )
+    others = tuple(zip(labels[1 + count :], map(_as_function, steps[count:]), strict=True))
+
+    def read_only(scope: Scope) -> Any:
+        try:
+            return read(scope)
+        except TransformError as error:
+            raise _of_step(error, first) from None
+
+    def read_text(scope: Scope) -> Any:
+        label = first
+        try:
+            value = read(scope)
+            for label, function in texts:  # noqa: B007 - the label is for the error
+                if value is None:
+                    return None
+                if type(value) is not str or len(value) > MAX_TEXT_LENGTH:
+                    value = text_of(value)
+                value = function(value)
+            return value
+        except TransformError as error:
+            raise _of_step(error, label) from None
+
+    def read_all(scope: Scope) -> Any:
+        label = first
+        try:
+            value = read(scope)
+            for label, function in texts:  # noqa: B007 - the label is for the error
+                if value is None:
+                    break
+                if type(value) is not str or len(value) > MAX_TEXT_LENGTH:
+                    value = text_of(value)
+                value = function(value)
+            for label, step in others:  # noqa: B007 - the label is for the error
+                value = step(value, scope)
+            return value
+        except TransformError as error:
+            raise _of_step(error, label) from None
+
+    if others:
+        return read_all
+    if texts:
+        return read_text
+    return read if source.never_fails else read_only
+
+
+def _any_steps(labels: Sequence[str], steps: Sequence[Step]) -> Step:
+    pairs = tuple(zip(labels, map(_as_function, steps), strict=True))
 
     def run(value: Any, scope: Scope) -> Any:
-        for position, (name, step) in enumerate(steps):
-            try:
+        label = ""
+        try:
+            for label, step in pairs:  # noqa: B007 - the label is for the error
                 value = step(value, scope)
-            except TransformError as error:
-                if error.message.startswith("step ") or ": step " in error.message:  # of a chain inside this one
-                    raise
-                raise TransformError(f"step {position + 1} ({name}): {error.message}", reason=error.reason) from None
+        except TransformError as error:
+            raise _of_step(error, label) from None
         return value
 
     return run
+
+
+def _as_function(step: Step) -> Step:
+    """The step as a plain function, which Python calls faster than an object."""
+    if isinstance(step, SourceStep):
+        read = step.read
+        return lambda value, scope: read(scope)
+    if isinstance(step, TextStep):
+        function = step.function
+
+        def run(value: Any, scope: Scope) -> Any:
+            if value is None:
+                return None
+            return function(value if type(value) is str and len(value) <= MAX_TEXT_LENGTH else text_of(value))
+
+        return run
+    return step
+
+
+def _of_step(error: TransformError, label: str) -> TransformError:
+    """The error with the step it came from; that of a chain inside this one says it already."""
+    if error.message.startswith("step ") or ": step " in error.message:
+        return error
+    return TransformError(f"{label}: {error.message}", reason=error.reason)
 
 
 def text_of(value: Any) -> str:
@@ -254,9 +351,12 @@ def text_of(value: Any) -> str:
         if len(value) > MAX_TEXT_LENGTH:
             raise TransformError(f"expected at most {MAX_TEXT_LENGTH} characters, got {len(value)}", reason="too-long")
         return value
-    if isinstance(value, bool):
+    if value is True or value is False:
         return "true" if value else "false"
     if isinstance(value, Decimal):
+        short = short_plain(value)
+        if short is not None:
+            return short
         # 1e999999 is nine characters of JSON and a million digits when written out
         if not value.is_finite() or abs(value.adjusted()) > MAX_DIGITS or decimals_of(value) > MAX_DIGITS:
             raise TransformError("the number is out of range", reason="bad-number")
@@ -265,13 +365,37 @@ def text_of(value: Any) -> str:
         if value.bit_length() > 128:
             raise TransformError("the number is out of range", reason="bad-number")
         return str(value)
-    if isinstance(value, datetime | date):
+    if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, MoneyValue):
         return value.wire()["amount"]
     raise TransformError(f"expected a text, got {shape(value)}")
 
 
+@dataclass(frozen=True, slots=True)
+class TextStep:
+    """A step that works on the text of what came, and leaves nothing as nothing. Chains run its function by itself."""
+
+    function: Callable[[str], Any]
+
+    def __call__(self, value: Any, scope: Scope) -> Any:
+        return None if value is None else self.function(text_of(value))
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStep:
+    """A step that leaves alone what the step before gave. Chains run its reader by itself.
+
+    `never_fails` promises that the reader raises no TransformError.
+    """
+
+    read: Callable[[Scope], Any]
+    never_fails: bool = False
+
+    def __call__(self, value: Any, scope: Scope) -> Any:
+        return self.read(scope)
+
+
 def each_text(function: Callable[[str], Any]) -> Step:
     """A step that works on the text of what came, and leaves nothing as nothing."""
-    return lambda value, scope: None if value is None else function(text_of(value))
+    return TextStep(function)

@@ -12,7 +12,17 @@ from pydantic import Field, field_validator, model_validator
 
 from mapspec.conditions import PathField, fold, is_present
 from mapspec.errors import TransformError
-from mapspec.ops.base import SCALAR, CompileContext, Example, Operation, Step, Table, each_text, text_of
+from mapspec.ops.base import (
+    MAX_TEXT_LENGTH,
+    SCALAR,
+    CompileContext,
+    Example,
+    Operation,
+    Step,
+    Table,
+    each_text,
+    text_of,
+)
 from mapspec.ops.plaintext import bare
 from mapspec.paths import Scope, compile_path
 
@@ -36,7 +46,10 @@ AMBIGUOUS: Final = frozenset({
 
 def _finder(table: Table, context: CompileContext, what: str) -> Step:
     def find(value: Any, scope: Scope) -> Any:
-        found = table.find(text_of(value)) if is_present(value) else None
+        if value is None or not is_present(value):
+            found = None
+        else:
+            found = table.find(value if type(value) is str and len(value) <= MAX_TEXT_LENGTH else text_of(value))
         if found is not None:
             return found
         if table.missing == "default":

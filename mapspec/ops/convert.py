@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from mapspec.conditions import PathField, is_present
+from mapspec.conditions import PathField, is_present, number_at
 from mapspec.errors import TransformError
 from mapspec.numbers import Money as MoneyValue
 from mapspec.numbers import Rounding, round_to, to_decimal
@@ -31,11 +31,11 @@ class ToDecimal(Operation):
     rounding: Rounding = "half_up"
 
     def bind(self, context: CompileContext) -> Step:
+        places, rounding = self.places, self.rounding
+
         def step(value: Any, scope: Scope) -> Any:
-            if not is_present(value):
-                return None
-            number = to_decimal(value, "value")
-            return number if self.places is None else round_to(number, self.places, self.rounding)
+            number = number_at(value, "value")
+            return number if number is None or places is None else round_to(number, places, rounding)
 
         return step
 
@@ -50,12 +50,12 @@ class ToInt(Operation):
 
     def bind(self, context: CompileContext) -> Step:
         def step(value: Any, scope: Scope) -> Any:
-            if not is_present(value):
+            number = number_at(value, "value")
+            if number is None:
                 return None
-            number = to_decimal(value, "value")
-            if number != number.to_integral_value():
+            if number != (whole := int(number)):
                 raise TransformError("expected a whole number, got a fraction", reason="bad-number")
-            return int(number)
+            return whole
 
         return step
 
@@ -96,14 +96,15 @@ class ToMoney(Operation):
     currency: PathField
 
     def bind(self, context: CompileContext) -> Step:
-        read = ReadPath(path=self.currency).bind(context)
+        read = ReadPath(path=self.currency).reader()
 
         def step(value: Any, scope: Scope) -> Any:
-            if not is_present(value):
+            if value is None or (type(value) is not Decimal and not is_present(value)):
                 return None
-            code = read(None, scope)
-            if not is_present(code):
+            code = read(scope)
+            if code is None or not is_present(code):
                 raise TransformError("the amount has no currency", reason="currency-missing")
-            return MoneyValue(to_decimal(value, "amount"), text_of(code).strip().upper())
+            amount = to_decimal(value, "amount")
+            return MoneyValue(amount, (code if type(code) is str and len(code) == 3 else text_of(code)).strip().upper())
 
         return step

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from mapspec.ops.base import CompileContext, Example, Operation, Step
+from mapspec.ops.base import CompileContext, Example, Operation, SourceStep, Step
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class StepOutput(Operation):
     def bind(self, context: CompileContext) -> Step:
         step_id, member = self.of.split(".")
         placeholder = Output(step_id, member)
-        return lambda value, scope: placeholder
+        return SourceStep(lambda scope: placeholder, never_fails=True)
 
 
 class LookupRemote(StepOutput):
@@ -70,4 +70,4 @@ class LinePrice(Operation):
 
     def bind(self, context: CompileContext) -> Step:
         key = "line." + self.part
-        return lambda value, scope: scope.extras.get(key)
+        return SourceStep(lambda scope: scope.extras.get(key), never_fails=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator
 
-from mapspec.conditions import is_present, parse_path_field
+from mapspec.conditions import is_present, number_at, parse_path_field
 from mapspec.errors import TransformError
 from mapspec.numbers import currency_digits, to_decimal
 from mapspec.ops.base import MAX_DIGITS, CompileContext, Step, text_of
@@ -42,12 +42,11 @@ def operand(value: Decimal | Path, context: CompileContext) -> Callable[[Scope],
     """The other number of an operation, None where its path has nothing."""
     if isinstance(value, Decimal):
         return lambda scope: value
-    read = ReadPath(path=value).bind(context)
+    read = ReadPath(path=value).reader()
     text = value.text
 
     def number(scope: Scope) -> Decimal | None:
-        found = read(None, scope)
-        return to_decimal(found, text) if is_present(found) else None
+        return number_at(read(scope), text)
 
     return number
 
@@ -58,6 +57,8 @@ def number_of(value: Any) -> Decimal:
     Raises:
         TransformError: `bad-number`.
     """
+    if type(value) is str:
+        return to_decimal(value, "value")
     if isinstance(value, Decimal) and value.is_finite() and abs(value.adjusted()) <= MAX_DIGITS:
         exponent = value.as_tuple().exponent
         if isinstance(exponent, int) and exponent >= -MAX_DIGITS:
@@ -67,7 +68,21 @@ def number_of(value: Any) -> Decimal:
 
 def each_number(function: Callable[[Decimal], Any]) -> Step:
     """A step that works on the number at hand, and leaves nothing as nothing."""
-    return lambda value, scope: function(number_of(value)) if is_present(value) else None
+
+    def step(value: Any, scope: Scope) -> Any:
+        number = number_at(value, "value") if type(value) is str else None if value is None else number_or_none(value)
+        return None if number is None else function(number)
+
+    return step
+
+
+def number_or_none(value: Any) -> Decimal | None:
+    """The number at hand, None where there is none.
+
+    Raises:
+        TransformError: `bad-number`.
+    """
+    return number_of(value) if is_present(value) else None
 
 
 def digits_of(path: Path, context: CompileContext) -> Callable[[Scope], int]:
@@ -75,10 +90,10 @@ def digits_of(path: Path, context: CompileContext) -> Callable[[Scope], int]:
 
     The function raises TransformError `currency-missing` where there is none.
     """
-    read = ReadPath(path=path).bind(context)
+    read = ReadPath(path=path).reader()
 
     def digits(scope: Scope) -> int:
-        code = read(None, scope)
+        code = read(scope)
         if not is_present(code):
             raise TransformError("the amount has no currency", reason="currency-missing")
         return currency_digits(text_of(code).strip().upper())

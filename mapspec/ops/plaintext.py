@@ -16,6 +16,9 @@ Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 _MAX_MARKS: Final = 30  # combining marks on one letter (Unicode's stream-safe limit): sorting more takes quadratic time
 _MAX_KEY: Final = 100  # characters; no name of a country, region or currency is longer
 
+# No character below these is a combining mark, and none of the typographic signs between them.
+_MAYBE_MARK: Final = re.compile("[\u0300-\u1fff\u20d0-\U0010ffff]")
+
 # Both patterns look at each character a bounded number of times, whatever the text.
 _TAG: Final = re.compile(r"<(/?[a-zA-Z][a-zA-Z0-9]{0,20})(?![a-zA-Z0-9])[^<>]{0,2000}>")
 _BLOCK: Final = re.compile(r"/(?:p|li|div|h[0-9]|tr)|/?br", re.IGNORECASE)
@@ -25,10 +28,11 @@ def strip_html(text: str) -> str:
     """Text of an HTML fragment; block ends become a blank."""
     if "<" in text:
         text = _TAG.sub(lambda tag: " " if _BLOCK.fullmatch(tag[1]) else "", _without_comments(text))
-    try:
-        text = html.unescape(text)
-    except ValueError:  # a character number of more digits than Python converts
-        raise TransformError("the text has a character reference that stands for no character") from None
+    if "&" in text:
+        try:
+            text = html.unescape(text)
+        except ValueError:  # a character number of more digits than Python converts
+            raise TransformError("the text has a character reference that stands for no character") from None
     return " ".join(text.split())
 
 
@@ -47,7 +51,7 @@ def normalized(text: str, form: Form) -> str:
 
 
 def _limit_marks(text: str) -> str:
-    if text.isascii():
+    if len(text) <= _MAX_MARKS or not _MAYBE_MARK.search(text):
         return text
     kept = []
     marks = 0
@@ -72,6 +76,8 @@ def well_formed(text: str) -> str:
     Raises:
         TransformError: `bad-text`: half a surrogate pair, which JSON can spell but nothing can send.
     """
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -10,7 +10,18 @@ from pydantic import Field, field_validator
 
 from mapspec.conditions import Condition, PathField, is_present
 from mapspec.errors import TransformError
-from mapspec.ops.base import Chain, CompileContext, Example, Operation, Step, bind_chain, text_of
+from mapspec.ops.base import (
+    MAX_TEXT_LENGTH,
+    Chain,
+    CompileContext,
+    Example,
+    Operation,
+    SourceStep,
+    Step,
+    bind_chain,
+    bind_source,
+    text_of,
+)
 from mapspec.ops.plaintext import truncate
 from mapspec.paths import Path, Scope, compile_path, parse_path
 
@@ -33,10 +44,21 @@ class ReadPath(Operation):
     path: PathField
 
     def bind(self, context: CompileContext) -> Step:
+        return SourceStep(self.reader(), never_fails=self.path.root != "values")
+
+    def reader(self) -> Callable[[Scope], Any]:
+        """What the step does, as a function of the scope alone."""
         read = compile_path(self.path)
         if not self.path.many:
-            return lambda value, scope: read(scope)
-        return lambda value, scope: next((v for v in read(scope) if is_present(v)), None)
+            return read
+
+        def first(scope: Scope) -> Any:
+            for found in read(scope):
+                if is_present(found):
+                    return found
+            return None
+
+        return first
 
 
 class Const(Operation):
@@ -51,7 +73,7 @@ class Const(Operation):
 
     def bind(self, context: CompileContext) -> Step:
         fixed = self.value
-        return lambda value, scope: fixed
+        return SourceStep(lambda scope: fixed, never_fails=True)
 
 
 class Setting(Operation):
@@ -66,7 +88,7 @@ class Setting(Operation):
 
     def bind(self, context: CompileContext) -> Step:
         fixed = context.settings.get(self.key)
-        return lambda value, scope: fixed
+        return SourceStep(lambda scope: fixed)
 
 
 class Coalesce(Operation):
@@ -86,16 +108,16 @@ class Coalesce(Operation):
     paths_: tuple[PathField, ...] = Field(alias="paths", min_length=1)
 
     def bind(self, context: CompileContext) -> Step:
-        reads = [ReadPath(path=path).bind(context) for path in self.paths_]
+        reads = [ReadPath(path=path).reader() for path in self.paths_]
 
-        def step(value: Any, scope: Scope) -> Any:
+        def read_first(scope: Scope) -> Any:
             for read in reads:
-                found = read(None, scope)
-                if is_present(found):
+                found = read(scope)
+                if found is not None and is_present(found):
                     return found
             return None
 
-        return step
+        return SourceStep(read_first)
 
 
 def placeholders(text: str) -> list[Path]:
@@ -132,31 +154,35 @@ class Template(Operation):
 
     def bind(self, context: CompileContext) -> Step:
         parts = _PLACEHOLDER.split(self.text)
-        literals = parts[0::2]
-        reads = [self._reader(placeholder, context) for placeholder in parts[1::2]]
+        start = parts[0]
+        pairs = [(self.reader(parts[i], context), parts[i + 1]) for i in range(1, len(parts), 2)]
 
-        def step(value: Any, scope: Scope) -> Any:
-            pieces = [literals[0]]
-            for read, literal in zip(reads, literals[1:], strict=True):
-                found = read(None, scope)
-                if found is None or not (found == "" or is_present(found)):
+        def fill(scope: Scope) -> Any:
+            made = start
+            for read, literal in pairs:
+                found = read(scope)
+                if found is None:
                     return None
-                pieces += [text_of(found).strip(), literal]
-            return "".join(pieces)
+                text = (found if type(found) is str and len(found) <= MAX_TEXT_LENGTH else text_of(found)).strip()
+                if text == "" and found != "":  # a blank setting; an empty one is a value
+                    return None
+                made += text + literal
+            return made
 
-        return step
+        return SourceStep(fill)
 
     @staticmethod
-    def _reader(placeholder: str, context: CompileContext) -> Step:
+    def reader(placeholder: str, context: CompileContext) -> Callable[[Scope], Any]:
+        """What stands in braces, as a function; it gives None where there is nothing."""
         if placeholder == "#":
-            return lambda value, scope: scope.index + 1
+            return lambda scope: scope.index + 1
         if placeholder.startswith("settings."):
             fixed = context.setting(placeholder)  # an empty setting is a value: no prefix
-            return lambda value, scope: fixed
-        read = ReadPath(path=parse_path(placeholder)).bind(context)
+            return lambda scope: fixed
+        read = ReadPath(path=parse_path(placeholder)).reader()
 
-        def present(value: Any, scope: Scope) -> Any:
-            found = read(None, scope)
+        def present(scope: Scope) -> Any:
+            found = read(scope)
             return found if is_present(found) else None  # zero and false are values
 
         return present
@@ -169,11 +195,11 @@ def message_of(text: str, context: CompileContext) -> Callable[[Scope], str]:
         ValueError: A placeholder is no path.
     """
     parts = _PLACEHOLDER.split(text)
-    reads = [Template._reader(placeholder, context) for placeholder in parts[1::2]]
+    reads = [Template.reader(placeholder, context) for placeholder in parts[1::2]]
 
-    def shown(read: Step, scope: Scope) -> str:
+    def shown(read: Callable[[Scope], Any], scope: Scope) -> str:
         try:
-            found = read(None, scope)
+            found = read(scope)
             return "nothing" if found is None else truncate(text_of(found).strip(), _MAX_SHOWN)
         except TransformError:
             return "unreadable"
@@ -203,13 +229,15 @@ class Join(Operation):
     with_: str = Field(default=" ", alias="with")
 
     def bind(self, context: CompileContext) -> Step:
-        chains = [bind_chain(part, context) for part in self.parts]
+        chains = [bind_source(part, context) for part in self.parts]
 
-        def step(value: Any, scope: Scope) -> Any:
-            found = [made for chain in chains if is_present(made := chain(None, scope))]
-            return self.with_.join(text_of(part) for part in found) if found else None
+        between = self.with_
 
-        return step
+        def join(scope: Scope) -> Any:
+            found = [made for chain in chains if is_present(made := chain(scope))]
+            return between.join([text_of(part) for part in found]) if found else None
+
+        return SourceStep(join)
 
     def nested(self) -> list[tuple[Operation, ...]]:
         return list(self.parts)
@@ -240,6 +268,9 @@ class When(Operation):
         test = self.if_.compile()
         then = bind_chain(self.then, context)
         otherwise = bind_chain(self.else_, context)
+        if isinstance(then, SourceStep) and isinstance(otherwise, SourceStep):
+            one, other = then.read, otherwise.read
+            return SourceStep(lambda scope: one(scope) if test(scope) else other(scope))
         return lambda value, scope: then(value, scope) if test(scope) else otherwise(value, scope)
 
     def nested(self) -> list[tuple[Operation, ...]]:
@@ -260,4 +291,4 @@ class Default(Operation):
 
     def bind(self, context: CompileContext) -> Step:
         fixed = context.setting(self.value)
-        return lambda value, scope: value if is_present(value) else fixed
+        return lambda value, scope: fixed if value is None or not is_present(value) else value

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import html
+import re
 import unicodedata
-from typing import Literal
+from typing import Final, Literal
 from urllib.parse import quote
 
 from pydantic import Field, field_validator
@@ -13,6 +14,8 @@ from pydantic import Field, field_validator
 from mapspec.errors import TransformError
 from mapspec.ops.base import SCALAR, CompileContext, Example, Operation, Step, each_text
 from mapspec.ops.plaintext import Form, linear_pattern, normalized, strip_html, truncate, well_formed
+
+_EMOJI: Final = re.compile("[\U00010000-\U0010ffff\u200d\ufe0f]")
 
 
 class TextOperation(Operation):
@@ -22,6 +25,10 @@ class TextOperation(Operation):
     gives = "text"
 
 
+def _stripped(text: str) -> str | None:
+    return text.strip() or None
+
+
 class Trim(TextOperation):
     """Remove blanks at both ends; blank text becomes absent."""
 
@@ -29,7 +36,7 @@ class Trim(TextOperation):
     examples = (Example(value=" tea ", gives="tea"), Example(value="  ", gives=None))
 
     def bind(self, context: CompileContext) -> Step:
-        return each_text(lambda text: text.strip() or None)
+        return each_text(_stripped)
 
 
 class Case(TextOperation):
@@ -79,6 +86,12 @@ class CleanText(TextOperation):
         remove = self.emoji == "remove"
 
         def clean(text: str) -> str | None:
+            # Printable texts have no character to be dropped but the emoji; of ASCII ones even the form is right.
+            if text.isprintable():
+                if not text.isascii():
+                    text = normalized(text, "NFC")
+                    text = _EMOJI.sub("", text) if remove else text
+                return text.strip() or None
             kept = "".join(
                 c
                 for c in normalized(text, "NFC")
@@ -118,8 +131,10 @@ class MaxLength(TextOperation):
     over: Literal["truncate", "error"] = "error"
 
     def bind(self, context: CompileContext) -> Step:
+        most = self.n
+
         def limit(text: str) -> str:
-            if len(text) <= self.n:
+            if len(text) <= most:
                 return text
             if self.over == "error":
                 raise TransformError(f"expected at most {self.n} characters, got {len(text)}", reason="too-long")
