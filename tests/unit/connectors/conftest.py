@@ -118,3 +118,9 @@ def stub() -> Iterator[Stub]:
 @pytest.fixture
 def reply() -> type[Reply]:
     return Reply
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quick repeats without the pauses between them."""
+    monkeypatch.setattr("connectors.http.QUICK_PAUSES_S", (0.0, 0.0))
