@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from connectors.errors import AmbiguousWriteError, AuthError, ConnectorError, RejectedError, TransientError
+from connectors.freshbooks import DELETED
 from mapspec.engine import record_instant
 from sync import ledger, records
 from sync.invoices import InvoiceWriter
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
-DELETED: Final = 1  # FreshBooks vis_state
 LOOKS_BEFORE_RESEND: Final = 2  # rule 13: look, wait the settle time, look once more
 NAMES_OF_A_CLIENT: Final = ("email", "organization", "fname", "lname")  # one is expected (facts §5)
 EXTRAS: Final = ("transactionid",)  # sources disagree whether it is a number; the note carries it anyway

@@ -177,18 +177,15 @@ def _without_order(order_id: str, context: Context) -> Outcome:
     if verdict in ("held", "dead", "skipped"):
         reason = Reason("order-not-posted", f"order {order_id} is not posted ({verdict}); the payment comes with it")
         return Outcome("held", (reason,), waits_for=order_key)
-    if verdict is None and context.clarity is not None:
+    if verdict is None:
         _order_into_inbox(order_id, context)
     reason = Reason("waits-for-order", f"the invoice of order {order_id} is not posted yet")
     return Outcome("waiting", (reason,), waits_for=order_key)
 
 
 def _order_into_inbox(order_id: str, context: Context) -> None:
-    if context.clarity is None:
-        return
-    try:
-        payload = context.clarity.get("order", order_id)
-    except RejectedError:
+    payload = _fetch("order", order_id, context)
+    if payload is None:
         return
     version = payload.get("updatedAt")
     envelope = {

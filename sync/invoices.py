@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from connectors.errors import RejectedError
+from connectors.freshbooks import DELETED
 from mapspec.lines import MAX_ROUNDING_UNITS
 from mapspec.numbers import Money, currency_digits, plain
 from sync import ledger
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
-DELETED: Final = 1
 ROUNDING_NAME: Final = "Rounding"
 
 
