@@ -2,7 +2,8 @@
 
 from mapspec.approval import approval_of, approve, reset_changed, unapproved
 from mapspec.codec import dump_spec, load_spec, load_with_lines, part_line
-from mapspec.engine import CompiledSpec, Document, Draft, Lookup, Reason, compile_spec
+from mapspec.drafts import Document, Draft, Lookup, Reason
+from mapspec.engine import CompiledSpec, compile_spec
 from mapspec.errors import SpecError, TransformError
 from mapspec.fingerprint import digests, fingerprint
 from mapspec.model import MappingSpec

@@ -6,21 +6,19 @@ written, or why nothing may be.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from mapspec.assertions import bind_assertion
-from mapspec.conditions import fold, is_present, number_at
+from mapspec.conditions import is_present
+from mapspec.drafts import Decision, Document, Draft, Lookup, Reason
 from mapspec.errors import SpecError, TransformError
-from mapspec.lines import Charge, Item, OrderMoney, PricedOrder, TaxAmount, price_order
-from mapspec.model import Assertion, ChargeRule, FieldRule, FlowStep, LineMoney, ListBlock, MappingSpec
-from mapspec.numbers import ZERO, Money, exactly, to_decimal
+from mapspec.lines import PricedOrder, price_order
+from mapspec.model import Assertion, FieldRule, FlowStep, ListBlock, MappingSpec
+from mapspec.numbers import Money, exactly
 from mapspec.ops import (
     MAX_TEXT_LENGTH,
     CompileContext,
@@ -31,76 +29,13 @@ from mapspec.ops import (
     first_problem,
     message_of,
     parse_instant,
-    text_of,
+    plain_text,
     well_formed,
 )
-from mapspec.paths import Path, Scope, compile_path, set_at
+from mapspec.order_money import OrderReader
+from mapspec.paths import Scope, compile_path, rows_of, set_at
 from mapspec.validations import BoundCheck, Missed, bind_checks, run_checks
-
-Decision = Literal["go", "skip", "wait", "hold"]
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why a record does not go through as it is. `id` is stable and kebab-case; `message` has no customer values."""
-
-    id: str
-    message: str
-    target: str = ""
-
-
-@dataclass(frozen=True)
-class Document:
-    """One record for a target.
-
-    Attributes:
-        key: Last part of its natural key.
-        index: Its place in the list the flow step runs over.
-        body: Target-shaped members, ready for JSON but for `Output` placeholders.
-        create_only: Members of the body that an update leaves alone.
-    """
-
-    target: str
-    key: str | None
-    index: int
-    body: dict[str, Any]
-    create_only: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Lookup:
-    """A read-only search that a flow step asks for."""
-
-    step: str
-    entity: str
-    field: str
-    value: str
-    where: str
-
-
-@dataclass(frozen=True)
-class Draft:
-    """What a spec makes of one record.
-
-    Attributes:
-        decision: go, or why not; with hold the documents show as much as could be made.
-        documents: By target name, in the order of the step's list.
-        keys: Natural key parts of `find` steps by step id.
-        warnings: Things to know that do not stop the record.
-        priced: The order's money as lines, where the spec has a money block.
-    """
-
-    id: str
-    number: str | None
-    updated: str | None
-    decision: Decision
-    reasons: tuple[Reason, ...]
-    documents: Mapping[str, tuple[Document, ...]]
-    keys: Mapping[str, str]
-    lookups: tuple[Lookup, ...]
-    warnings: tuple[Reason, ...]
-    priced: PricedOrder | None
-    currency: str | None
+from mapspec.wire import WIRES, wire
 
 
 class CompiledSpec:
@@ -360,7 +295,7 @@ def _field(member: str, target: str, rule: FieldRule, bound: _Bound, *, optional
             elif type(value) is str and len(value) <= MAX_TEXT_LENGTH:
                 sent = None if value == "" or value.isspace() else value if value.isascii() else well_formed(value)
             else:
-                write = _WIRES.get(type(value))
+                write = WIRES.get(type(value))
                 sent = write(value) if write is not None else wire(value) if is_present(value) else None
         except TransformError as error:
             run.miss(on_fail, error.reason, f"{target}: {error.message}", target)
@@ -382,34 +317,6 @@ def _field(member: str, target: str, rule: FieldRule, bound: _Bound, *, optional
     return fill
 
 
-def wire(value: Any) -> Any:
-    """A mapped value as FreshBooks takes it: exact texts for decimals, ISO dates, {amount, code} for money.
-
-    Raises:
-        TransformError: A list, an object or a float; or a number or text out of all range.
-    """
-    if isinstance(value, Money):
-        return value.wire()
-    if value is None or isinstance(value, (bool, Output)):
-        return value
-    if isinstance(value, int):
-        text_of(value)
-        return value
-    return well_formed(text_of(value))
-
-
-_WHOLE: Final = 2**63
-# How single values of these types are sent, all of them present; the others pass through `wire`.
-_WIRES: Final[dict[type, Callable[[Any], Any]]] = {
-    Money: Money.wire,
-    date: date.isoformat,
-    Output: lambda value: value,
-    bool: lambda value: value,
-    Decimal: text_of,
-    int: lambda value: value if -_WHOLE < value < _WHOLE else wire(value),
-}
-
-
 def _one_line(error: ValueError | TransformError) -> str:
     return first_problem(error)[1] if isinstance(error, ValidationError) else str(error)
 
@@ -419,16 +326,6 @@ def _sources(rule: FieldRule) -> str:
     return " / ".join(paths) if paths else "its value"
 
 
-def _plain_text(value: Any) -> str | None:
-    if value is None:
-        return None
-    if type(value) is str and len(value) <= MAX_TEXT_LENGTH:
-        return value.strip() or None
-    if not is_present(value) or isinstance(value, list | dict):
-        return None
-    return text_of(value).strip()
-
-
 def _read_currency(scope: Scope) -> Any:
     return scope.value_of("currency")
 
@@ -436,16 +333,9 @@ def _read_currency(scope: Scope) -> Any:
 def _read_text(read: Reader | None, scope: Scope) -> str | None:
     """A scalar as text for naming a record; None where it is none."""
     try:
-        return None if read is None else _plain_text(read(scope))
+        return None if read is None else plain_text(read(scope))
     except TransformError:
         return None
-
-
-def _rows_of(value: Any) -> list[Any]:
-    """What a list path gave, as a list also where the record has one object in its place."""
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
 
 
 def _tables(spec: MappingSpec) -> dict[str, Table]:
@@ -467,7 +357,7 @@ class _Step:
 
     def items(self, scope: Scope, run: _Run) -> list[tuple[int, Any]]:
         """(position, element) of the list the step runs over, those that fail `when` left out with a warning."""
-        rows = [scope.record] if self._each is None else _rows_of(self._each(scope))
+        rows = [scope.record] if self._each is None else rows_of(self._each(scope))
         chosen: list[tuple[int, Any]] = []
         for index, row in enumerate(rows):
             scope.item, scope.index = (None if self._each is None else row), index
@@ -527,7 +417,7 @@ class _Assert:
     def check(self, scope: Scope, run: _Run) -> None:
         if self._lines is not None and any(reason.target.startswith(self._lines) for reason in run.reasons):
             return  # the lines are not complete: their sum says nothing, and the record is held already
-        rows = [None] if self._each is None else _rows_of(self._each(scope))
+        rows = [None] if self._each is None else rows_of(self._each(scope))
         for index, row in enumerate(rows):
             scope.item, scope.index = row, index
             try:
@@ -560,7 +450,7 @@ class _Block:
         self._member = member.removesuffix("[]")
         self._each = compile_path(block.each)
         self._each_text = block.each.text
-        self._money = _MoneyReader(block.money, block.each, context) if block.money else None
+        self._money = OrderReader(block.money, block.each, context) if block.money else None
         rules = [
             (name, f"{target}.{name}", rule, bind(f"{target}.{name}", rule)) for name, rule in block.fields.items()
         ]
@@ -575,7 +465,7 @@ class _Block:
         scope.item, scope.index = item, index
 
     def _fill(self, body: dict[str, Any], scope: Scope, run: _Run) -> None:
-        rows = _rows_of(self._each(scope))
+        rows = rows_of(self._each(scope))
         for place in self._checked:
             run.seen.pop(place, None)  # another document has a list of its own
         if self._money is None:
@@ -617,208 +507,6 @@ class _Block:
             fill(element, scope, run)
         scope.item, scope.index, scope.extras = None, 0, {}
         return element
-
-
-class _MoneyReader:
-    """Reads an order's money by the paths of a money block."""
-
-    def __init__(self, rule: LineMoney, each: Path, context: CompileContext) -> None:
-        number = {
-            name: _number_reader(value, value.source_path(each.text))
-            for name, value in rule.__dict__.items()
-            if isinstance(value, Path)
-        }
-        self._currency = compile_path(rule.currency)
-        self._total = _needed(number["total"], rule.total.source_path(each.text))
-        self._subtotal = number.get("subtotal", _no_number)
-        self._order_discount = number.get("order_discount", _no_number)
-        self._order_tax = number.get("order_tax", _no_number)
-        self._quantity = _needed(number["quantity"], rule.quantity.source_path(each.text))
-        self._unit_price = _needed(number["unit_price"], rule.unit_price.source_path(each.text))
-        self._line_total = number.get("line_total", _no_number)
-        self._discount = number.get("discount", _no_number)
-        self._tax = number.get("tax", _no_number)
-        self._tax_name = compile_path(rule.tax_name)
-        self._tax_rate = number["tax_rate"]
-        self._tax_amount = number["tax_amount"]
-        self._rate_factor = rule.rate_factor
-        self._taxes = self._taxes_reader(rule.taxes, each)
-        self._order_taxes = self._taxes_reader(rule.order_taxes, each)
-        self._gross = compile_path(rule.prices_include_tax) if rule.prices_include_tax else None
-        self._kind = compile_path(rule.kind) if rule.kind and rule.discount_kinds else None
-        self._charges = [_ChargeReader(charge) for charge in rule.charges]
-        places = context.setting(rule.unit_cost_places).strip() or "2"
-        if not re.fullmatch(r"[0-9]|1[0-2]", places):
-            raise ValueError("unit_cost_places must be a whole number from 0 to 12")
-        self._places = int(places)
-        self._negative = context.setting(rule.negative_lines).strip().casefold() in {"true", "yes", "1"}
-        self._discount_kinds = {fold(kind) for kind in rule.discount_kinds}
-        self._rates = {
-            name: to_decimal(percent, f"table {rule.rates}") for name, percent in _rows(context, rule.rates).items()
-        }
-        self._combined = dict(_rows(context, rule.combined_taxes))
-
-    def currency(self, scope: Scope) -> str:
-        """The order's currency.
-
-        Raises:
-            TransformError: None is given.
-        """
-        code = _plain_text(self._currency(scope))
-        if code is None:
-            raise TransformError("the order has no currency", reason="currency-missing")
-        return well_formed(code.upper())
-
-    def read(self, rows: Sequence[Any], scope: Scope) -> OrderMoney:
-        """The order's money.
-
-        Raises:
-            TransformError: A number or the currency is missing or no number.
-        """
-        gross = self._gross(scope) if self._gross else None
-        currency = self.currency(scope)
-        total = self._total(scope)
-        subtotal = self._subtotal(scope)
-        discount = self._order_discount(scope)
-        tax = self._order_tax(scope)
-        taxes = self._order_taxes(scope)
-        prices_include_tax = gross is not None and fold(gross) in {"true", "1", "yes"}
-        items = []
-        for index, row in enumerate(rows):
-            if type(row) is not dict and not isinstance(row, Mapping):
-                raise TransformError("an order line is no object", reason="bad-line")
-            scope.item, scope.index = row, index
-            items.append(self._item(index, scope))
-        scope.item, scope.index = None, 0
-        return OrderMoney(
-            currency=currency,
-            items=tuple(items),
-            charges=tuple([made for charge in self._charges for made in charge.read(scope)]),
-            total=total,
-            subtotal=subtotal,
-            discount=discount,
-            tax=tax,
-            taxes=taxes,
-            prices_include_tax=prices_include_tax,
-            unit_cost_places=self._places,
-            negative_lines=self._negative,
-            approved_rates=self._rates,
-            combined_taxes=self._combined,
-        )
-
-    def _item(self, index: int, scope: Scope) -> Item:
-        is_discount = self._kind is not None and fold(self._kind(scope)) in self._discount_kinds
-        line_total = self._line_total(scope)
-        if is_discount:
-            amount = line_total if line_total is not None else self._unit_price(scope)
-            return Item(index, Decimal(1), amount, amount, ZERO, None, (), is_discount=True)
-        return Item(
-            index,
-            self._quantity(scope),
-            self._unit_price(scope),
-            line_total,
-            abs(self._discount(scope) or ZERO),
-            self._tax(scope),
-            self._taxes(scope),
-        )
-
-    def _taxes_reader(self, path: Path | None, each: Path) -> Callable[[Scope], tuple[TaxAmount, ...]]:
-        if path is None:
-            return lambda scope: ()
-        read, text = compile_path(path), path.source_path(each.text)
-
-        def taxes(scope: Scope) -> tuple[TaxAmount, ...]:
-            rows = _rows_of(read(scope))
-            if not rows:
-                return ()
-            outer = scope.item
-            found = []
-            for row in rows:
-                if type(row) is not dict and not isinstance(row, Mapping):
-                    raise TransformError(f"{text}: a tax line is no object", reason="bad-line")
-                scope.item = row
-                rate = self._tax_rate(scope)
-                label = _plain_text(self._tax_name(scope)) or "Tax"
-                percent = None if rate is None else rate * self._rate_factor
-                found.append(TaxAmount(label, percent, self._tax_amount(scope)))
-            scope.item = outer
-            return tuple(found)
-
-        return taxes
-
-
-class _ChargeReader:
-    """Reads one kind of charge: its sum, or the rows that make up the sum."""
-
-    def __init__(self, rule: ChargeRule) -> None:
-        self._rule = rule
-        self._amount = _number_reader(rule.amount, rule.amount.text)
-        self._tax = _number_reader(rule.tax, rule.tax.text) if rule.tax else _no_number
-        self._each = compile_path(rule.rows) if rule.rows and rule.row_amount else None
-        each = rule.rows.text if rule.rows else ""
-        self._row_amount = _number_reader(rule.row_amount, each + ".amount") if rule.row_amount else _no_number
-        self._row_title = compile_path(rule.row_title) if rule.row_title else None
-        self._row_tax = _number_reader(rule.row_tax, each + ".tax") if rule.row_tax else _no_number
-
-    def read(self, scope: Scope) -> list[Charge]:
-        rule = self._rule
-        amount = self._amount(scope)
-        tax = self._tax(scope)
-        rows = self._rows(scope) if self._each is not None else []
-        if rows and amount is None:
-            return rows
-        if rows and sum((row.amount for row in rows), ZERO) == amount:
-            return [row for row in rows if row.amount or row.tax]
-        if rows and amount is not None:
-            raise TransformError(f"{rule.amount.text} is not the sum of its rows", reason="charge-rows-differ")
-        return [Charge(rule.name, amount, tax)] if amount else []
-
-    def _rows(self, scope: Scope) -> list[Charge]:
-        if self._each is None:
-            return []
-        made = []
-        for row in _rows_of(self._each(scope)):
-            scope.item = row
-            amount = self._row_amount(scope)
-            title = _plain_text(self._row_title(scope)) if self._row_title is not None else None
-            tax = self._row_tax(scope)
-            if amount is not None:
-                made.append(Charge(f"{self._rule.name}: {title}" if title else self._rule.name, amount, tax))
-        scope.item = None
-        return made
-
-
-def _number_reader(path: Path, what: str) -> Callable[[Scope], Decimal | None]:
-    read = compile_path(path)
-
-    def number(scope: Scope) -> Decimal | None:
-        value = read(scope)
-        return None if value is None else number_at(value, what)
-
-    return number
-
-
-def _no_number(scope: Scope) -> Decimal | None:
-    return None
-
-
-def _needed(number: Callable[[Scope], Decimal | None], what: str) -> Callable[[Scope], Decimal]:
-    def read(scope: Scope) -> Decimal:
-        found = number(scope)
-        if found is None:
-            raise TransformError(f"{what} is empty", reason="bad-number")
-        return found
-
-    return read
-
-
-def _rows(context: CompileContext, table: str | None) -> Mapping[str, str]:
-    if table is None:
-        return {}
-    found = context.tables.get(table)
-    if found is None:
-        raise ValueError(f"there is no table '{table}'")
-    return found.rows
 
 
 def record_instant(text: str | None) -> Any:

@@ -196,6 +196,13 @@ _RECORD_READERS: Final[dict[tuple[bool, ...], Callable[..., Callable[[Scope], Js
 }
 
 
+def rows_of(value: Any) -> list[Any]:
+    """What a list path gave, as a list also where the record has one object in its place."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
 def set_at(document: dict[str, Any], dotted: str, value: Json) -> None:
     """Set a target member, making the objects on the way."""
     *parents, last = dotted.split(".")

@@ -10,9 +10,9 @@ from mapper_ai.services.draft_data import plain_data
 from mapper_ai.services.drafts import compiled, parsed
 from mapper_ai.services.sources import part_sources, read_at
 from mapspec import CompiledSpec, Draft, SpecError, TransformError
-from mapspec.engine import wire
 from mapspec.fingerprint import FLOW
 from mapspec.paths import get_at
+from mapspec.wire import wire
 
 
 @dataclass(frozen=True)

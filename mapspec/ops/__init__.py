@@ -31,6 +31,7 @@ from mapspec.ops.base import (
     bind_source,
     first_problem,
     parse_step,
+    plain_text,
     text_of,
     write_step,
 )
@@ -198,6 +199,7 @@ __all__ = [
     "parse_instant",
     "parse_step",
     "placeholders",
+    "plain_text",
     "strip_html",
     "text_of",
     "truncate",

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny, ValidationError
 
-from mapspec.conditions import Condition, fold
+from mapspec.conditions import Condition, fold, is_present
 from mapspec.errors import TransformError
 from mapspec.numbers import Money as MoneyValue
 from mapspec.numbers import decimals_of, plain, shape, short_plain
@@ -370,6 +370,21 @@ def text_of(value: Any) -> str:
     if isinstance(value, MoneyValue):
         return value.wire()["amount"]
     raise TransformError(f"expected a text, got {shape(value)}")
+
+
+def plain_text(value: Any) -> str | None:
+    """A scalar as trimmed text for naming things; None for blank, lists and objects.
+
+    Raises:
+        TransformError: The number or text is out of all range.
+    """
+    if value is None:
+        return None
+    if type(value) is str and len(value) <= MAX_TEXT_LENGTH:
+        return value.strip() or None
+    if not is_present(value) or isinstance(value, list | dict):
+        return None
+    return text_of(value).strip()
 
 
 @dataclass(frozen=True, slots=True)

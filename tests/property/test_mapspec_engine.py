@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mapspec.codec import load_spec
-from mapspec.engine import CompiledSpec, Draft, compile_spec
+from mapspec.drafts import Draft
+from mapspec.engine import CompiledSpec, compile_spec
 from mapspec.ops import Output
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from mapspec.codec import load_spec
-from mapspec.engine import CompiledSpec, Draft, compile_spec, record_instant
+from mapspec.drafts import Draft
+from mapspec.engine import CompiledSpec, compile_spec, record_instant
 from mapspec.errors import SpecError, TransformError
 from mapspec.ops import Output
 
