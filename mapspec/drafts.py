@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mapspec.lines import PricedOrder
+from mapspec.order_parts import PricedOrder
 
 Decision = Literal["go", "skip", "wait", "hold"]
 

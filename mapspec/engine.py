@@ -16,7 +16,7 @@ from mapspec.assertions import bind_assertion
 from mapspec.conditions import is_present
 from mapspec.drafts import Decision, Document, Draft, Lookup, Reason
 from mapspec.errors import SpecError, TransformError
-from mapspec.lines import PricedOrder, price_order
+from mapspec.lines import price_order
 from mapspec.model import Assertion, FieldRule, FlowStep, ListBlock, MappingSpec
 from mapspec.numbers import Money, exactly
 from mapspec.ops import (
@@ -33,9 +33,14 @@ from mapspec.ops import (
     well_formed,
 )
 from mapspec.order_money import OrderReader
+from mapspec.order_parts import PricedOrder
 from mapspec.paths import Scope, compile_path, rows_of, set_at
+from mapspec.quick import Quick, compile_quick
 from mapspec.validations import BoundCheck, Missed, bind_checks, run_checks
 from mapspec.wire import WIRES, wire
+
+# A spec for a preview or a few orders is not worth the time of compiling it twice.
+_RECORDS_BEFORE_QUICK: Final = 10
 
 
 class CompiledSpec:
@@ -78,6 +83,8 @@ class CompiledSpec:
         first_steps = {step.step.target: step for step in reversed(self._steps)}
         self._targets = [(name, first_steps.get(name), self._fields[name]) for name in spec.targets]
         self._assertions = [_Assert(assertion) for assertion in spec.assertions]
+        self._quick: Quick | None = None
+        self._records_before_quick = _RECORDS_BEFORE_QUICK
 
     def _bind(self, target: str, rule: FieldRule) -> _Bound:
         try:
@@ -88,9 +95,28 @@ class CompiledSpec:
     def apply(self, record: Mapping[str, Any]) -> Draft:
         """Map one record. Never raises for what the record holds: misfits become reasons to hold it."""
         with exactly():
-            return self._apply(record)
+            if self._records_before_quick > 0:
+                self._records_before_quick -= 1
+                if self._records_before_quick <= 0:
+                    self.warm_up()
+            return self.quick(record) or self.thorough(record)
 
-    def _apply(self, record: Mapping[str, Any]) -> Draft:
+    def warm_up(self) -> None:
+        """Compile for many records at once; happens by itself after a few."""
+        with exactly():
+            self._quick = compile_quick(self.spec, self._context)
+
+    def quick(self, record: Mapping[str, Any]) -> Draft | None:
+        """The draft of a record that has nothing unusual; None for all others. Needs `warm_up` and exact arithmetic."""
+        if self._quick is None or type(record) is not dict:
+            return None
+        try:
+            return self._quick(record)
+        except TransformError:
+            return None
+
+    def thorough(self, record: Mapping[str, Any]) -> Draft:
+        """What the spec makes of a record, step by step, with every reason and warning. Needs exact arithmetic."""
         run = _Run()
         scope = self._scope(record, run)
         identity = {
@@ -490,8 +516,8 @@ class _Block:
             }
             for (name, percent), tax in zip(_TAX_EXTRAS, line.taxes, strict=False):
                 extras[name], extras[percent] = tax.name, tax.percent
-            if line.index is not None:
-                element = self._element(rows[line.index], line.index, extras, self._fields, scope, run)
+            if line.row is not None:
+                element = self._element(rows[line.row], line.row, extras, self._fields, scope, run)
             else:
                 element = self._element({}, 0, extras, self._fields_of_charge, scope, run)
                 element.setdefault("name", line.name)

@@ -53,6 +53,11 @@ def has_format(name: Format, text: str) -> bool:
     return (name != "url" or len(text) <= MAX_URL) and _PATTERNS[name].fullmatch(text) is not None
 
 
+def form_of(name: Format) -> Callable[[str], object]:
+    """`has_format` of one form, as a function that says yes by anything but None and false."""
+    return (lambda text: has_format(name, text)) if name in _SPECIAL or name == "url" else _PATTERNS[name].fullmatch
+
+
 def _is_date(text: str) -> bool:
     try:
         return _DATE.fullmatch(text) is not None and bool(date.fromisoformat(text))

@@ -9,10 +9,10 @@ from typing import Any
 
 from mapspec.conditions import fold, number_at
 from mapspec.errors import TransformError
-from mapspec.lines import Charge, Item, OrderMoney, TaxAmount
 from mapspec.model import ChargeRule, LineMoney
 from mapspec.numbers import ZERO, to_decimal
 from mapspec.ops import CompileContext, plain_text, well_formed
+from mapspec.order_parts import Charge, Item, OrderMoney, TaxAmount
 from mapspec.paths import Path, Scope, compile_path, rows_of
 
 
@@ -43,7 +43,7 @@ class OrderReader:
         self._order_taxes = self._taxes_reader(rule.order_taxes, each)
         self._gross = compile_path(rule.prices_include_tax) if rule.prices_include_tax else None
         self._kind = compile_path(rule.kind) if rule.kind and rule.discount_kinds else None
-        self._charges = [_ChargeReader(charge) for charge in rule.charges]
+        self._charges = [ChargeReader(charge) for charge in rule.charges]
         places = context.setting(rule.unit_cost_places).strip() or "2"
         if not re.fullmatch(r"[0-9]|1[0-2]", places):
             raise ValueError("unit_cost_places must be a whole number from 0 to 12")
@@ -54,6 +54,8 @@ class OrderReader:
             name: to_decimal(percent, f"table {rule.rates}") for name, percent in _rows(context, rule.rates).items()
         }
         self._combined = dict(_rows(context, rule.combined_taxes))
+        # What is the same for every order, in the order of OrderMoney's members.
+        self.fixed = (self._places, self._negative, self._rates, self._combined)
 
     def currency(self, scope: Scope) -> str:
         """The order's currency.
@@ -144,7 +146,7 @@ class OrderReader:
         return taxes
 
 
-class _ChargeReader:
+class ChargeReader:
     """Reads one kind of charge: its sum, or the rows that make up the sum."""
 
     def __init__(self, rule: ChargeRule) -> None:

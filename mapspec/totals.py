@@ -7,9 +7,8 @@ optionally compound. How and where the server rounds is unknown (§12), so a pre
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from mapspec.numbers import ZERO, exactly, minor_unit
 
@@ -18,16 +17,14 @@ MODES: Final[tuple[Mode, ...]] = ("line", "tax", "total", "line_even", "tax_even
 HUNDRED: Final = Decimal(100)
 
 
-@dataclass(frozen=True)
-class Tax:
+class Tax(NamedTuple):
     """One tax of a line; `percent` like 8.25."""
 
     name: str
     percent: Decimal
 
 
-@dataclass(frozen=True)
-class TotalLine:
+class TotalLine(NamedTuple):
     """What the total depends on, of one invoice line."""
 
     quantity: Decimal
@@ -78,43 +75,50 @@ def predict(lines: Iterable[Line], digits: int) -> dict[Mode, Decimal]:
         line: every line amount and every tax of a line rounded half up; tax: each tax rounded once over the
         invoice; total: one rounding at the end; *_even: the same with half-even rounding.
     """
-    rows = list(lines)
-    unit = minor_unit(digits)
     with exactly():
-        nets = [row.quantity * row.unit_cost for row in rows]
-        up = [net.quantize(unit, ROUND_HALF_UP) for net in nets]
-        # Amounts in whole minor units, which is nearly always, round to themselves: all modes share their taxes.
-        even = up if up == nets else [net.quantize(unit, ROUND_HALF_EVEN) for net in nets]
-        taxes_up = _taxes(rows, up)
-        taxes_even = taxes_up if even == up else _taxes(rows, even)
-        taxes_exact = taxes_up if up == nets else _taxes(rows, nets)
-        sums_up = _by_tax(taxes_up)
-        sums_even = sums_up if taxes_even is taxes_up else _by_tax(taxes_even)
-        net_up, net_even = sum(up, ZERO), sum(even, ZERO)
-        exact = sum(nets, ZERO) + sum([amount for _, amount in taxes_exact], ZERO)
-        return {
-            "line": net_up + sum([amount.quantize(unit, ROUND_HALF_UP) for _, amount in taxes_up], ZERO),
-            "tax": net_up + sum([amount.quantize(unit, ROUND_HALF_UP) for amount in sums_up], ZERO),
-            "total": exact.quantize(unit, ROUND_HALF_UP),
-            "line_even": net_even + sum([amount.quantize(unit, ROUND_HALF_EVEN) for _, amount in taxes_even], ZERO),
-            "tax_even": net_even + sum([amount.quantize(unit, ROUND_HALF_EVEN) for amount in sums_even], ZERO),
-        }
+        return predict_exactly(list(lines), digits)
+
+
+def predict_exactly(rows: Sequence[Line], digits: int) -> dict[Mode, Decimal]:
+    """`predict` where exact arithmetic is on already."""
+    unit = minor_unit(digits)
+    nets = [row.quantity * row.unit_cost for row in rows]
+    up = [net.quantize(unit, ROUND_HALF_UP) for net in nets]
+    if up == nets:  # amounts in whole minor units, which is nearly always, round to themselves
+        taxes_up = taxes_even = taxes_exact = _taxes(rows, up)
+        net_up = net_even = net_exact = sum(up, ZERO)
+    else:
+        even = [net.quantize(unit, ROUND_HALF_EVEN) for net in nets]
+        taxes_up, taxes_even, taxes_exact = _taxes(rows, up), _taxes(rows, even), _taxes(rows, nets)
+        net_up, net_even, net_exact = sum(up, ZERO), sum(even, ZERO), sum(nets, ZERO)
+    sums_up = _by_tax(taxes_up)
+    sums_even = sums_up if taxes_even is taxes_up else _by_tax(taxes_even)
+    exact = net_exact + sum([amount for _, amount in taxes_exact], ZERO)
+    return {
+        "line": net_up + sum([amount.quantize(unit, ROUND_HALF_UP) for _, amount in taxes_up], ZERO),
+        "tax": net_up + sum([amount.quantize(unit, ROUND_HALF_UP) for amount in sums_up], ZERO),
+        "total": exact.quantize(unit, ROUND_HALF_UP),
+        "line_even": net_even + sum([amount.quantize(unit, ROUND_HALF_EVEN) for _, amount in taxes_even], ZERO),
+        "tax_even": net_even + sum([amount.quantize(unit, ROUND_HALF_EVEN) for amount in sums_even], ZERO),
+    }
 
 
 def _taxes(rows: Sequence[Line], nets: Sequence[Decimal]) -> list[tuple[Tax, Decimal]]:
     """Every tax of every line with its unrounded amount."""
-    return [
-        pair
-        for row, net in zip(rows, nets, strict=True)
-        if row.taxes
-        for pair in zip(row.taxes, line_taxes(net, row.taxes, row.compound), strict=True)
-    ]
+    found: list[tuple[Tax, Decimal]] = []
+    for row, net in zip(rows, nets, strict=True):
+        taxes = row.taxes
+        if len(taxes) == 1:
+            found.append((taxes[0], net * taxes[0].percent / HUNDRED))
+        elif taxes:
+            found += zip(taxes, line_taxes(net, taxes, row.compound), strict=True)
+    return found
 
 
 def _by_tax(amounts: Sequence[tuple[Tax, Decimal]]) -> Collection[Decimal]:
     """What each tax comes to over the invoice."""
-    if not amounts:
-        return ()
+    if len(amounts) < 2:
+        return [amount for _, amount in amounts]
     sums: dict[Tax, Decimal] = {}
     for tax, amount in amounts:
         sums[tax] = sums.get(tax, ZERO) + amount

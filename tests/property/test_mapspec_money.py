@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mapspec.errors import TransformError
-from mapspec.lines import Charge, Item, OrderMoney, TaxAmount, price_order
+from mapspec.lines import price_order
 from mapspec.numbers import allocate, currency_digits, divide_exactly, plain, to_decimal
+from mapspec.order_parts import Charge, Item, OrderMoney, TaxAmount
 
 FAST = settings(max_examples=150, deadline=None)
 DIGITS = {"USD": 2, "JPY": 0, "KWD": 3}
@@ -98,7 +99,7 @@ def orders(draw: Any) -> OrderMoney:
     ship_tax = sum(tax_on(ship), Decimal(0)) if ship_taxed else Decimal(0)
     items = tuple(
         Item(
-            index=i,
+            row=i,
             quantity=quantity,
             unit_price=price,
             line_total=total,
@@ -145,13 +146,13 @@ def test_a_consistent_order_comes_to_its_total_or_is_held(order: OrderMoney) -> 
         assert line.unit_cost == round(line.unit_cost, currency_digits(order.currency))
         assert len(line.taxes) <= 2
         if (
-            line.index is not None
+            line.row is not None
             and not order.prices_include_tax
-            and order.items[line.index].discount == 0
+            and order.items[line.row].discount == 0
             and not line.note
         ):
-            assert line.unit_cost == order.items[line.index].unit_price
-    assert [line.index for line in priced.lines if line.index is not None] == list(range(len(order.items)))
+            assert line.unit_cost == order.items[line.row].unit_price
+    assert [line.row for line in priced.lines if line.row is not None] == list(range(len(order.items)))
 
 
 @settings(max_examples=200, deadline=None)
@@ -166,7 +167,7 @@ def test_no_amount_of_nonsense_breaks_the_arithmetic(order: OrderMoney, random: 
         else x
         for i, x in enumerate(order.items)
     )
-    odd = OrderMoney(**{**order.__dict__, **changes, "items": items})
+    odd = OrderMoney(**{**order._asdict(), **changes, "items": items})
     unit = Decimal(1).scaleb(-currency_digits(odd.currency))
     try:
         priced = price_order(odd)

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from mapspec.errors import TransformError
-from mapspec.lines import Charge, Item, OrderMoney, PricedOrder, TaxAmount, price_order
+from mapspec.lines import price_order
 from mapspec.numbers import plain
+from mapspec.order_parts import Charge, Item, OrderMoney, PricedOrder, TaxAmount
 from mapspec.totals import Tax
 
 Number = str | None
@@ -248,7 +249,7 @@ def test_a_free_line_is_a_line() -> None:
 
 def test_a_line_of_quantity_zero_is_left_out_with_a_note() -> None:
     priced = price_order(order(item("0", "5.00"), item(), subtotal="10.00", total="10.00", tax="0"))
-    assert [line.index for line in priced.lines] == [1]
+    assert [line.row for line in priced.lines] == [1]
     assert priced.notes == (("zero-quantity-line", "line 1 has quantity 0 and was left out"),)
 
 
@@ -298,7 +299,7 @@ def test_shipping_is_a_line_of_its_own_untaxed_where_the_order_says_so() -> None
     )  # fmt: skip
     priced = price_order(money)
     assert shown(priced) == [("1", "10.00", [("TX", "8.25")]), ("1", "5.00", [])]
-    assert (priced.lines[1].index, priced.lines[1].name) == (None, "Shipping: Ground")
+    assert (priced.lines[1].row, priced.lines[1].name) == (None, "Shipping: Ground")
 
 
 def test_shipping_carries_its_own_tax() -> None:
