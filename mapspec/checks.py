@@ -18,7 +18,7 @@ from mapspec.checks_validations import remarks
 from mapspec.codec import part_line
 from mapspec.conditions import fold
 from mapspec.errors import TransformError
-from mapspec.model import FieldRule, FlowStep, ListBlock, MappingSpec, operations_of
+from mapspec.model import LOOKUPS, FieldRule, FlowStep, ListBlock, MappingSpec, operations_of
 from mapspec.numbers import decimals_of, to_decimal
 from mapspec.ops import LinePrice, LookupRemote, MaxLength, StepOutput
 from mapspec.validations import EnumCheck, LengthCheck, MinLengthCheck
@@ -95,7 +95,7 @@ def check_spec(
     Returns:
         Empty when there is nothing to say.
     """
-    check = _Checker(spec, lines)
+    check = _Checker(spec, lines, contracts)
     for target, reference in spec.targets.items():
         fields = contracts.get(reference, contracts.get(reference.split("@", 1)[0]))
         if fields is None:
@@ -132,8 +132,11 @@ def _with_parents(paths: Iterable[str]) -> dict[str, None]:
 class _Checker:
     """Collects findings about one spec."""
 
-    def __init__(self, spec: MappingSpec, lines: Mapping[Loc, int]) -> None:
+    def __init__(
+        self, spec: MappingSpec, lines: Mapping[Loc, int], contracts: Mapping[str, Sequence[ContractField]]
+    ) -> None:
         self.spec = spec
+        self._contracts = contracts
         self.found: list[Finding] = []
         self._lines = dict(lines)
         self._step_of: dict[str, FlowStep] = {}
@@ -250,6 +253,8 @@ class _Checker:
         }
         for position, step in enumerate(self.spec.flow):
             at: Loc = ("flow", position)
+            if step.do == "lookup":
+                self._lookup(step, at)
             if step.target is None:
                 continue
             parts = by_target[step.target]
@@ -271,15 +276,68 @@ class _Checker:
                 message = f"no flow step writes the target '{target}'"
                 self.add("target-without-step", "warning", "flow", message, "add a step, or remove the target")
 
+    def _lookup(self, step: FlowStep, at: Loc) -> None:
+        possible = LOOKUPS.get(step.entity or "", ())
+        if len(step.match) != 1 or step.match[0] not in possible:
+            asked = f"{step.entity} by {', '.join(step.match)}"
+            known = ", ".join(f"{entity} by {field}" for entity, fields in LOOKUPS.items() for field in fields)
+            message = f"step '{step.id}' looks up {asked}, which cannot be searched for certain"
+            self.add("lookup-not-possible", "error", "flow", message, f"known: {known}", at)
+
+    def _lookup_remote(self, part: str, op: LookupRemote, at: Loc) -> None:
+        steps = {step.id: step for step in self.spec.flow}
+        step = steps.get(op.step)
+        if step is None:
+            lookups = [step.id for step in self.spec.flow if step.do == "lookup"]
+            mend = _near(op.step, lookups, "add a lookup step to flow")
+            self.add("unknown-step", "error", part, f"there is no flow step '{op.step}'", mend, at)
+            return
+        if step.do != "lookup":
+            mend = f"write {{step_output: {op.of}}}, or name a lookup step"
+            self.add("not-a-lookup", "error", part, f"flow step '{op.step}' is no lookup", mend, at)
+            return
+        if part.startswith("values."):
+            message = "a value may decide what is looked up at all, so it cannot be made of it"
+            self.add("later-step", "error", part, message, "read the lookup in a field", at)
+        elif step.each is not None and self._list_of(part) != step.each.source_path():
+            message = f"step '{step.id}' finds one {step.entity} for each of {step.each.text}, which is another list"
+            self.add("lookup-of-another-list", "error", part, message, "read it in a field of that list", at)
+        member = op.member.split(".")[0]
+        known = {path.split(".")[0].removesuffix("[]") for path in self._contract_of(step.entity or "")}
+        if known and member not in known:
+            mend = _near(member, known, f"see the contract of {step.entity}")
+            message = f"{step.entity} has no field '{member}'"
+            self.add("unknown-lookup-member", "error", part, message, mend, at)
+
+    def _contract_of(self, entity: str) -> list[str]:
+        """Fields of an entity of the system that the spec writes to; none when its contract is not known."""
+        for reference in self.spec.targets.values():
+            system = reference.rpartition("/")[0]
+            fields = self._contracts.get(f"{system}/{entity}")
+            if fields is not None:
+                return [field.path for field in fields]
+        return []
+
+    def _list_of(self, part: str) -> str:
+        """Source path of the list whose elements a part is made for; "" for none."""
+        step = self._step_of.get(part.split(".", 1)[0])
+        outer = step.each.source_path() if step is not None and step.each is not None else ""
+        block = self.spec.blocks().get(part.rpartition(".")[0])
+        return outer if block is None else block.each.source_path(outer)
+
     def _step_output(self, part: str, op: StepOutput, at: Loc) -> None:
-        wanted = op.of.split(".")[0]
+        wanted, _, member = op.of.partition(".")
         ids = [step.id for step in self.spec.flow]
         owner = self._step_of.get(part.split(".", 1)[0])
         if wanted not in ids:
             self.add("unknown-step", "error", part, f"there is no flow step '{wanted}'", _near(wanted, ids), at)
-        elif isinstance(op, LookupRemote) and self.spec.flow[ids.index(wanted)].do != "lookup":
-            mend = f"write {{step_output: {op.of}}}, or name a lookup step"
-            self.add("not-a-lookup", "error", part, f"flow step '{wanted}' is no lookup", mend, at)
+            return
+        step = self.spec.flow[ids.index(wanted)]
+        given = _gives(step, self.spec)
+        if member not in given:
+            message = f"flow step '{wanted}' ({step.do}) gives {' and '.join(given) or 'nothing'}, not '{member}'"
+            mend = f"write {{lookup_remote: {op.of}}}" if step.do == "lookup" else _near(member, given, "take its id")
+            self.add("unknown-step-output", "error", part, message, mend, at)
         elif part.startswith("values."):
             message = "a value is computed before any flow step runs"
             self.add("later-step", "error", part, message, "read the step's output in a field", at)
@@ -317,6 +375,8 @@ class _Checker:
             for op in operations_of(rule.steps):
                 if isinstance(op, StepOutput):
                     self._step_output(part, op, base)
+                if isinstance(op, LookupRemote):
+                    self._lookup_remote(part, op, base)
                 if isinstance(op, LinePrice) and part.rpartition(".")[0] not in priced:
                     message = "line_price is known only inside a list block with a money block"
                     self.add("line-price-outside-money", "error", part, message, "read the source field by path", base)
@@ -418,6 +478,14 @@ def _is_known(read: Read, known: Mapping[str, None]) -> bool:
     return path.split(".", 1)[0].removesuffix("[]") in _CUSTOM or any(
         part.removesuffix("[]") in _CUSTOM for part in path.split(".")[:-1]
     )
+
+
+def _gives(step: FlowStep, spec: MappingSpec) -> tuple[str, ...]:
+    """What an earlier step is sure to bring, also where its record is known from an earlier run."""
+    if step.do in ("lookup", "mark_as_sent"):
+        return ()
+    entity = step.entity if step.target is None else spec.entity_of(step.target)
+    return ("id", "total", "currency") if entity == "invoice" else ("id",)
 
 
 def _money(member: str) -> set[str]:

@@ -19,11 +19,22 @@ from mapspec.assertions import bind_assertion
 from mapspec.conditions import fold, is_present, number_at
 from mapspec.errors import SpecError, TransformError
 from mapspec.lines import Charge, Item, OrderMoney, PricedOrder, TaxAmount, price_order
-from mapspec.model import Assertion, ChargeRule, FieldRule, FlowStep, LineMoney, ListBlock, MappingSpec
+from mapspec.model import (
+    Assertion,
+    ChargeRule,
+    FieldRule,
+    FlowStep,
+    LineMoney,
+    ListBlock,
+    MappingSpec,
+    operations_of,
+)
 from mapspec.numbers import ZERO, Money, exactly, to_decimal
 from mapspec.ops import (
     MAX_TEXT_LENGTH,
+    NOT_LOOKED_UP,
     CompileContext,
+    LookupRemote,
     Output,
     Table,
     Template,
@@ -34,7 +45,7 @@ from mapspec.ops import (
     text_of,
     well_formed,
 )
-from mapspec.paths import Path, Scope, compile_path, set_at
+from mapspec.paths import Found, Path, Scope, compile_path, set_at
 from mapspec.validations import BoundCheck, Missed, bind_checks, run_checks
 
 Decision = Literal["go", "skip", "wait", "hold"]
@@ -115,7 +126,15 @@ class CompiledSpec:
             raise SpecError(_one_line(error), where=spec.spec) from None
 
     def _compile(self, spec: MappingSpec) -> None:
-        self._context = CompileContext(tables=_tables(spec), settings=spec.settings, spec=spec.spec)
+        lookups = {step.id: step.value for step in spec.flow if step.do == "lookup" and step.value is not None}
+        self._context = CompileContext(_tables(spec), spec.settings, spec.spec, lookups)
+        # Lookup steps whose answers fields are made of: `apply` wants what they find.
+        self.looked_up = frozenset(
+            op.step
+            for rule in spec.rules().values()
+            for op in operations_of(rule.steps)
+            if isinstance(op, LookupRemote)
+        )
         self._values = {name: self._bind(f"values.{name}", rule) for name, rule in spec.values.items()}
         self._gate = [(rule, rule.when.compile(), message_of(rule.reason, self._context)) for rule in spec.gate]
         self._settings = dict(spec.settings)
@@ -150,14 +169,21 @@ class CompiledSpec:
         except ValueError as error:
             raise SpecError(f"{target}: {error}", where=self.spec.spec) from None
 
-    def apply(self, record: Mapping[str, Any]) -> Draft:
-        """Map one record. Never raises for what the record holds: misfits become reasons to hold it."""
-        with exactly():
-            return self._apply(record)
+    def apply(self, record: Mapping[str, Any], found: Found | None = None) -> Draft:
+        """Map one record. Never raises for what the record holds: misfits become reasons to hold it.
 
-    def _apply(self, record: Mapping[str, Any]) -> Draft:
+        Args:
+            record: The record.
+            found: What the lookups of an earlier draft brought. Without it a field that is made of such an answer
+                is an `Output`, with a warning.
+        """
+        with exactly():
+            return self._apply(record, found)
+
+    def _apply(self, record: Mapping[str, Any], found: Found | None) -> Draft:
         run = _Run()
         scope = self._scope(record, run)
+        scope.found = found
         identity = {
             "id": _read_text(self._id, scope) or "",
             "number": _read_text(self._number, scope),
@@ -351,6 +377,7 @@ def _field(member: str, target: str, rule: FieldRule, bound: _Bound, *, optional
     on_fail = "hold" if required else rule.on_fail  # without it the record is not complete
     read, has_checks = bound.read, bool(bound.checks)
     nested = "." in member
+    asked = [Output(op.step, op.member) for op in operations_of(rule.steps) if isinstance(op, LookupRemote)]
 
     def fill(body: dict[str, Any], scope: Scope, run: _Run) -> None:
         try:
@@ -363,7 +390,10 @@ def _field(member: str, target: str, rule: FieldRule, bound: _Bound, *, optional
                 write = _WIRES.get(type(value))
                 sent = write(value) if write is not None else wire(value) if is_present(value) else None
         except TransformError as error:
-            run.miss(on_fail, error.reason, f"{target}: {error.message}", target)
+            unknown = bool(asked) and error.reason == NOT_LOOKED_UP
+            run.miss("warn" if unknown else on_fail, error.reason, f"{target}: {error.message}", target)
+            if unknown:
+                set_at(body, member, asked[0])
             return
         if sent is None:
             if required:
@@ -525,8 +555,11 @@ class _Assert:
         self._lines = rule.predicted_total.lines if rule.predicted_total else None
 
     def check(self, scope: Scope, run: _Run) -> None:
-        if self._lines is not None and any(reason.target.startswith(self._lines) for reason in run.reasons):
-            return  # the lines are not complete: their sum says nothing, and the record is held already
+        if self._lines is not None and any(
+            reason.target.startswith(self._lines)
+            for reason in (*run.reasons, *(known for known in run.warnings if known.id == NOT_LOOKED_UP))
+        ):
+            return  # the lines are not complete: their sum says nothing, and the record is held, or not sent like this
         rows = [None] if self._each is None else _rows_of(self._each(scope))
         for index, row in enumerate(rows):
             scope.item, scope.index = row, index

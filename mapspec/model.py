@@ -185,12 +185,13 @@ class FlowStep(Part):
 
     create_if_missing: look by key and `match`, create when nothing is found, never change what is there.
     create_once: create exactly once per key; upsert: create, or update what changed; find: what another flow made,
-    else wait; lookup: read-only search, what is missing is noted; mark_as_sent: of an agreed invoice.
+    else wait; lookup: read-only search by `match` for the value at `value`, before anything is mapped: fields take
+    what it found with `lookup_remote`, what is missing is noted; mark_as_sent: of an agreed invoice.
     """
 
     id: str
     do: Literal["create_if_missing", "create_once", "upsert", "find", "lookup", "mark_as_sent"]
-    entity: Literal["client", "invoice", "payment", "item"] | None = None
+    entity: Literal["client", "invoice", "payment", "item", "tax"] | None = None
     target: str | None = None
     of: str | None = None
     key: tuple[str, ...] = ()
@@ -221,6 +222,10 @@ STEP_NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "lookup": ("entity", "match", "value"),
     "mark_as_sent": ("of",),
 }
+
+
+# By what a lookup can search: exactly these searches prove what they find.
+LOOKUPS: Final[dict[str, tuple[str, ...]]] = {"item": ("sku",), "client": ("email",), "tax": ("name",)}
 
 
 class PredictedTotal(Part):

@@ -42,7 +42,10 @@ def spec_findings(spec: MappingSpec, lines: Mapping[Loc, int] | None = None) -> 
         spec: The spec.
         lines: Line of each member where the spec was read from a text.
     """
-    contracts = {ref: fields for ref in spec.targets.values() if (fields := _fields(ref)) is not None}
+    systems = {ref.rpartition("/")[0] for ref in spec.targets.values()}
+    looked_up = {f"{system}/{step.entity}" for system in systems for step in spec.flow if step.do == "lookup"}
+    wanted = {*spec.targets.values(), *looked_up}
+    contracts = {ref: fields for ref in wanted if (fields := _fields(ref)) is not None}
     source = _fields(f"{spec.source.system}/{spec.source.entity}")
     paths = None if source is None else [field.path for field in source]
     found = [

@@ -186,7 +186,7 @@ class _Rewriter:
             return ops.Template(text=self._template(step.text, each))
         if isinstance(step, ops.ToMoney):
             return ops.ToMoney(currency=self._path(step.currency, each))
-        if isinstance(step, ops.StepOutput):
+        if isinstance(step, ops.StepOutput | ops.LookupRemote):
             if step.of.split(".")[0] not in self._steps:
                 raise Missing(f"the step {step.of.split('.')[0]}")
             return step
