@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mapspec.conditions import Condition
@@ -168,7 +168,7 @@ def _expression_reads(node: ExpressionNode, at: Loc, each: str | None) -> Iterat
 
 def _rule_reads(rule: FieldRule, part: str, loc: Loc, each: str | None) -> Iterator[Read]:
     for read in _chain_reads(rule.steps, each, rule.required):
-        yield Read(read.path, part, (*loc, "steps"), read.each, read.grave, read.instead)
+        yield replace(read, part=part, loc=(*loc, "steps", *read.loc))
     for check in rule.check:
         yield from _all(check.paths(), part, (*loc, "check"), each)
 
@@ -176,7 +176,7 @@ def _rule_reads(rule: FieldRule, part: str, loc: Loc, each: str | None) -> Itera
 def _chain_reads(
     chain: Sequence[Operation], each: str | None, required: bool, rows: str | None = None
 ) -> Iterator[Read]:
-    """Reads of a chain, in the order of its steps.
+    """Reads of a chain, in the order of its steps; `loc` is the step's position in the chain.
 
     Args:
         chain: The steps.
@@ -184,21 +184,22 @@ def _chain_reads(
         required: A record cannot do without the value.
         rows: Source path of the list at hand; None when it is no list that stands in the record.
     """
-    for op in chain:
+    for position, op in enumerate(chain):
+        at: Loc = (position,)
         grave = isinstance(op, ToMoney) or (required and not isinstance(op, When))
         for path in op.paths():
             others = tuple(other for other in op.paths() if other != path) if isinstance(op, Coalesce) else ()
-            yield Read(path, "", (), each, grave, others)
+            yield Read(path, "", at, each, grave, others)
         inner = op.over.source_path(each or "") if isinstance(op, Allocate) else rows
         for path in op.element_paths():
             if path.root != "item" or inner is not None:  # elements of a list that steps made are not known
-                yield Read(path, "", (), inner, grave)
+                yield Read(path, "", at, inner, grave)
         for steps in op.nested():
             below = inner if op.of_elements else each
             for read in _chain_reads(steps, below, required, rows if isinstance(op, When) else None):
                 if op.of_elements and inner is None and read.path.root == "item" and read.each is None:
                     continue
-                yield read
+                yield replace(read, loc=at)
         if isinstance(op, ReadList | ReadPath):
             rows = op.path.source_path(each or "") if isinstance(op, ReadList) and op.path.root != "values" else None
         elif not isinstance(op, Filter):

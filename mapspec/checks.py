@@ -10,9 +10,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, Literal, Protocol
 
 from mapspec.chains import CURE, FITS, ChainError, chain_type, literals
+from mapspec.check_conditions import unreachable
+from mapspec.check_losses import doubles, losses
 from mapspec.check_reads import Read, reads_of, settings_of, tables_of
 from mapspec.checks_validations import remarks
 from mapspec.codec import part_line
@@ -20,9 +23,9 @@ from mapspec.conditions import fold
 from mapspec.errors import TransformError
 from mapspec.model import LOOKUPS, FieldRule, FlowStep, ListBlock, MappingSpec, operations_of
 from mapspec.numbers import decimals_of, to_decimal
-from mapspec.ops import LinePrice, LookupRemote, MaxLength, StepOutput
+from mapspec.ops import LinePrice, LookupRemote, MaxLength, Operation, StepOutput
 from mapspec.validations import EnumCheck, LengthCheck, MinLengthCheck
-from mapspec.yamltext import Loc
+from mapspec.yamltext import Line, Loc, column_of
 
 Severity = Literal["error", "warning", "info"]
 _RANK: Final = {"error": 0, "warning": 1, "info": 2}
@@ -67,6 +70,7 @@ class Finding:
         message: What is wrong.
         mend: What to do about it.
         line: 1-based line in the spec's text, None when it was not read from text.
+        column: 1-based, as the line.
     """
 
     id: str
@@ -75,6 +79,7 @@ class Finding:
     message: str
     mend: str
     line: int | None
+    column: int | None = None
 
 
 def check_spec(
@@ -108,7 +113,7 @@ def check_spec(
     check.validations()
     check.tables_and_settings()
     check.reads(None if source_fields is None else _with_parents(source_fields))
-    order = sorted(check.found, key=lambda f: (_RANK[f.severity], f.line or 0, f.part, f.id, f.message))
+    order = sorted(check.found, key=lambda f: (_RANK[f.severity], f.line or 0, f.column or 0, f.part, f.id))
     return list(dict.fromkeys(order))
 
 
@@ -146,12 +151,14 @@ class _Checker:
 
     def add(self, rule: str, severity: Severity, part: str, message: str, mend: str, at: Loc = ()) -> None:
         """One finding; `at` is a more exact place than the part."""
-        line = self._lines.get(at) if at else None
+        while at and at not in self._lines:
+            at = at[:-1]
+        line = self._lines.get(at) if len(at) > 1 else None
         if line is None and self._lines:
             name, _, rest = part.partition(".")
             line = self._lines.get((name, rest)) if rest else None
-            line = line or part_line(self._lines, part) or 1
-        self.found.append(Finding(rule, severity, part, message, mend, line))
+            line = line or part_line(self._lines, part) or Line(1, 1)
+        self.found.append(Finding(rule, severity, part, message, mend, line, column_of(line)))
 
     # --- targets -------------------------------------------------------------------------------------------------
 
@@ -371,15 +378,11 @@ class _Checker:
             try:
                 chain_type(rule.steps)
             except ChainError as misfit:
-                self.add("type-mismatch", "error", part, misfit.message, "change or reorder the steps", base)
-            for op in operations_of(rule.steps):
-                if isinstance(op, StepOutput):
-                    self._step_output(part, op, base)
-                if isinstance(op, LookupRemote):
-                    self._lookup_remote(part, op, base)
-                if isinstance(op, LinePrice) and part.rpartition(".")[0] not in priced:
-                    message = "line_price is known only inside a list block with a money block"
-                    self.add("line-price-outside-money", "error", part, message, "read the source field by path", base)
+                at = (*base, misfit.position)
+                self.add("type-mismatch", "error", part, misfit.message, "change or reorder the steps", at)
+            for position, top in enumerate(rule.steps):
+                for op in operations_of((top,)):
+                    self._of_flow(part, op, (*base, position), in_money=part.rpartition(".")[0] in priced)
         for part, block in self.spec.blocks().items():
             if not block.each.many:
                 mend = f"write {block.each.text}[]"
@@ -387,9 +390,20 @@ class _Checker:
             if not part.endswith("[]"):
                 self.add("block-is-no-list", "error", part, "a list block's target ends in []", f"write {part}[]")
 
+    def _of_flow(self, part: str, op: Operation, at: Loc, *, in_money: bool) -> None:
+        """A step whose value does not come from the record."""
+        if isinstance(op, StepOutput):
+            self._step_output(part, op, at)
+        elif isinstance(op, LookupRemote):
+            self._lookup_remote(part, op, at)
+        elif isinstance(op, LinePrice) and not in_money:
+            message = "line_price is known only inside a list block with a money block"
+            self.add("line-price-outside-money", "error", part, message, "read the source field by path", at)
+
     def validations(self) -> None:
-        """Checks of values and assertions over the record."""
-        for remark in remarks(self.spec):
+        """Checks of values, assertions over the record, and what the rules say by themselves."""
+        spec = self.spec
+        for remark in chain(remarks(spec), doubles(spec), losses(spec), unreachable(spec)):
             self.add(remark.id, remark.severity, remark.part, remark.message, remark.mend, remark.at)
 
     # --- names ---------------------------------------------------------------------------------------------------

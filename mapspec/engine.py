@@ -126,6 +126,8 @@ class CompiledSpec:
             raise SpecError(_one_line(error), where=spec.spec) from None
 
     def _compile(self, spec: MappingSpec) -> None:
+        for part, other in spec.written_twice():
+            raise SpecError(f"{part}: '{other}' writes this place too; keep one of the two", where=spec.spec)
         lookups = {step.id: step.value for step in spec.flow if step.do == "lookup" and step.value is not None}
         self._context = CompileContext(_tables(spec), spec.settings, spec.spec, lookups)
         # Lookup steps whose answers fields are made of: `apply` wants what they find.

@@ -6,6 +6,7 @@ flow (gate, steps, assertions and settings together). `mapspec.fingerprint` says
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
@@ -383,9 +384,25 @@ class MappingSpec(Part):
                 found.update({f"{target}.{name}": inner for name, inner in rule.fields.items()})
         return found
 
+    def written_twice(self) -> Iterator[tuple[str, str]]:
+        """(part, other part) where two rules write one place: an object and its member, a list and what it is not."""
+        yield from _doubled("", self.fields)
+        for target, block in self.blocks().items():
+            yield from _doubled(f"{target}.", block.fields)
+
     def blocks(self) -> dict[str, ListBlock]:
         """List blocks by target path."""
         return {target: rule for target, rule in self.fields.items() if isinstance(rule, ListBlock)}
+
+
+def _doubled(prefix: str, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    known = {name.replace("[]", ""): name for name in names}
+    for name in names:
+        parts = name.replace("[]", "").split(".")
+        others = (known.get(".".join(parts[:end])) for end in range(1, len(parts) + 1))
+        other = next((other for other in others if other is not None and other != name), None)
+        if other is not None:
+            yield prefix + name, prefix + other
 
 
 def operations_of(chain: tuple[Operation, ...]) -> list[Operation]:

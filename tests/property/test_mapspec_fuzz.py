@@ -27,7 +27,8 @@ WORDS = [
     "{add_days: '999999999'}", "{money: values.currency}", "{list: a[]}", "{sum: []}", "{divide: '0'}", "{hash: }",
     "{line_price: quantity}", "{parse_date: 'YYYY'}", "{split: ','}", "{concat: '\u2028'}", "{append: [{const: x}]}",
     "{format: email}", "{unique_in_list: }", "{date_window: {from: a, to: {path: b, days: '99999'}}}", "\x85",
-    "é\u0301", "*a", "&a x", "!!python/object:os.system x", "<<: *a", "? a", "|", ">-", "# x", "'", '"', "\ttab", "---", "...",
+    "é\u0301", "*a", "&a x", "!!python/object:os.system x", "<<: *a", "? a", "|", ">-", "# x", "'", '"', "\ttab", "---",
+    "...",
 ]  # fmt: skip
 
 
@@ -77,6 +78,8 @@ def test_a_damaged_spec_works_or_says_why_in_one_line(text: str, record: dict[st
         assert "\n" not in finding.message + finding.mend
         assert finding.line is not None
         assert 1 <= finding.line <= last
+        assert finding.column is not None
+        assert finding.column >= 1
     assert load_spec(dump_spec(spec)) == spec
     assert digests(load_spec(dump_spec(spec))) == digests(spec)
     assert_sound(compiled.apply(record))
