@@ -15,6 +15,7 @@ from mapspec.paths import Path
 from mapspec.yamltext import Loc
 
 _ORDERS: Final = ("gt", "gte", "lt", "lte")
+_MANY_FACTS: Final = 200  # paths that something is remembered of
 _MANY_PARTS: Final = 200  # of a condition; more are not worked through, which says nothing about them
 
 
@@ -140,6 +141,8 @@ def assume(condition: Condition, facts: Facts, *, holds: bool) -> Facts | None:
     key = (path.root, path.source_path())
     before = facts.get(key, Known())
     after = _known(before, name, argument, holds)
+    if len(facts) >= _MANY_FACTS and key not in facts:
+        return None if after.impossible else facts
     return None if after.impossible else {**facts, key: after}
 
 

@@ -28,6 +28,7 @@ from mapspec.validations import EnumCheck, LengthCheck, MinLengthCheck
 from mapspec.yamltext import Line, Loc, column_of
 
 Severity = Literal["error", "warning", "info"]
+_MANY: Final = 1000  # names to compare with, and names that are compared
 _RANK: Final = {"error": 0, "warning": 1, "info": 2}
 # Members whose names are the store's own (clarity A38).
 _CUSTOM: Final = {"customAttributes", "SerializableAttributes", "custom_attributes", "customFields", "custom_fields"}
@@ -104,7 +105,7 @@ def check_spec(
     for target, reference in spec.targets.items():
         fields = contracts.get(reference, contracts.get(reference.split("@", 1)[0]))
         if fields is None:
-            near = _near(reference, contracts)
+            near = check.near(reference, contracts)
             check.add("unknown-contract", "error", "flow", f"there is no contract '{reference}'", near)
             continue
         check.target(target, {field.path: field for field in fields})
@@ -115,11 +116,6 @@ def check_spec(
     check.reads(None if source_fields is None else _with_parents(source_fields))
     order = sorted(check.found, key=lambda f: (_RANK[f.severity], f.line or 0, f.column or 0, f.part, f.id))
     return list(dict.fromkeys(order))
-
-
-def _near(text: str, known: Iterable[str], otherwise: str = "correct the name") -> str:
-    near = difflib.get_close_matches(text, list(known), n=1, cutoff=0.7)
-    return f"did you mean '{near[0]}'?" if near else otherwise
 
 
 def _with_parents(paths: Iterable[str]) -> dict[str, None]:
@@ -144,6 +140,8 @@ class _Checker:
         self._contracts = contracts
         self.found: list[Finding] = []
         self._lines = dict(lines)
+        self._comparisons = _MANY
+        self._places = {step.id: position for position, step in enumerate(spec.flow)}
         self._step_of: dict[str, FlowStep] = {}
         for step in spec.flow:
             if step.target is not None:
@@ -159,6 +157,15 @@ class _Checker:
             line = self._lines.get((name, rest)) if rest else None
             line = line or part_line(self._lines, part) or Line(1, 1)
         self.found.append(Finding(rule, severity, part, message, mend, line, column_of(line)))
+
+    def near(self, text: str, known: Iterable[str], otherwise: str = "correct the name") -> str:
+        """A mend that names the nearest of the known names; comparing takes long, so only the first ones get it."""
+        self._comparisons -= 1
+        names = list(known)
+        if self._comparisons < 0 or len(names) > _MANY:
+            return otherwise
+        near = difflib.get_close_matches(text, names, n=1, cutoff=0.7)
+        return f"did you mean '{near[0]}'?" if near else otherwise
 
     # --- targets -------------------------------------------------------------------------------------------------
 
@@ -199,7 +206,7 @@ class _Checker:
 
     def _unknown(self, part: str, member: str, known: Iterable[str]) -> None:
         target = part.split(".", 1)[0]
-        mend = _near(member, known, f"see the contract of {self.spec.targets[target]}")
+        mend = self.near(member, known, f"see the contract of {self.spec.targets[target]}")
         self.add("unknown-target-path", "error", part, f"{self.spec.targets[target]} has no field '{member}'", mend)
 
     def _field(self, part: str, member: str, rule: FieldRule, contract: Mapping[str, ContractField]) -> None:
@@ -232,7 +239,7 @@ class _Checker:
         wanted = {value for check in rule.check if isinstance(check, EnumCheck) for value in check.enum}
         for text in sorted(fixed | wanted) if allowed else []:
             if text not in allowed:
-                mend = _near(text, allowed, f"known: {', '.join(allowed)}")
+                mend = self.near(text, allowed, f"known: {', '.join(allowed)}")
                 self.add("enum-conflict", "error", part, f"'{text}' is none of the values of '{member}'", mend)
         if field.max_length is None:
             return
@@ -276,7 +283,7 @@ class _Checker:
             else:
                 for name in unmapped:
                     message = f"step '{step.id}' matches by '{name}', which has no rule"
-                    mend = _near(f"{step.target}.{name}", parts, "add a rule for it")
+                    mend = self.near(f"{step.target}.{name}", parts, "add a rule for it")
                     self.add("match-field-unmapped", "warning", "flow", message, mend, at)
         for target, parts in by_target.items():
             if target not in self._step_of and parts:
@@ -292,11 +299,11 @@ class _Checker:
             self.add("lookup-not-possible", "error", "flow", message, f"known: {known}", at)
 
     def _lookup_remote(self, part: str, op: LookupRemote, at: Loc) -> None:
-        steps = {step.id: step for step in self.spec.flow}
-        step = steps.get(op.step)
+        place = self._places.get(op.step)
+        step = None if place is None else self.spec.flow[place]
         if step is None:
             lookups = [step.id for step in self.spec.flow if step.do == "lookup"]
-            mend = _near(op.step, lookups, "add a lookup step to flow")
+            mend = self.near(op.step, lookups, "add a lookup step to flow")
             self.add("unknown-step", "error", part, f"there is no flow step '{op.step}'", mend, at)
             return
         if step.do != "lookup":
@@ -312,7 +319,7 @@ class _Checker:
         member = op.member.split(".")[0]
         known = {path.split(".")[0].removesuffix("[]") for path in self._contract_of(step.entity or "")}
         if known and member not in known:
-            mend = _near(member, known, f"see the contract of {step.entity}")
+            mend = self.near(member, known, f"see the contract of {step.entity}")
             message = f"{step.entity} has no field '{member}'"
             self.add("unknown-lookup-member", "error", part, message, mend, at)
 
@@ -334,21 +341,23 @@ class _Checker:
 
     def _step_output(self, part: str, op: StepOutput, at: Loc) -> None:
         wanted, _, member = op.of.partition(".")
-        ids = [step.id for step in self.spec.flow]
+        ids = self._places
         owner = self._step_of.get(part.split(".", 1)[0])
         if wanted not in ids:
-            self.add("unknown-step", "error", part, f"there is no flow step '{wanted}'", _near(wanted, ids), at)
+            self.add("unknown-step", "error", part, f"there is no flow step '{wanted}'", self.near(wanted, ids), at)
             return
-        step = self.spec.flow[ids.index(wanted)]
+        step = self.spec.flow[ids[wanted]]
         given = _gives(step, self.spec)
         if member not in given:
             message = f"flow step '{wanted}' ({step.do}) gives {' and '.join(given) or 'nothing'}, not '{member}'"
-            mend = f"write {{lookup_remote: {op.of}}}" if step.do == "lookup" else _near(member, given, "take its id")
+            mend = (
+                f"write {{lookup_remote: {op.of}}}" if step.do == "lookup" else self.near(member, given, "take its id")
+            )
             self.add("unknown-step-output", "error", part, message, mend, at)
         elif part.startswith("values."):
             message = "a value is computed before any flow step runs"
             self.add("later-step", "error", part, message, "read the step's output in a field", at)
-        elif owner is not None and ids.index(wanted) >= ids.index(owner.id):
+        elif owner is not None and ids[wanted] >= ids[owner.id]:
             message = f"step '{wanted}' runs no earlier than '{owner.id}', which needs its output"
             self.add("later-step", "error", part, message, f"move step '{wanted}' up", at)
         elif owner is not None and wanted not in self._needs(owner):
@@ -356,14 +365,14 @@ class _Checker:
             self.add("step-not-needed", "warning", "flow", message, f"add needs: [{wanted}] to step '{owner.id}'")
 
     def _needs(self, step: FlowStep) -> set[str]:
-        by_id = {other.id: other for other in self.spec.flow}
         found: set[str] = set()
         open_ids = [*step.needs, *([step.of] if step.of else [])]
         while open_ids:
             name = open_ids.pop()
             if name not in found:
                 found.add(name)
-                open_ids += [*by_id[name].needs, *([by_id[name].of or ""] if by_id[name].of else [])]
+                earlier = self.spec.flow[self._places[name]]
+                open_ids += [*earlier.needs, *([earlier.of] if earlier.of else [])]
         return found
 
     # --- rules ---------------------------------------------------------------------------------------------------
@@ -411,11 +420,14 @@ class _Checker:
     def tables_and_settings(self) -> None:
         """Tables and settings that are missing, unused or contradict themselves."""
         used = tables_of(self.spec)
+        used_names = {name for name, _ in used}
         for name, part in used:
             if name not in self.spec.tables:
-                self.add("unknown-table", "error", part, f"there is no table '{name}'", _near(name, self.spec.tables))
+                self.add(
+                    "unknown-table", "error", part, f"there is no table '{name}'", self.near(name, self.spec.tables)
+                )
         for name, table in self.spec.tables.items():
-            if name not in {table_name for table_name, _ in used}:
+            if name not in used_names:
                 self.add("unused-table", "warning", f"tables.{name}", f"table '{name}' is not used", "remove it")
             seen: dict[str, str] = {}
             for key in table.rows:
@@ -430,10 +442,11 @@ class _Checker:
         named = settings_of(self.spec)
         for name, part in named:
             if name not in self.spec.settings:
-                mend = _near(name, self.spec.settings, "add it to settings")
+                mend = self.near(name, self.spec.settings, "add it to settings")
                 self.add("unknown-setting", "error", part, f"there is no setting '{name}'", mend)
+        named_names = {name for name, _ in named}
         for name in self.spec.settings:
-            if name not in {setting for setting, _ in named}:
+            if name not in named_names:
                 self.add("unused-setting", "warning", f"settings.{name}", f"setting '{name}' is not used", "remove it")
 
     def _rates(self, name: str) -> None:
@@ -458,7 +471,7 @@ class _Checker:
                 name = read.path.segments[0][0]
                 used.add(name)
                 if name not in self.spec.values:
-                    mend = _near(name, self.spec.values, "add it to values")
+                    mend = self.near(name, self.spec.values, "add it to values")
                     self.add("unknown-value", "error", read.part, f"there is no value '{name}'", mend, read.loc)
             elif read.path.root == "item" and read.each is None:
                 message = f"'{read.path.text}' is a member of a list element, and there is no list here"
@@ -479,7 +492,7 @@ class _Checker:
         message = f"the source contract of {self.spec.source.entity} has no field '{path}'"
         last = path.rsplit(".", 1)[-1]
         namesakes = [name for name in known if name.rsplit(".", 1)[-1] == last]
-        mend = _near(path, namesakes or known, "correct the path, or add the field to the profile")
+        mend = self.near(path, namesakes or known, "correct the path, or add the field to the profile")
         self.add("unknown-source-path", severity, read.part, message, mend, read.loc)
 
 

@@ -48,6 +48,7 @@ from mapspec.ops import (
 from mapspec.paths import Found, Path, Scope, compile_path, set_at
 from mapspec.validations import BoundCheck, Missed, bind_checks, run_checks
 
+MAX_VALUE_DEPTH: Final = 40  # named values that read one another, each some calls deep
 Decision = Literal["go", "skip", "wait", "hold"]
 
 
@@ -220,8 +221,10 @@ class CompiledSpec:
 
     def _scope(self, record: Mapping[str, Any], run: _Run) -> Scope:
         failed: dict[str, tuple[str, str]] = {}
+        depth = 0
 
         def value_of(name: str) -> Any:
+            nonlocal depth
             if name in failed:  # every reader learns of it: to the second it must not look absent
                 message, reason = failed[name]
                 raise TransformError(message, reason=reason)
@@ -229,9 +232,12 @@ class CompiledSpec:
             if name not in known:
                 if name not in self._values:
                     raise TransformError(f"there is no value '{name}' in the spec", reason="unknown-value")
+                if depth >= MAX_VALUE_DEPTH:
+                    raise TransformError(f"more than {MAX_VALUE_DEPTH} values read one another", reason="too-deep")
                 known[name] = None  # a value that reads itself is absent, not endless
                 outer = scope.item, scope.index, scope.extras
                 scope.item, scope.index, scope.extras = None, 0, {}  # the same for whoever asks first
+                depth += 1
                 try:
                     known[name] = self._named_value(name, scope, run)
                 except TransformError as error:
@@ -239,6 +245,7 @@ class CompiledSpec:
                     failed[name] = error.message, error.reason
                     raise
                 finally:
+                    depth -= 1
                     scope.item, scope.index, scope.extras = outer
             return known[name]
 

@@ -107,7 +107,7 @@ class LineMoney(Part):
     tax_name: PathField = parse_path(".name")
     tax_rate: PathField = parse_path(".rate")
     tax_amount: PathField = parse_path(".amount")
-    rate_factor: Decimal = Decimal(100)
+    rate_factor: Decimal = Field(default=Decimal(100), max_digits=28, decimal_places=12)
     charges: tuple[ChargeRule, ...] = ()
     unit_cost_places: str = "2"
     negative_lines: str = "false"
@@ -261,7 +261,7 @@ class Assertion(Part):
     predicted_total: PredictedTotal | None = None
     each: PathField | None = None
     when: Condition | None = None
-    within: Decimal = Decimal(0)
+    within: Decimal = Field(default=Decimal(0), max_digits=28, decimal_places=12)
     on_fail: OnFail = "hold"
     message: str
 
@@ -341,11 +341,12 @@ class MappingSpec(Part):
         steps = [step.id for step in self.flow]
         if len(set(steps)) != len(steps):
             raise ValueError("two flow steps have the same id")
-        for position, step in enumerate(self.flow):
-            earlier = set(steps[:position])
+        earlier: set[str] = set()
+        for step in self.flow:
             for name in (*step.needs, *([step.of] if step.of else [])):
                 if name not in earlier:
                     raise ValueError(f"step '{step.id}' needs '{name}', which is no earlier step")
+            earlier.add(step.id)
             if step.target is not None and step.target not in self.targets:
                 raise ValueError(f"step '{step.id}': '{step.target}' is not among the targets")
         for target in self.fields:
