@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ARGS ?=
 
-.PHONY: demo test check lint types layers fmt bench golden setup browser clean
+.PHONY: demo test check lint types layers fmt bench fuzz golden setup browser clean
 
 demo: .make/studio ## sandbox of both systems, sample orders, and the app
 	$(BIN)/mapper demo $(ARGS)
@@ -50,6 +50,9 @@ golden: setup ## rewrite the golden files from what the code does now; read the 
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+fuzz: setup ## coverage-guided fuzzing of specs and payloads for ten minutes; ARGS go to libFuzzer
+	$(BIN)/python -m tests.fuzz.coverage_guided -max_total_time=600 -max_len=2048 $(ARGS)
 
 clean:
 	rm -rf $(VENV) .make .mypy_cache .ruff_cache .pytest_cache

@@ -179,6 +179,12 @@ class FreshBooks(Closing):
                 return rows
         return []
 
+    def find_taxes_by_name(self, name: str) -> list[Row]:
+        """The taxes with this name, compared trimmed and without case; the filter finds parts of names too."""
+        wanted = normalised(name)
+        rows = self.find("tax", {"name": name.strip()}) if wanted else ()
+        return [row for row in rows if normalised(str(row.get("name") or "")) == wanted]
+
     def get(self, entity: str, id: int | str, *, include: Sequence[str] = ()) -> Row:  # noqa: A002  API's word
         """One object by id; a deleted one is still readable, with vis_state 1.
 

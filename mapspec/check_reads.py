@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mapspec.conditions import Condition
@@ -14,12 +14,13 @@ from mapspec.ops import (
     Coalesce,
     Default,
     Filter,
+    First,
+    Last,
     LookupTable,
     MapEnum,
     Operation,
     Phone,
     ReadList,
-    ReadPath,
     Setting,
     ToDate,
     ToMoney,
@@ -43,6 +44,7 @@ class Read:
         each: Source path of the list whose element a leading dot means; None outside any list.
         grave: True when a record cannot be mapped, or is decided wrongly, without it.
         instead: Paths that stand in when this one is absent.
+        decides: Only a condition looks at it.
     """
 
     path: Path
@@ -51,6 +53,7 @@ class Read:
     each: str | None = None
     grave: bool = False
     instead: tuple[Path, ...] = ()
+    decides: bool = False
 
 
 def reads_of(spec: MappingSpec) -> Iterator[Read]:
@@ -167,16 +170,16 @@ def _expression_reads(node: ExpressionNode, at: Loc, each: str | None) -> Iterat
 
 
 def _rule_reads(rule: FieldRule, part: str, loc: Loc, each: str | None) -> Iterator[Read]:
-    for read in _chain_reads(rule.steps, each, rule.required):
-        yield Read(read.path, part, (*loc, "steps"), read.each, read.grave, read.instead)
+    for read in chain_reads(rule.steps, each, rule.required):
+        yield replace(read, part=part, loc=(*loc, "steps", *read.loc))
     for check in rule.check:
         yield from _all(check.paths(), part, (*loc, "check"), each)
 
 
-def _chain_reads(
+def chain_reads(
     chain: Sequence[Operation], each: str | None, required: bool, rows: str | None = None
 ) -> Iterator[Read]:
-    """Reads of a chain, in the order of its steps.
+    """Reads of a chain, in the order of its steps; `loc` is the step's position in the chain.
 
     Args:
         chain: The steps.
@@ -184,25 +187,35 @@ def _chain_reads(
         required: A record cannot do without the value.
         rows: Source path of the list at hand; None when it is no list that stands in the record.
     """
-    for op in chain:
+    for position, op in enumerate(chain):
+        at: Loc = (position,)
         grave = isinstance(op, ToMoney) or (required and not isinstance(op, When))
         for path in op.paths():
             others = tuple(other for other in op.paths() if other != path) if isinstance(op, Coalesce) else ()
-            yield Read(path, "", (), each, grave, others)
-        inner = op.over.source_path(each or "") if isinstance(op, Allocate) else rows
+            yield Read(path, "", at, each, grave, others, isinstance(op, When))
+        inner = rows_inside(op, each, rows)
         for path in op.element_paths():
             if path.root != "item" or inner is not None:  # elements of a list that steps made are not known
-                yield Read(path, "", (), inner, grave)
+                yield Read(path, "", at, inner, grave, (), isinstance(op, Filter | First | Last))
         for steps in op.nested():
             below = inner if op.of_elements else each
-            for read in _chain_reads(steps, below, required, rows if isinstance(op, When) else None):
+            for read in chain_reads(steps, below, required, rows if isinstance(op, When) else None):
                 if op.of_elements and inner is None and read.path.root == "item" and read.each is None:
                     continue
-                yield read
-        if isinstance(op, ReadList | ReadPath):
-            rows = op.path.source_path(each or "") if isinstance(op, ReadList) and op.path.root != "values" else None
-        elif not isinstance(op, Filter):
-            rows = None
+                yield replace(read, loc=at)
+        rows = rows_after(op, each, rows)
+
+
+def rows_inside(op: Operation, each: str | None, rows: str | None) -> str | None:
+    """Source path of the list whose elements an operation reads; None when steps made the list."""
+    return op.over.source_path(each or "") if isinstance(op, Allocate) else rows
+
+
+def rows_after(op: Operation, each: str | None, rows: str | None) -> str | None:
+    """Source path of the list at hand after a step; None when it is no list that stands in the record."""
+    if isinstance(op, ReadList):
+        return op.path.source_path(each or "") if op.path.root in ("record", "item") else None
+    return rows if isinstance(op, Filter) else None
 
 
 def _block_reads(block: ListBlock, part: str, outer: str | None) -> Iterator[Read]:

@@ -10,21 +10,25 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, Literal, Protocol
 
 from mapspec.chains import CURE, FITS, ChainError, chain_type, literals
+from mapspec.check_conditions import unreachable
+from mapspec.check_losses import doubles, losses
 from mapspec.check_reads import Read, reads_of, settings_of, tables_of
 from mapspec.checks_validations import remarks
 from mapspec.codec import part_line
 from mapspec.conditions import fold
 from mapspec.errors import TransformError
-from mapspec.model import FieldRule, FlowStep, ListBlock, MappingSpec, operations_of
+from mapspec.model import LOOKUPS, FieldRule, FlowStep, ListBlock, MappingSpec, operations_of
 from mapspec.numbers import decimals_of, to_decimal
-from mapspec.ops import LinePrice, LookupRemote, MaxLength, StepOutput
+from mapspec.ops import LinePrice, LookupRemote, MaxLength, Operation, StepOutput
 from mapspec.validations import EnumCheck, LengthCheck, MinLengthCheck
-from mapspec.yamltext import Loc
+from mapspec.yamltext import Line, Loc, column_of
 
 Severity = Literal["error", "warning", "info"]
+_MANY: Final = 1000  # names to compare with, and names that are compared
 _RANK: Final = {"error": 0, "warning": 1, "info": 2}
 # Members whose names are the store's own (clarity A38).
 _CUSTOM: Final = {"customAttributes", "SerializableAttributes", "custom_attributes", "customFields", "custom_fields"}
@@ -67,6 +71,7 @@ class Finding:
         message: What is wrong.
         mend: What to do about it.
         line: 1-based line in the spec's text, None when it was not read from text.
+        column: 1-based, as the line.
     """
 
     id: str
@@ -75,6 +80,7 @@ class Finding:
     message: str
     mend: str
     line: int | None
+    column: int | None = None
 
 
 def check_spec(
@@ -95,11 +101,11 @@ def check_spec(
     Returns:
         Empty when there is nothing to say.
     """
-    check = _Checker(spec, lines)
+    check = _Checker(spec, lines, contracts)
     for target, reference in spec.targets.items():
         fields = contracts.get(reference, contracts.get(reference.split("@", 1)[0]))
         if fields is None:
-            near = _near(reference, contracts)
+            near = check.near(reference, contracts)
             check.add("unknown-contract", "error", "flow", f"there is no contract '{reference}'", near)
             continue
         check.target(target, {field.path: field for field in fields})
@@ -108,13 +114,8 @@ def check_spec(
     check.validations()
     check.tables_and_settings()
     check.reads(None if source_fields is None else _with_parents(source_fields))
-    order = sorted(check.found, key=lambda f: (_RANK[f.severity], f.line or 0, f.part, f.id, f.message))
+    order = sorted(check.found, key=lambda f: (_RANK[f.severity], f.line or 0, f.column or 0, f.part, f.id))
     return list(dict.fromkeys(order))
-
-
-def _near(text: str, known: Iterable[str], otherwise: str = "correct the name") -> str:
-    near = difflib.get_close_matches(text, list(known), n=1, cutoff=0.7)
-    return f"did you mean '{near[0]}'?" if near else otherwise
 
 
 def _with_parents(paths: Iterable[str]) -> dict[str, None]:
@@ -132,10 +133,15 @@ def _with_parents(paths: Iterable[str]) -> dict[str, None]:
 class _Checker:
     """Collects findings about one spec."""
 
-    def __init__(self, spec: MappingSpec, lines: Mapping[Loc, int]) -> None:
+    def __init__(
+        self, spec: MappingSpec, lines: Mapping[Loc, int], contracts: Mapping[str, Sequence[ContractField]]
+    ) -> None:
         self.spec = spec
+        self._contracts = contracts
         self.found: list[Finding] = []
         self._lines = dict(lines)
+        self._comparisons = _MANY
+        self._places = {step.id: position for position, step in enumerate(spec.flow)}
         self._step_of: dict[str, FlowStep] = {}
         for step in spec.flow:
             if step.target is not None:
@@ -143,12 +149,23 @@ class _Checker:
 
     def add(self, rule: str, severity: Severity, part: str, message: str, mend: str, at: Loc = ()) -> None:
         """One finding; `at` is a more exact place than the part."""
-        line = self._lines.get(at) if at else None
+        while at and at not in self._lines:
+            at = at[:-1]
+        line = self._lines.get(at) if len(at) > 1 else None
         if line is None and self._lines:
             name, _, rest = part.partition(".")
             line = self._lines.get((name, rest)) if rest else None
-            line = line or part_line(self._lines, part) or 1
-        self.found.append(Finding(rule, severity, part, message, mend, line))
+            line = line or part_line(self._lines, part) or Line(1, 1)
+        self.found.append(Finding(rule, severity, part, message, mend, line, column_of(line)))
+
+    def near(self, text: str, known: Iterable[str], otherwise: str = "correct the name") -> str:
+        """A mend that names the nearest of the known names; comparing takes long, so only the first ones get it."""
+        self._comparisons -= 1
+        names = list(known)
+        if self._comparisons < 0 or len(names) > _MANY:
+            return otherwise
+        near = difflib.get_close_matches(text, names, n=1, cutoff=0.7)
+        return f"did you mean '{near[0]}'?" if near else otherwise
 
     # --- targets -------------------------------------------------------------------------------------------------
 
@@ -189,7 +206,7 @@ class _Checker:
 
     def _unknown(self, part: str, member: str, known: Iterable[str]) -> None:
         target = part.split(".", 1)[0]
-        mend = _near(member, known, f"see the contract of {self.spec.targets[target]}")
+        mend = self.near(member, known, f"see the contract of {self.spec.targets[target]}")
         self.add("unknown-target-path", "error", part, f"{self.spec.targets[target]} has no field '{member}'", mend)
 
     def _field(self, part: str, member: str, rule: FieldRule, contract: Mapping[str, ContractField]) -> None:
@@ -222,7 +239,7 @@ class _Checker:
         wanted = {value for check in rule.check if isinstance(check, EnumCheck) for value in check.enum}
         for text in sorted(fixed | wanted) if allowed else []:
             if text not in allowed:
-                mend = _near(text, allowed, f"known: {', '.join(allowed)}")
+                mend = self.near(text, allowed, f"known: {', '.join(allowed)}")
                 self.add("enum-conflict", "error", part, f"'{text}' is none of the values of '{member}'", mend)
         if field.max_length is None:
             return
@@ -250,6 +267,8 @@ class _Checker:
         }
         for position, step in enumerate(self.spec.flow):
             at: Loc = ("flow", position)
+            if step.do == "lookup":
+                self._lookup(step, at)
             if step.target is None:
                 continue
             parts = by_target[step.target]
@@ -264,26 +283,81 @@ class _Checker:
             else:
                 for name in unmapped:
                     message = f"step '{step.id}' matches by '{name}', which has no rule"
-                    mend = _near(f"{step.target}.{name}", parts, "add a rule for it")
+                    mend = self.near(f"{step.target}.{name}", parts, "add a rule for it")
                     self.add("match-field-unmapped", "warning", "flow", message, mend, at)
         for target, parts in by_target.items():
             if target not in self._step_of and parts:
                 message = f"no flow step writes the target '{target}'"
                 self.add("target-without-step", "warning", "flow", message, "add a step, or remove the target")
 
+    def _lookup(self, step: FlowStep, at: Loc) -> None:
+        possible = LOOKUPS.get(step.entity or "", ())
+        if len(step.match) != 1 or step.match[0] not in possible:
+            asked = f"{step.entity} by {', '.join(step.match)}"
+            known = ", ".join(f"{entity} by {field}" for entity, fields in LOOKUPS.items() for field in fields)
+            message = f"step '{step.id}' looks up {asked}, which cannot be searched for certain"
+            self.add("lookup-not-possible", "error", "flow", message, f"known: {known}", at)
+
+    def _lookup_remote(self, part: str, op: LookupRemote, at: Loc) -> None:
+        place = self._places.get(op.step)
+        step = None if place is None else self.spec.flow[place]
+        if step is None:
+            lookups = [step.id for step in self.spec.flow if step.do == "lookup"]
+            mend = self.near(op.step, lookups, "add a lookup step to flow")
+            self.add("unknown-step", "error", part, f"there is no flow step '{op.step}'", mend, at)
+            return
+        if step.do != "lookup":
+            mend = f"write {{step_output: {op.of}}}, or name a lookup step"
+            self.add("not-a-lookup", "error", part, f"flow step '{op.step}' is no lookup", mend, at)
+            return
+        if part.startswith("values."):
+            message = "a value may decide what is looked up at all, so it cannot be made of it"
+            self.add("later-step", "error", part, message, "read the lookup in a field", at)
+        elif step.each is not None and self._list_of(part) != step.each.source_path():
+            message = f"step '{step.id}' finds one {step.entity} for each of {step.each.text}, which is another list"
+            self.add("lookup-of-another-list", "error", part, message, "read it in a field of that list", at)
+        member = op.member.split(".")[0]
+        known = {path.split(".")[0].removesuffix("[]") for path in self._contract_of(step.entity or "")}
+        if known and member not in known:
+            mend = self.near(member, known, f"see the contract of {step.entity}")
+            message = f"{step.entity} has no field '{member}'"
+            self.add("unknown-lookup-member", "error", part, message, mend, at)
+
+    def _contract_of(self, entity: str) -> list[str]:
+        """Fields of an entity of the system that the spec writes to; none when its contract is not known."""
+        for reference in self.spec.targets.values():
+            system = reference.rpartition("/")[0]
+            fields = self._contracts.get(f"{system}/{entity}")
+            if fields is not None:
+                return [field.path for field in fields]
+        return []
+
+    def _list_of(self, part: str) -> str:
+        """Source path of the list whose elements a part is made for; "" for none."""
+        step = self._step_of.get(part.split(".", 1)[0])
+        outer = step.each.source_path() if step is not None and step.each is not None else ""
+        block = self.spec.blocks().get(part.rpartition(".")[0])
+        return outer if block is None else block.each.source_path(outer)
+
     def _step_output(self, part: str, op: StepOutput, at: Loc) -> None:
-        wanted = op.of.split(".")[0]
-        ids = [step.id for step in self.spec.flow]
+        wanted, _, member = op.of.partition(".")
+        ids = self._places
         owner = self._step_of.get(part.split(".", 1)[0])
         if wanted not in ids:
-            self.add("unknown-step", "error", part, f"there is no flow step '{wanted}'", _near(wanted, ids), at)
-        elif isinstance(op, LookupRemote) and self.spec.flow[ids.index(wanted)].do != "lookup":
-            mend = f"write {{step_output: {op.of}}}, or name a lookup step"
-            self.add("not-a-lookup", "error", part, f"flow step '{wanted}' is no lookup", mend, at)
+            self.add("unknown-step", "error", part, f"there is no flow step '{wanted}'", self.near(wanted, ids), at)
+            return
+        step = self.spec.flow[ids[wanted]]
+        given = _gives(step, self.spec)
+        if member not in given:
+            message = f"flow step '{wanted}' ({step.do}) gives {' and '.join(given) or 'nothing'}, not '{member}'"
+            mend = (
+                f"write {{lookup_remote: {op.of}}}" if step.do == "lookup" else self.near(member, given, "take its id")
+            )
+            self.add("unknown-step-output", "error", part, message, mend, at)
         elif part.startswith("values."):
             message = "a value is computed before any flow step runs"
             self.add("later-step", "error", part, message, "read the step's output in a field", at)
-        elif owner is not None and ids.index(wanted) >= ids.index(owner.id):
+        elif owner is not None and ids[wanted] >= ids[owner.id]:
             message = f"step '{wanted}' runs no earlier than '{owner.id}', which needs its output"
             self.add("later-step", "error", part, message, f"move step '{wanted}' up", at)
         elif owner is not None and wanted not in self._needs(owner):
@@ -291,14 +365,14 @@ class _Checker:
             self.add("step-not-needed", "warning", "flow", message, f"add needs: [{wanted}] to step '{owner.id}'")
 
     def _needs(self, step: FlowStep) -> set[str]:
-        by_id = {other.id: other for other in self.spec.flow}
         found: set[str] = set()
         open_ids = [*step.needs, *([step.of] if step.of else [])]
         while open_ids:
             name = open_ids.pop()
             if name not in found:
                 found.add(name)
-                open_ids += [*by_id[name].needs, *([by_id[name].of or ""] if by_id[name].of else [])]
+                earlier = self.spec.flow[self._places[name]]
+                open_ids += [*earlier.needs, *([earlier.of] if earlier.of else [])]
         return found
 
     # --- rules ---------------------------------------------------------------------------------------------------
@@ -313,13 +387,11 @@ class _Checker:
             try:
                 chain_type(rule.steps)
             except ChainError as misfit:
-                self.add("type-mismatch", "error", part, misfit.message, "change or reorder the steps", base)
-            for op in operations_of(rule.steps):
-                if isinstance(op, StepOutput):
-                    self._step_output(part, op, base)
-                if isinstance(op, LinePrice) and part.rpartition(".")[0] not in priced:
-                    message = "line_price is known only inside a list block with a money block"
-                    self.add("line-price-outside-money", "error", part, message, "read the source field by path", base)
+                at = (*base, misfit.position)
+                self.add("type-mismatch", "error", part, misfit.message, "change or reorder the steps", at)
+            for position, top in enumerate(rule.steps):
+                for op in operations_of((top,)):
+                    self._of_flow(part, op, (*base, position), in_money=part.rpartition(".")[0] in priced)
         for part, block in self.spec.blocks().items():
             if not block.each.many:
                 mend = f"write {block.each.text}[]"
@@ -327,9 +399,20 @@ class _Checker:
             if not part.endswith("[]"):
                 self.add("block-is-no-list", "error", part, "a list block's target ends in []", f"write {part}[]")
 
+    def _of_flow(self, part: str, op: Operation, at: Loc, *, in_money: bool) -> None:
+        """A step whose value does not come from the record."""
+        if isinstance(op, StepOutput):
+            self._step_output(part, op, at)
+        elif isinstance(op, LookupRemote):
+            self._lookup_remote(part, op, at)
+        elif isinstance(op, LinePrice) and not in_money:
+            message = "line_price is known only inside a list block with a money block"
+            self.add("line-price-outside-money", "error", part, message, "read the source field by path", at)
+
     def validations(self) -> None:
-        """Checks of values and assertions over the record."""
-        for remark in remarks(self.spec):
+        """Checks of values, assertions over the record, and what the rules say by themselves."""
+        spec = self.spec
+        for remark in chain(remarks(spec), doubles(spec), losses(spec), unreachable(spec)):
             self.add(remark.id, remark.severity, remark.part, remark.message, remark.mend, remark.at)
 
     # --- names ---------------------------------------------------------------------------------------------------
@@ -337,11 +420,14 @@ class _Checker:
     def tables_and_settings(self) -> None:
         """Tables and settings that are missing, unused or contradict themselves."""
         used = tables_of(self.spec)
+        used_names = {name for name, _ in used}
         for name, part in used:
             if name not in self.spec.tables:
-                self.add("unknown-table", "error", part, f"there is no table '{name}'", _near(name, self.spec.tables))
+                self.add(
+                    "unknown-table", "error", part, f"there is no table '{name}'", self.near(name, self.spec.tables)
+                )
         for name, table in self.spec.tables.items():
-            if name not in {table_name for table_name, _ in used}:
+            if name not in used_names:
                 self.add("unused-table", "warning", f"tables.{name}", f"table '{name}' is not used", "remove it")
             seen: dict[str, str] = {}
             for key in table.rows:
@@ -356,10 +442,11 @@ class _Checker:
         named = settings_of(self.spec)
         for name, part in named:
             if name not in self.spec.settings:
-                mend = _near(name, self.spec.settings, "add it to settings")
+                mend = self.near(name, self.spec.settings, "add it to settings")
                 self.add("unknown-setting", "error", part, f"there is no setting '{name}'", mend)
+        named_names = {name for name, _ in named}
         for name in self.spec.settings:
-            if name not in {setting for setting, _ in named}:
+            if name not in named_names:
                 self.add("unused-setting", "warning", f"settings.{name}", f"setting '{name}' is not used", "remove it")
 
     def _rates(self, name: str) -> None:
@@ -384,7 +471,7 @@ class _Checker:
                 name = read.path.segments[0][0]
                 used.add(name)
                 if name not in self.spec.values:
-                    mend = _near(name, self.spec.values, "add it to values")
+                    mend = self.near(name, self.spec.values, "add it to values")
                     self.add("unknown-value", "error", read.part, f"there is no value '{name}'", mend, read.loc)
             elif read.path.root == "item" and read.each is None:
                 message = f"'{read.path.text}' is a member of a list element, and there is no list here"
@@ -405,7 +492,7 @@ class _Checker:
         message = f"the source contract of {self.spec.source.entity} has no field '{path}'"
         last = path.rsplit(".", 1)[-1]
         namesakes = [name for name in known if name.rsplit(".", 1)[-1] == last]
-        mend = _near(path, namesakes or known, "correct the path, or add the field to the profile")
+        mend = self.near(path, namesakes or known, "correct the path, or add the field to the profile")
         self.add("unknown-source-path", severity, read.part, message, mend, read.loc)
 
 
@@ -418,6 +505,14 @@ def _is_known(read: Read, known: Mapping[str, None]) -> bool:
     return path.split(".", 1)[0].removesuffix("[]") in _CUSTOM or any(
         part.removesuffix("[]") in _CUSTOM for part in path.split(".")[:-1]
     )
+
+
+def _gives(step: FlowStep, spec: MappingSpec) -> tuple[str, ...]:
+    """What an earlier step is sure to bring, also where its record is known from an earlier run."""
+    if step.do in ("lookup", "mark_as_sent"):
+        return ()
+    entity = step.entity if step.target is None else spec.entity_of(step.target)
+    return ("id", "total", "currency") if entity == "invoice" else ("id",)
 
 
 def _money(member: str) -> set[str]:

@@ -19,7 +19,7 @@ class Remark:
     """What a rule found; `mapspec.checks` makes a finding of it."""
 
     id: str
-    severity: Literal["error", "warning"]
+    severity: Literal["error", "warning", "info"]
     part: str
     message: str
     mend: str

@@ -13,7 +13,7 @@ from mapspec.fingerprint import plain_part
 from mapspec.model import MappingSpec
 from mapspec.ops import first_problem
 from mapspec.upgrades import upgrade
-from mapspec.yamltext import Loc, flow, read_yaml, scalar
+from mapspec.yamltext import Line, Loc, flow, read_yaml, scalar
 
 SCHEMA_MARK: Final = "# yaml-language-server: $schema="
 _SCHEMA_LINE: Final = re.compile(r"\ufeff?# yaml-language-server: \$schema=(?P<schema>[^\s]+)[ \t]*\r?(?:\n|\Z)")
@@ -118,7 +118,7 @@ def dump_spec(spec: MappingSpec) -> str:
 def part_line(lines: dict[Loc, int], part: str) -> int | None:
     """The line on which an approvable part starts."""
     if part in ("flow", ""):
-        return lines.get(("flow",)) or lines.get(("gate",)) or 1
+        return lines.get(("flow",)) or lines.get(("gate",)) or Line(1, 1)
     if part.startswith("values."):
         return lines.get(("values", part[7:]))
     if ("fields", part) in lines:

@@ -17,11 +17,13 @@ from mapspec.conditions import is_present
 from mapspec.drafts import Decision, Document, Draft, Lookup, Reason
 from mapspec.errors import SpecError, TransformError
 from mapspec.lines import price_order
-from mapspec.model import Assertion, FieldRule, FlowStep, ListBlock, MappingSpec
+from mapspec.model import Assertion, FieldRule, FlowStep, ListBlock, MappingSpec, operations_of
 from mapspec.numbers import Money, exactly
 from mapspec.ops import (
     MAX_TEXT_LENGTH,
+    NOT_LOOKED_UP,
     CompileContext,
+    LookupRemote,
     Output,
     Table,
     Template,
@@ -34,13 +36,14 @@ from mapspec.ops import (
 )
 from mapspec.order_money import OrderReader
 from mapspec.order_parts import PricedOrder
-from mapspec.paths import Scope, compile_path, rows_of, set_at
+from mapspec.paths import Found, Scope, compile_path, rows_of, set_at
 from mapspec.quick import Quick, compile_quick
 from mapspec.validations import BoundCheck, Missed, bind_checks, run_checks
 from mapspec.wire import WIRES, wire
 
 # A spec for a preview or a few orders is not worth the time of compiling it twice.
 _RECORDS_BEFORE_QUICK: Final = 10
+MAX_VALUE_DEPTH: Final = 40  # named values that read one another, each some calls deep
 
 
 class CompiledSpec:
@@ -55,7 +58,17 @@ class CompiledSpec:
             raise SpecError(_one_line(error), where=spec.spec) from None
 
     def _compile(self, spec: MappingSpec) -> None:
-        self._context = CompileContext(tables=_tables(spec), settings=spec.settings, spec=spec.spec)
+        for part, other in spec.written_twice():
+            raise SpecError(f"{part}: '{other}' writes this place too; keep one of the two", where=spec.spec)
+        lookups = {step.id: step.value for step in spec.flow if step.do == "lookup" and step.value is not None}
+        self._context = CompileContext(_tables(spec), spec.settings, spec.spec, lookups)
+        # Lookup steps whose answers fields are made of: `apply` wants what they find.
+        self.looked_up = frozenset(
+            op.step
+            for rule in spec.rules().values()
+            for op in operations_of(rule.steps)
+            if isinstance(op, LookupRemote)
+        )
         self._values = {name: self._bind(f"values.{name}", rule) for name, rule in spec.values.items()}
         self._gate = [(rule, rule.when.compile(), message_of(rule.reason, self._context)) for rule in spec.gate]
         self._settings = dict(spec.settings)
@@ -92,19 +105,25 @@ class CompiledSpec:
         except ValueError as error:
             raise SpecError(f"{target}: {error}", where=self.spec.spec) from None
 
-    def apply(self, record: Mapping[str, Any]) -> Draft:
-        """Map one record. Never raises for what the record holds: misfits become reasons to hold it."""
+    def apply(self, record: Mapping[str, Any], found: Found | None = None) -> Draft:
+        """Map one record. Never raises for what the record holds: misfits become reasons to hold it.
+
+        Args:
+            record: The record.
+            found: What the lookups of an earlier draft brought. Without it a field that is made of such an answer
+                is an `Output`, with a warning.
+        """
         with exactly():
             if self._records_before_quick > 0:
                 self._records_before_quick -= 1
                 if self._records_before_quick <= 0:
                     self.warm_up()
-            return self.quick(record) or self.thorough(record)
+            return self.quick(record) or self.thorough(record, found)
 
     def warm_up(self) -> None:
         """Compile for many records at once; happens by itself after a few."""
         with exactly():
-            self._quick = compile_quick(self.spec, self._context)
+            self._quick = None if self.looked_up else compile_quick(self.spec, self._context)
 
     def quick(self, record: Mapping[str, Any]) -> Draft | None:
         """The draft of a record that has nothing unusual; None for all others. Needs `warm_up` and exact arithmetic."""
@@ -115,10 +134,11 @@ class CompiledSpec:
         except TransformError:
             return None
 
-    def thorough(self, record: Mapping[str, Any]) -> Draft:
+    def thorough(self, record: Mapping[str, Any], found: Found | None = None) -> Draft:
         """What the spec makes of a record, step by step, with every reason and warning. Needs exact arithmetic."""
         run = _Run()
         scope = self._scope(record, run)
+        scope.found = found
         identity = {
             "id": _read_text(self._id, scope) or "",
             "number": _read_text(self._number, scope),
@@ -153,8 +173,10 @@ class CompiledSpec:
 
     def _scope(self, record: Mapping[str, Any], run: _Run) -> Scope:
         failed: dict[str, tuple[str, str]] = {}
+        depth = 0
 
         def value_of(name: str) -> Any:
+            nonlocal depth
             if name in failed:  # every reader learns of it: to the second it must not look absent
                 message, reason = failed[name]
                 raise TransformError(message, reason=reason)
@@ -162,9 +184,12 @@ class CompiledSpec:
             if name not in known:
                 if name not in self._values:
                     raise TransformError(f"there is no value '{name}' in the spec", reason="unknown-value")
+                if depth >= MAX_VALUE_DEPTH:
+                    raise TransformError(f"more than {MAX_VALUE_DEPTH} values read one another", reason="too-deep")
                 known[name] = None  # a value that reads itself is absent, not endless
                 outer = scope.item, scope.index, scope.extras
                 scope.item, scope.index, scope.extras = None, 0, {}  # the same for whoever asks first
+                depth += 1
                 try:
                     known[name] = self._named_value(name, scope, run)
                 except TransformError as error:
@@ -172,6 +197,7 @@ class CompiledSpec:
                     failed[name] = error.message, error.reason
                     raise
                 finally:
+                    depth -= 1
                     scope.item, scope.index, scope.extras = outer
             return known[name]
 
@@ -312,6 +338,7 @@ def _field(member: str, target: str, rule: FieldRule, bound: _Bound, *, optional
     on_fail = "hold" if required else rule.on_fail  # without it the record is not complete
     read, has_checks = bound.read, bool(bound.checks)
     nested = "." in member
+    asked = [Output(op.step, op.member) for op in operations_of(rule.steps) if isinstance(op, LookupRemote)]
 
     def fill(body: dict[str, Any], scope: Scope, run: _Run) -> None:
         try:
@@ -324,7 +351,10 @@ def _field(member: str, target: str, rule: FieldRule, bound: _Bound, *, optional
                 write = WIRES.get(type(value))
                 sent = write(value) if write is not None else wire(value) if is_present(value) else None
         except TransformError as error:
-            run.miss(on_fail, error.reason, f"{target}: {error.message}", target)
+            unknown = bool(asked) and error.reason == NOT_LOOKED_UP
+            run.miss("warn" if unknown else on_fail, error.reason, f"{target}: {error.message}", target)
+            if unknown:
+                set_at(body, member, asked[0])
             return
         if sent is None:
             if required:
@@ -441,8 +471,11 @@ class _Assert:
         self._lines = rule.predicted_total.lines if rule.predicted_total else None
 
     def check(self, scope: Scope, run: _Run) -> None:
-        if self._lines is not None and any(reason.target.startswith(self._lines) for reason in run.reasons):
-            return  # the lines are not complete: their sum says nothing, and the record is held already
+        if self._lines is not None and any(
+            reason.target.startswith(self._lines)
+            for reason in (*run.reasons, *(known for known in run.warnings if known.id == NOT_LOOKED_UP))
+        ):
+            return  # the lines are not complete: their sum says nothing, and the record is held, or not sent like this
         rows = [None] if self._each is None else rows_of(self._each(scope))
         for index, row in enumerate(rows):
             scope.item, scope.index = row, index

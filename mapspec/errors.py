@@ -8,7 +8,7 @@ class SpecError(Exception):
 
     Attributes:
         where: File name as given by the caller, or "<spec>".
-        line: 1-based line, None where the error has no place in the text.
+        line: 1-based line, None where the error has no place in the text; `yamltext.column_of` tells its column.
     """
 
     def __init__(self, message: str, *, where: str = "<spec>", line: int | None = None) -> None:

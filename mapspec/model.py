@@ -6,6 +6,7 @@ flow (gate, steps, assertions and settings together). `mapspec.fingerprint` says
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
@@ -106,7 +107,7 @@ class LineMoney(Part):
     tax_name: PathField = parse_path(".name")
     tax_rate: PathField = parse_path(".rate")
     tax_amount: PathField = parse_path(".amount")
-    rate_factor: Decimal = Decimal(100)
+    rate_factor: Decimal = Field(default=Decimal(100), max_digits=28, decimal_places=12)
     charges: tuple[ChargeRule, ...] = ()
     unit_cost_places: str = "2"
     negative_lines: str = "false"
@@ -185,12 +186,13 @@ class FlowStep(Part):
 
     create_if_missing: look by key and `match`, create when nothing is found, never change what is there.
     create_once: create exactly once per key; upsert: create, or update what changed; find: what another flow made,
-    else wait; lookup: read-only search, what is missing is noted; mark_as_sent: of an agreed invoice.
+    else wait; lookup: read-only search by `match` for the value at `value`, before anything is mapped: fields take
+    what it found with `lookup_remote`, what is missing is noted; mark_as_sent: of an agreed invoice.
     """
 
     id: str
     do: Literal["create_if_missing", "create_once", "upsert", "find", "lookup", "mark_as_sent"]
-    entity: Literal["client", "invoice", "payment", "item"] | None = None
+    entity: Literal["client", "invoice", "payment", "item", "tax"] | None = None
     target: str | None = None
     of: str | None = None
     key: tuple[str, ...] = ()
@@ -221,6 +223,10 @@ STEP_NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "lookup": ("entity", "match", "value"),
     "mark_as_sent": ("of",),
 }
+
+
+# By what a lookup can search: exactly these searches prove what they find.
+LOOKUPS: Final[dict[str, tuple[str, ...]]] = {"item": ("sku",), "client": ("email",), "tax": ("name",)}
 
 
 class PredictedTotal(Part):
@@ -255,7 +261,7 @@ class Assertion(Part):
     predicted_total: PredictedTotal | None = None
     each: PathField | None = None
     when: Condition | None = None
-    within: Decimal = Decimal(0)
+    within: Decimal = Field(default=Decimal(0), max_digits=28, decimal_places=12)
     on_fail: OnFail = "hold"
     message: str
 
@@ -335,11 +341,12 @@ class MappingSpec(Part):
         steps = [step.id for step in self.flow]
         if len(set(steps)) != len(steps):
             raise ValueError("two flow steps have the same id")
-        for position, step in enumerate(self.flow):
-            earlier = set(steps[:position])
+        earlier: set[str] = set()
+        for step in self.flow:
             for name in (*step.needs, *([step.of] if step.of else [])):
                 if name not in earlier:
                     raise ValueError(f"step '{step.id}' needs '{name}', which is no earlier step")
+            earlier.add(step.id)
             if step.target is not None and step.target not in self.targets:
                 raise ValueError(f"step '{step.id}': '{step.target}' is not among the targets")
         for target in self.fields:
@@ -378,9 +385,25 @@ class MappingSpec(Part):
                 found.update({f"{target}.{name}": inner for name, inner in rule.fields.items()})
         return found
 
+    def written_twice(self) -> Iterator[tuple[str, str]]:
+        """(part, other part) where two rules write one place: an object and its member, a list and what it is not."""
+        yield from _doubled("", self.fields)
+        for target, block in self.blocks().items():
+            yield from _doubled(f"{target}.", block.fields)
+
     def blocks(self) -> dict[str, ListBlock]:
         """List blocks by target path."""
         return {target: rule for target, rule in self.fields.items() if isinstance(rule, ListBlock)}
+
+
+def _doubled(prefix: str, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    known = {name.replace("[]", ""): name for name in names}
+    for name in names:
+        parts = name.replace("[]", "").split(".")
+        others = (known.get(".".join(parts[:end])) for end in range(1, len(parts) + 1))
+        other = next((other for other in others if other is not None and other != name), None)
+        if other is not None:
+            yield prefix + name, prefix + other
 
 
 def operations_of(chain: tuple[Operation, ...]) -> list[Operation]:

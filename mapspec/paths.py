@@ -42,9 +42,16 @@ class Path:
         return dotted
 
 
+# The one record of the other system that a lookup found for a value, None where there is none.
+Found = Mapping[tuple[str, str], Mapping[str, Any] | None]
+
+
 @dataclass(slots=True)
 class Scope:
-    """What paths are read against while one record is mapped; `known` are named values that were found already."""
+    """What paths are read against while one record is mapped; `known` are named values that were found already.
+
+    `found` is what lookups brought, by (step id, folded value); None where nothing was looked up.
+    """
 
     record: Json
     settings: Mapping[str, str]
@@ -53,6 +60,7 @@ class Scope:
     index: int = 0
     extras: dict[str, Any] = field(default_factory=dict)
     known: dict[str, Any] = field(default_factory=dict)
+    found: Found | None = None
 
 
 def parse_path(text: str) -> Path:

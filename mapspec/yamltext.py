@@ -27,11 +27,32 @@ _TAGS: Final = {
 }
 
 
+class Line(int):
+    """A 1-based line that knows its 1-based column; elsewhere a plain number."""
+
+    column: int
+
+    def __new__(cls, line: int, column: int) -> Line:
+        """Both from 1."""
+        made = super().__new__(cls, line)
+        made.column = column
+        return made
+
+
+def _line(mark: Any) -> Line:
+    return Line(mark.line + 1, mark.column + 1)
+
+
+def column_of(line: int | None) -> int | None:
+    """The column of a line that was read from a text, else None."""
+    return line.column if isinstance(line, Line) else None
+
+
 def read_yaml(text: str, *, where: str) -> tuple[Any, dict[Loc, int]]:
     """Parse YAML into dicts, lists and texts.
 
     Returns:
-        The value, and the 1-based line of every member by its location.
+        The value, and the 1-based line of every member by its location; each is a `Line`, which knows its column.
 
     Raises:
         SpecError: Not YAML, too large or deep, a duplicate key, an alias or a tag; with the line.
@@ -42,7 +63,7 @@ def read_yaml(text: str, *, where: str) -> tuple[Any, dict[Loc, int]]:
     events = _events(text, where)
 
     def build(event: Any, loc: Loc) -> Any:
-        line = event.start_mark.line + 1
+        line = _line(event.start_mark)
         lines.setdefault(loc, line)
         if isinstance(event, yaml.AliasEvent):
             raise SpecError("aliases (*name) are not used in specs: write the value out", where=where, line=line)
@@ -62,7 +83,7 @@ def read_yaml(text: str, *, where: str) -> tuple[Any, dict[Loc, int]]:
     def build_mapping(loc: Loc) -> dict[str, Any]:
         members: dict[str, Any] = {}
         while not isinstance(key_event := next(events), yaml.MappingEndEvent):
-            line = key_event.start_mark.line + 1
+            line = _line(key_event.start_mark)
             if not isinstance(key_event, yaml.ScalarEvent):
                 raise SpecError("a key must be a plain text", where=where, line=line)
             key = str(key_event.value)
@@ -78,7 +99,7 @@ def read_yaml(text: str, *, where: str) -> tuple[Any, dict[Loc, int]]:
     for node in (event for event in events if isinstance(event, yaml.NodeEvent)):
         if found:
             mark: Any = node.start_mark
-            raise SpecError("a spec is one YAML document: remove the second", where=where, line=mark.line + 1)
+            raise SpecError("a spec is one YAML document: remove the second", where=where, line=_line(mark))
         result, found = build(node, ()), True
     return result, lines
 
@@ -90,7 +111,7 @@ def _events(text: str, where: str) -> Iterator[Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "cannot be read"
-        raise SpecError(f"not YAML: {problem}", where=where, line=mark.line + 1 if mark else None) from None
+        raise SpecError(f"not YAML: {problem}", where=where, line=_line(mark) if mark else None) from None
     except ValueError:
         raise SpecError("not YAML: unreadable characters", where=where) from None
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from connectors.errors import AmbiguousWriteError, AuthError, ConnectorError, RejectedError, TransientError
 from connectors.freshbooks import DELETED
+from mapspec import Lookup
 from mapspec.engine import record_instant
 from sync import ledger, records
 from sync.invoices import InvoiceWriter
@@ -63,7 +64,7 @@ class Applier:
         self._keys[action.step] = action
         if action.kind == "lookup":
             for lookup in action.lookups:
-                self._note_item(lookup.value, lookup.where)
+                self._note_missing(lookup)
         elif action.kind == "find":
             self._find(action)
         elif action.kind == "upsert":
@@ -400,18 +401,29 @@ class Applier:
             self.confirm(action, current, phase="updated")
         self.outputs[action.step] = current
 
-    def _note_item(self, sku: str, where: str) -> None:
-        """SKU among FreshBooks' items: lines need no item, so an unknown one is only told (rule 3, pitfall 10)."""
+    def _note_missing(self, lookup: Lookup) -> None:
+        """What FreshBooks does not have: lines need no item, so an unknown one is only told (rule 3, pitfall 10)."""
         try:
-            rows = self.context.items.find(sku)
+            rows = self.context.finder.find(lookup)
         except RejectedError as error:
-            log.warning("items cannot be read", extra={"status": error.status})
+            log.warning("cannot be looked up", extra={"entity": lookup.entity, "status": error.status})
             return
-        if not rows:
-            message = f"{where}: FreshBooks has no item with this SKU; the line is free text"
-            records.add_note(
-                self.context.store, self.event.record_key, "unknown-sku", message, subject=sku, now=self.now
-            )
+        if rows:
+            return
+        note, message = (
+            f"unknown-{lookup.entity}",
+            f"FreshBooks has no {lookup.entity} with this {_named(lookup.field)}",
+        )
+        if lookup.entity == "item":
+            note, message = "unknown-sku", f"{message}; the line is free text"
+        records.add_note(
+            self.context.store,
+            self.event.record_key,
+            note,
+            f"{lookup.where}: {message}",
+            subject=lookup.value,
+            now=self.now,
+        )
 
     # --- payments ------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from mapspec import CompiledSpec, Draft, Reason, SpecError, compile_spec, dump_s
 from sync import inbox, ledger, records
 from sync.apply import Applier, OrderMissingError
 from sync.errors import IntentOpenError
+from sync.lookups import gather
 from sync.outcome import EndedError, Outcome
 from sync.plan import natural_key, plan_actions
 from sync.recovery import outcome_of
@@ -114,16 +115,26 @@ def _draft(event: Event, context: Context, approved: ApprovedSpec) -> Draft:
     """Map the newest snapshot; what does not fulfil the contract is fetched once, where Clarity can be asked."""
     known = records.latest(context.store, event.record_key)
     payload: Mapping[str, Any] | None = known.payload if known is not None else event.resource
-    draft = approved.compiled.apply(_completed(payload, context)) if payload else None
+    draft = _mapped(payload, context, approved.compiled) if payload else None
     if draft is not None and draft.decision != "hold":
         return draft
     fetched = _fetch(event.entity, event.record_id, context)
     if fetched is not None:
-        return approved.compiled.apply(_completed(fetched, context))
+        return _mapped(fetched, context, approved.compiled)
     if draft is not None:
         return draft
     reason = Reason("no-snapshot", "the event carries no record, and no Clarity connection is set up to fetch it")
     return Draft(event.record_id, event.number, None, "hold", (reason,), {}, {}, (), (), None, None)
+
+
+def _mapped(payload: Mapping[str, Any], context: Context, compiled: CompiledSpec) -> Draft:
+    """The draft of a record, after what its fields need from FreshBooks has been looked up there."""
+    record = _completed(payload, context)
+    draft = compiled.apply(record)
+    if draft.decision != "go" or not compiled.looked_up:
+        return draft
+    wanted = [lookup for lookup in draft.lookups if lookup.step in compiled.looked_up]
+    return compiled.apply(record, gather(wanted, context.finder))
 
 
 def _fetch(entity: str, record_id: str, context: Context) -> Mapping[str, Any] | None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from connectors.errors import RejectedError
 from connectors.freshbooks import DELETED
-from mapspec.lines import MAX_ROUNDING_UNITS
 from mapspec.numbers import Money, currency_digits, plain
+from mapspec.ordinary import MAX_ROUNDING_UNITS
 from sync import ledger
 from sync.outcome import dead, held
 from sync.plan import Action, filled

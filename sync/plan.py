@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 from mapspec import Draft, Lookup, MappingSpec
 from mapspec.model import FlowStep
 from mapspec.ops import Output
+from sync.outcome import held
 
 CONNECTION: Final = "clarity"
 ActionKind = Literal["create_if_missing", "create_once", "upsert", "find", "lookup", "mark_as_sent"]
@@ -116,7 +117,20 @@ def digest(value: Any) -> str:
 
 
 def filled(body: Mapping[str, Any], outputs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The body with what earlier steps brought in place of `Output`."""
-    return {
-        name: outputs[value.step][value.member] if isinstance(value, Output) else value for name, value in body.items()
-    }
+    """The body with what earlier steps brought in place of `Output`, wherever it stands.
+
+    Raises:
+        EndedError: A step brought no such thing: held, because a body that lacks it is another record.
+    """
+    return {name: _filled(value, outputs) for name, value in body.items()}
+
+
+def _filled(value: Any, outputs: Mapping[str, Mapping[str, Any]]) -> Any:
+    if isinstance(value, Output):
+        found = outputs.get(value.step, {}).get(value.member)
+        if found is None:
+            raise held("no-such-output", f"the step '{value.step}' brought no '{value.member}': mend the mapping")
+        return found
+    if isinstance(value, Mapping):
+        return {name: _filled(part, outputs) for name, part in value.items()}
+    return [_filled(part, outputs) for part in value] if isinstance(value, list) else value

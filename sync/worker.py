@@ -21,8 +21,8 @@ from mapspec import Reason
 from sync import inbox, records
 from sync.errors import IntentOpenError, LaneLostError
 from sync.inbox import Event
-from sync.items import ItemFinder
 from sync.log import bound
+from sync.lookups import Finder
 from sync.outcome import Outcome
 from sync.recovery import outcome_of
 from sync.settings import Settings
@@ -73,10 +73,10 @@ class Context:
     now: Callable[[], float]
     planned: list[dict[str, Any]] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
-    items: ItemFinder = field(init=False)
+    finder: Finder = field(init=False)
 
     def __post_init__(self) -> None:
-        self.items = ItemFinder(self.freshbooks, self.now)
+        self.finder = Finder(self.freshbooks, self.now)
 
     def renew(self, event: Event) -> None:
         """To be called before every write: prolongs the lease, raises LaneLostError when another worker has it."""

@@ -10,6 +10,7 @@ import pytest
 from mapspec.drafts import Draft
 from mapspec.engine import CompiledSpec
 from mapspec.numbers import exactly
+from mapspec.paths import Found
 
 
 def both_ways(compiled: CompiledSpec, record: Mapping[str, Any]) -> tuple[Draft | None, Draft]:
@@ -29,12 +30,12 @@ def mapped_both_ways() -> Iterator[None]:
     """Import this into a conftest: `apply` then compares, in all tests below it."""
     with pytest.MonkeyPatch.context() as patch:
 
-        def apply(self: CompiledSpec, record: Mapping[str, Any]) -> Draft:
+        def apply(self: CompiledSpec, record: Mapping[str, Any], found: Found | None = None) -> Draft:
             if self not in warmed:
                 warmed.add(self)
                 self.warm_up()
             with exactly():
-                quick, thorough = self.quick(record), self.thorough(record)
+                quick, thorough = self.quick(record), self.thorough(record, found)
             assert_same(quick, thorough)
             return thorough
 

@@ -20,6 +20,12 @@ def configure_preview(parser: argparse.ArgumentParser) -> None:
         help="JSON: a bare record, a webhook envelope, or a list of them",
     )
     parser.add_argument("--index", type=int, default=1, metavar="N", help="which record of a list, from 1 (default 1)")
+    parser.add_argument(
+        "--found",
+        type=Path,
+        metavar="FILE",
+        help='JSON: what lookup steps would find, such as {"items": [{"sku": "A-1", "name": "Tea"}]}',
+    )
     parser.add_argument("--json", action="store_true", help="for machines")
 
 
@@ -27,6 +33,7 @@ def run_preview(args: argparse.Namespace) -> int:
     """Print the draft."""
     from mapper_ai.errors import InputError
     from mapper_ai.services.draft_data import draft_as_data
+    from mapper_ai.services.found import found_in, read_found
     from mapper_ai.services.sampling import read_samples
     from mapper_ai.services.specs import compile_file, read_spec
     from mapspec import unapproved
@@ -38,7 +45,11 @@ def run_preview(args: argparse.Namespace) -> int:
     records = read_samples(args.sample)
     if not 1 <= args.index <= len(records):
         raise InputError(f"{args.sample}: has {len(records)} record(s); --index {args.index} must be 1..{len(records)}")
-    shown = draft_as_data(compiled.apply(records[args.index - 1]))
+    record = records[args.index - 1]
+    draft = compiled.apply(record)
+    if args.found is not None:
+        draft = compiled.apply(record, found_in(read_found(args.found), draft.lookups))
+    shown = draft_as_data(draft)
     shown = {"spec": file.spec.spec, **shown, "unapproved": [f"{row.part} {row.why}" for row in unapproved(file.spec)]}
     say(as_json(shown) if args.json else _text(shown))
     return DONE

@@ -24,6 +24,7 @@ def run_validate(args: argparse.Namespace) -> int:
     from mapper_ai.services.findings import spec_findings
     from mapper_ai.services.specs import compile_file, read_spec
     from mapspec import SpecError
+    from mapspec.yamltext import column_of
 
     code = DONE
     reports: list[dict[str, Any]] = []
@@ -33,7 +34,8 @@ def run_validate(args: argparse.Namespace) -> int:
             compile_file(file)
         except SpecError as error:
             code = INVALID
-            reports.append({"file": str(path), "ok": False, "line": error.line, "error": error.message})
+            place = {"line": error.line, "column": column_of(error.line)}
+            reports.append({"file": str(path), "ok": False, **place, "error": error.message})
             complain(error)
             continue
         findings = spec_findings(file.spec, file.lines)
@@ -44,7 +46,8 @@ def run_validate(args: argparse.Namespace) -> int:
                 "id": row.id,
                 "level": row.level,
                 "part": row.part,
-                "line": row.line or file.line_of(row.part),
+                "line": row.line,
+                "column": row.column,
                 "message": row.message,
             }
             for row in findings
@@ -59,7 +62,7 @@ def run_validate(args: argparse.Namespace) -> int:
 
 def _show_findings(path: Path, rows: list[dict[str, Any]], failed: bool) -> None:
     for row in rows:
-        place = f"{path}:{row['line']}" if row["line"] else str(path)
+        place = f"{path}:{row['line']}:{row['column']}" if row["line"] else str(path)
         say(f"{place}: {row['level']} {row['id']}: {row['message']}")
     if not rows:
         say(f"{path}: in order, all parts approved")

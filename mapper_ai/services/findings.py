@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from connectors.profiles import ContractField, list_systems, load_profile
-from mapspec import MappingSpec, unapproved
+from mapspec import MappingSpec, part_line, unapproved
 from mapspec.checks import check_spec
-from mapspec.yamltext import Loc
+from mapspec.yamltext import Loc, column_of
 
 Level = Literal["error", "warning", "note"]
 _LEVELS: Final[Mapping[str, Level]] = {"error": "error", "warning": "warning", "info": "note"}
@@ -26,6 +26,7 @@ class Finding:
         part: "" when the whole flow is meant.
         message: What is wrong and what to do about it, one line.
         line: 1-based line in the spec's text, None when it has none.
+        column: 1-based, as the line.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Finding:
     part: str
     message: str
     line: int | None = None
+    column: int | None = None
 
 
 def spec_findings(spec: MappingSpec, lines: Mapping[Loc, int] | None = None) -> list[Finding]:
@@ -42,16 +44,21 @@ def spec_findings(spec: MappingSpec, lines: Mapping[Loc, int] | None = None) -> 
         spec: The spec.
         lines: Line of each member where the spec was read from a text.
     """
-    contracts = {ref: fields for ref in spec.targets.values() if (fields := _fields(ref)) is not None}
+    systems = {ref.rpartition("/")[0] for ref in spec.targets.values()}
+    looked_up = {f"{system}/{step.entity}" for system in systems for step in spec.flow if step.do == "lookup"}
+    wanted = {*spec.targets.values(), *looked_up}
+    contracts = {ref: fields for ref in wanted if (fields := _fields(ref)) is not None}
     source = _fields(f"{spec.source.system}/{spec.source.entity}")
     paths = None if source is None else [field.path for field in source]
     found = [
-        Finding(row.id, _LEVELS[row.severity], row.part, f"{row.part}: {row.message}; {row.mend}", row.line)
+        Finding(row.id, _LEVELS[row.severity], row.part, f"{row.part}: {row.message}; {row.mend}", row.line, row.column)
         for row in check_spec(spec, lines=lines or {}, contracts=contracts, source_fields=paths)
         # A target that is a file of samples has no contract, and needs none to be looked at.
         if row.id != "unknown-contract" or "/" in row.message
     ]
-    found += [Finding("unapproved", "note", row.part, f"{row.part} {row.why}") for row in unapproved(spec)]
+    for row in unapproved(spec):
+        line = part_line(dict(lines), row.part) if lines else None
+        found.append(Finding("unapproved", "note", row.part, f"{row.part} {row.why}", line, column_of(line)))
     return by_level(found)
 
 

@@ -11,6 +11,7 @@ from mapper_ai.services.drafts import compiled, parsed
 from mapper_ai.services.sources import part_sources, read_at
 from mapspec import CompiledSpec, Draft, SpecError, TransformError
 from mapspec.fingerprint import FLOW
+from mapspec.ops import NOT_LOOKED_UP
 from mapspec.paths import get_at
 from mapspec.wire import wire
 
@@ -21,7 +22,8 @@ class PreviewRow:
 
     Attributes:
         decision: go, skip, wait or hold; `error` where the draft does not compile.
-        reasons: Why it does not go, then warnings, in words; with a part, only what concerns that part.
+        reasons: Why it does not go, then warnings, in words; with a part, only what concerns that part. What only the
+            other system knows is such a warning.
         documents: Target name -> list of bodies; what a later answer brings stands as `{client.id}`.
         before: Source path -> value of the part asked for; empty when none is.
         after: Value of the part asked for, a list for list members; the documents when none is asked for.
@@ -67,12 +69,14 @@ def _row(
     # A record that the gate stops has a value for the part all the same.
     shown = opened.apply(record)
     concerned = {part, part[: part.index("[]") + 2]} if "[]." in part else {part}
-    reasons = tuple(row.message for row in (*shown.reasons, *shown.warnings) if row.target in concerned)
+    told = [row for row in (*shown.reasons, *shown.warnings) if row.target in concerned]
+    reasons = tuple(row.message for row in told)
+    failed = any(row.id != NOT_LOOKED_UP for row in told)
     after, problem = _after(part, record, opened, shown)
     if problem:
-        reasons = (problem, *reasons)
+        reasons, failed = (problem, *reasons), True
     before = {path: plain_data(read_at(record, path)) for path in paths}
-    return PreviewRow(name, draft.decision, reasons, documents, before, after, failed=bool(reasons))
+    return PreviewRow(name, draft.decision, reasons, documents, before, after, failed=failed)
 
 
 def _after(part: str, record: Mapping[str, Any], spec: CompiledSpec, draft: Draft) -> tuple[Any, str]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from mapspec import ops
-from mapspec.check_reads import settings_of, tables_of
+from mapspec.check_reads import rows_after, rows_inside, settings_of, tables_of
 from mapspec.conditions import Condition
 from mapspec.model import (
     Assertion,
@@ -27,9 +28,10 @@ from mapspec.model import (
     TargetRule,
 )
 from mapspec.paths import Path, parse_path
-from mapspec.validations import ExpressionNode
+from mapspec.validations import Check, DateBound, DateWindow, DateWindowCheck, ExpressionNode
 
 Truth = Condition | bool
+Each = str | None
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _MONEY_NEEDS: Final = ("quantity", "unit_price", "total", "currency")
 _TAX_MEMBERS: Final = ("tax_name", "tax_rate", "tax_amount")
@@ -100,8 +102,8 @@ class _Rewriter:
 
     # --- paths ---
 
-    def _path(self, path: Path, each: str) -> Path:
-        if path.root == "settings":
+    def _path(self, path: Path, each: Each) -> Path:
+        if path.root == "settings" or (path.root == "item" and each is None):
             return path
         if path.root == "values":
             if path.segments[0][0] not in self._values:
@@ -109,14 +111,14 @@ class _Rewriter:
             return path
         if not path.segments:
             return path
-        full = path.source_path(each if path.root == "item" else "")
+        full = path.source_path((each or "") if path.root == "item" else "")
         other = self._lists.get(full) if full.endswith("[]") else self._found.get(full)
         if other is None:
             raise Missing(full)
         inside = self._lists.get(each, "") if each else ""
         if inside and other.startswith(inside + "."):
             return parse_path(other[len(inside) :])
-        root = "$." if each or other.startswith(("values.", "settings.")) else ""
+        root = "$." if each != "" or other.startswith(("values.", "settings.")) else ""
         return parse_path(root + other)
 
     def _amount_path(self, path: Path, each: str) -> Path:
@@ -132,13 +134,13 @@ class _Rewriter:
         except Missing:
             return None
 
-    def _try_path(self, path: Path | None, each: str) -> Path | None:
+    def _try_path(self, path: Path | None, each: Each) -> Path | None:
         try:
             return None if path is None else self._path(path, each)
         except Missing:
             return None
 
-    def _template(self, text: str, each: str) -> str:
+    def _template(self, text: str, each: Each) -> str:
         def placeholder(match: re.Match[str]) -> str:
             inner = match.group(1)
             return match.group() if inner == "#" else "{" + self._path(parse_path(inner), each).text + "}"
@@ -154,13 +156,34 @@ class _Rewriter:
     # --- rules ---
 
     def _rule(self, rule: FieldRule, each: str) -> FieldRule:
-        return rule.model_copy(update={"steps": self._chain(rule.steps, each)})
+        checks = tuple(kept for check in rule.check if (kept := self._check(check, each)) is not None)
+        return rule.model_copy(update={"steps": self._chain(rule.steps, each), "check": checks})
 
-    def _chain(self, chain: tuple[ops.Operation, ...], each: str) -> tuple[ops.Operation, ...]:
+    def _check(self, check: Check, each: str) -> Check | None:
+        """The check over the new source; a day of a field that is not there bounds nothing."""
+        if not isinstance(check, DateWindowCheck):
+            return check
+        ends: dict[str, DateBound] = {}
+        for name, bound in check.date_window.bounds().items():
+            path = self._try_path(bound.path, each)
+            if bound.path is None or path is not None:
+                ends[name] = replace(bound, path=path)
+        return check.model_copy(update={"date_window": DateWindow.model_validate(ends)}) if ends else None
+
+    def _chain(self, chain: Sequence[ops.Operation], each: Each, rows: Each = None) -> tuple[ops.Operation, ...]:
+        """The steps over the new source.
+
+        Args:
+            chain: The steps.
+            each: Source path of the list whose element a leading dot means, "" outside any; None for a list that
+                steps made, whose elements have the members that the steps gave them.
+            rows: As `each`, of the list at hand.
+        """
         made: list[ops.Operation] = []
         for position, step in enumerate(chain):
             try:
-                made.extend(self._step(step, each))
+                made.extend(self._step(step, each, rows))
+                rows = rows_after(step, each, rows)
             except Missing:
                 rest = chain[position:]
                 fallback = next((i for i, later in enumerate(rest) if isinstance(later, ops.Default)), None)
@@ -169,14 +192,19 @@ class _Rewriter:
                 return (_supplied(rest[fallback]), *self._chain(rest[fallback + 1 :], each))
         return tuple(made)
 
-    def _step(self, step: ops.Operation, each: str) -> tuple[ops.Operation, ...]:
+    def _step(self, step: ops.Operation, each: Each, rows: Each) -> tuple[ops.Operation, ...]:
         if isinstance(step, ops.When):
-            return self._when(step, each)
-        return (self._plain_step(step, each),)
+            return self._when(step, each, rows)
+        if isinstance(step, ops.Filter | ops.First | ops.Last) and step.where is not None:
+            truth = self._truth(step.where, rows)
+            if truth is False:
+                raise Missing("its condition, which can never hold")
+            if truth is True:
+                return () if isinstance(step, ops.Filter) else (step.model_copy(update={"where": None}),)
+            return (step.model_copy(update={"where": truth}),)
+        return (self._plain_step(step, each, rows),)
 
-    def _plain_step(self, step: ops.Operation, each: str) -> ops.Operation:
-        if isinstance(step, ops.ReadPath):
-            return ops.ReadPath(path=self._path(step.path, each))
+    def _plain_step(self, step: ops.Operation, each: Each, rows: Each) -> ops.Operation:
         if isinstance(step, ops.Coalesce):
             paths = tuple(dict.fromkeys(p for old in step.paths_ if (p := self._try_path(old, each)) is not None))
             if not paths:
@@ -184,9 +212,7 @@ class _Rewriter:
             return ops.ReadPath(path=paths[0]) if len(paths) == 1 else ops.Coalesce(paths=paths)
         if isinstance(step, ops.Template):
             return ops.Template(text=self._template(step.text, each))
-        if isinstance(step, ops.ToMoney):
-            return ops.ToMoney(currency=self._path(step.currency, each))
-        if isinstance(step, ops.StepOutput):
+        if isinstance(step, ops.StepOutput | ops.LookupRemote):
             if step.of.split(".")[0] not in self._steps:
                 raise Missing(f"the step {step.of.split('.')[0]}")
             return step
@@ -200,21 +226,35 @@ class _Rewriter:
             if not parts:
                 raise Missing("any of the joined parts")
             return step.model_copy(update={"parts": tuple(parts)})
-        return step
+        return self._any_step(step, each, rows)
 
-    def _when(self, step: ops.When, each: str) -> tuple[ops.Operation, ...]:
+    def _any_step(self, step: ops.Operation, each: Each, rows: Each) -> ops.Operation:
+        """Any operation, by what its arguments are: paths and steps, of the element at hand or of the list's."""
+        inner = rows_inside(step, each, rows)
+        changed: dict[str, Any] = {}
+        for key, value in step.__dict__.items():
+            here = inner if key in step.of_elements else each
+            if isinstance(value, Path):
+                changed[key] = self._path(value, here)
+            elif isinstance(value, tuple) and any(isinstance(part, Path) for part in value):
+                changed[key] = tuple(self._path(part, here) for part in value)
+            elif isinstance(value, tuple) and any(isinstance(part, ops.Operation) for part in value):
+                changed[key] = self._chain(value, here)
+        return step.model_copy(update=changed) if changed else step
+
+    def _when(self, step: ops.When, each: Each, rows: Each) -> tuple[ops.Operation, ...]:
         truth = self._truth(step.if_, each)
         if isinstance(truth, bool):
-            chain = self._chain(step.then if truth else step.else_, each)
+            chain = self._chain(step.then if truth else step.else_, each, rows)
             if not chain:
                 raise Missing("either branch")
             return chain
-        chains = {"then": self._chain(step.then, each), "else": self._chain(step.else_, each)}
+        chains = {"then": self._chain(step.then, each, rows), "else": self._chain(step.else_, each, rows)}
         return (ops.When.model_validate({"if": truth, **chains}),)
 
     # --- conditions ---
 
-    def _truth(self, condition: Condition, each: str) -> Truth:
+    def _truth(self, condition: Condition, each: Each) -> Truth:
         """The condition over the new source; a plain truth where it no longer depends on it."""
         if condition.all is not None:
             return self._joined([self._truth(part, each) for part in condition.all], "all", decides=False)
@@ -370,12 +410,35 @@ class _Rewriter:
                 pair = getattr(rule, name)
                 if pair is not None:
                     changed[name] = tuple(self._expression(side, each) for side in pair)
-            if rule.same_text is not None:
-                changed["same_text"] = tuple(self._path(side, each) for side in rule.same_text)
+            for name in ("same_text", "required_together"):
+                paths = getattr(rule, name)
+                if paths is not None:
+                    changed[name] = tuple(self._path(path, each) for path in paths)
+            for name in ("not_empty", "unique"):
+                path = getattr(rule, name)
+                if path is not None:
+                    changed[name] = self._of_list(path, each)
+            if rule.one_of_present is not None:
+                left = tuple(p for old in rule.one_of_present if (p := self._try_path(old, each)) is not None)
+                if not left:
+                    raise Missing(" / ".join(path.text for path in rule.one_of_present))
+                changed["one_of_present"] = left
+            if rule.predicted_total is not None:
+                total = self._amount_path(rule.predicted_total.total, each)
+                currency = self._path(rule.predicted_total.currency, each)
+                changed["predicted_total"] = rule.predicted_total.model_copy(
+                    update={"total": total, "currency": currency}
+                )
             return rule.model_copy(update=changed)
         except Missing as missing:
             self._tell("flow", f"the check {rule.id} is left out: the source has nothing for {missing}")
             return None
+
+    def _of_list(self, path: Path, each: str) -> Path:
+        found = self._path(path, each)
+        if not found.many:
+            raise Missing(path.text)
+        return found
 
     def _expression(self, node: ExpressionNode, each: str) -> ExpressionNode:
         if node.path is not None:

@@ -104,7 +104,8 @@ def is_money(spec: MappingSpec, part: str, goal: Goal | None = None) -> bool:
     rule = spec.rules().get(part)
     steps = operations_of(rule.steps) if rule else []
     return any(
-        isinstance(step, ops.ToMoney | ops.StepOutput) or (isinstance(step, ops.LinePrice) and step.part not in _PRICED)
+        isinstance(step, ops.ToMoney | ops.StepOutput | ops.LookupRemote)
+        or (isinstance(step, ops.LinePrice) and step.part not in _PRICED)
         for step in steps
     )
 

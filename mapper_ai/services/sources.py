@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from mapspec import ops
+from mapspec.check_reads import chain_reads, reads_of
 from mapspec.fingerprint import FLOW
 from mapspec.model import FieldRule, LineMoney, ListBlock, MappingSpec, operations_of
 from mapspec.paths import Path
@@ -23,12 +24,15 @@ _PRICED_FROM: Final = {
     "compound": ("taxes",),
 }
 
+# The members of the flow that decide what becomes of a record.
+_DECIDING: Final = frozenset({"gate", "flow", "assertions"})
+
 
 def part_sources(spec: MappingSpec, part: str) -> tuple[str, ...]:
     """Source paths from the record's root that a part reads, in order, each once; none for an unknown part."""
     if part == FLOW:
-        paths = [path for rule in spec.gate for path in rule.when.paths()]
-        return _unique(_traced(spec, paths, ""))
+        reads = [read for read in reads_of(spec) if read.part == FLOW and read.loc[0] in _DECIDING]
+        return _unique(path for read in reads for path in _traced(spec, [read.path], read.each or ""))
     block = spec.blocks().get(part)
     if block is not None:
         return _unique((block.each.source_path(), *_traced(spec, _money_paths(block), block.each.text)))
@@ -41,14 +45,23 @@ def rule_sources(spec: MappingSpec, part: str, rule: FieldRule) -> tuple[str, ..
     block = block_of(spec, part)
     each = block.each.text if block else step_list(spec, part)
     found: list[str] = []
-    # What a condition looks at stands behind what the value is made of.
-    for operation in sorted(operations_of(rule.steps), key=lambda step: isinstance(step, ops.When)):
-        if isinstance(operation, ops.LinePrice):
-            if block is not None and block.money is not None:
-                found += _priced(spec, block.money, each, operation.part)
-        else:
-            found += _traced(spec, operation.paths(), each)
-    return _unique(found)
+    for operation in operations_of(rule.steps):
+        if isinstance(operation, ops.LinePrice) and block is not None and block.money is not None:
+            found += _priced(spec, block.money, each, operation.part)
+        elif isinstance(operation, ops.LookupRemote):
+            found += _looked_up(spec, operation.step)
+    reads = list(chain_reads(rule.steps, each or None, False))
+    # What a condition or a check looks at stands behind what the value is made of.
+    for read in (*(r for r in reads if not r.decides), *(r for r in reads if r.decides)):
+        found += _traced(spec, [read.path], read.each or each)
+    return _unique((*found, *_traced(spec, [path for check in rule.check for path in check.paths()], each)))
+
+
+def _looked_up(spec: MappingSpec, step_id: str) -> Iterator[str]:
+    """What a lookup step searches by."""
+    for step in spec.flow:
+        if step.id == step_id and step.value is not None:
+            yield from _traced(spec, [step.value], step.each.source_path() if step.each else "")
 
 
 def block_of(spec: MappingSpec, part: str) -> ListBlock | None:
@@ -69,8 +82,8 @@ def _traced(spec: MappingSpec, paths: Iterable[Path], each: str, seen: frozenset
         if path.root == "values":
             name = path.segments[0][0]
             if name in spec.values and name not in seen:
-                inner = [p for op in operations_of(spec.values[name].steps) for p in op.paths()]
-                yield from _traced(spec, inner, "", seen | {name})
+                for read in chain_reads(spec.values[name].steps, None, False):
+                    yield from _traced(spec, [read.path], read.each or "", seen | {name})
         elif path.segments or path.root == "item":
             yield path.source_path(each if path.root == "item" else "")
 

@@ -153,7 +153,7 @@ _WORDS: Final[dict[type[ops.Operation], Callable[[Any, Mapping[str, str]], str]]
     ops.Template: _template,
     ops.Join: _join,
     ops.When: _when,
-    ops.LookupRemote: lambda step, _: "the {1} that the search {0} found".format(*step.of.split(".")),
+    ops.LookupRemote: lambda step, _: f"the {step.member} that the search {step.step} found",
     ops.StepOutput: lambda step, _: "the {1} of the {0} made before".format(*step.of.split(".")),
     ops.LinePrice: lambda step, _: _LINE_PRICE[step.part],
     ops.Default: _default,

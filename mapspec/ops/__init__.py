@@ -48,7 +48,7 @@ from mapspec.ops.dates import (
     load_zone,
     parse_instant,
 )
-from mapspec.ops.flowvalues import LinePrice, LookupRemote, Output, StepOutput
+from mapspec.ops.flowvalues import NOT_LOOKED_UP, LinePrice, LookupRemote, Output, StepOutput
 from mapspec.ops.gather import Concat, Count, Sum
 from mapspec.ops.keyed import Get, GroupBy, IndexBy
 from mapspec.ops.lists import Append, Each, Filter, First, Flatten, Last, ReadList
@@ -112,6 +112,7 @@ __all__ = [
     "AS_WRITTEN",
     "CATALOGUE",
     "MAX_TEXT_LENGTH",
+    "NOT_LOOKED_UP",
     "THEMES",
     "Abs",
     "Add",

@@ -46,11 +46,12 @@ class Table:
 
 @dataclass
 class CompileContext:
-    """What compiling a chain needs from the spec; `spec` is the spec's id."""
+    """What compiling a chain needs from the spec; `spec` is its id, `lookups` what its `lookup` steps search by."""
 
     tables: Mapping[str, Table] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     spec: str = ""
+    lookups: Mapping[str, Path] = field(default_factory=dict)
 
     def setting(self, text: str) -> str:
         """A literal, or the value of `settings.NAME`."""
@@ -70,6 +71,7 @@ class Example:
         each: Name of the record's list whose element number `index` is the current one.
         values: Named values of the spec.
         tables: Rows by table name; what is missing in them holds the record.
+        lookups: What a `lookup` step searches by, by the step's id; `found`: what it found, by that.
     """
 
     argument: Any = None
@@ -82,6 +84,8 @@ class Example:
     values: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    lookups: Mapping[str, str] = field(default_factory=dict)
+    found: Mapping[str, Mapping[str, Any]] | None = None
 
 
 class Operation(BaseModel):

@@ -17,6 +17,7 @@ from mapspec.numbers import shape
 from mapspec.ops.base import Chain, CompileContext, Example, Operation, Step, bind_chain
 from mapspec.paths import Scope, compile_path
 
+MAX_ELEMENTS: Final = 100_000  # of a list that steps make; no record comes near
 LINES: Final = {
     "lines": [
         {"sku": "A", "kind": "tea", "total": "10.00"},
@@ -170,7 +171,9 @@ class Flatten(ListOperation):
         def step(value: Any, scope: Scope) -> Any:
             if value is None:
                 return None
-            return [part for row in list_of(value) for part in (row if isinstance(row, list) else [row])]
+            rows = list_of(value)
+            within_bounds(sum(len(row) if isinstance(row, list) else 1 for row in rows))
+            return [part for row in rows for part in (row if isinstance(row, list) else [row])]
 
         return step
 
@@ -196,12 +199,19 @@ class Append(Operation):
             more = chain(None, scope)
             rows = [] if value is None else list_of(value)
             added = more if isinstance(more, list) else [more] if is_present(more) else []
+            within_bounds(len(rows) + len(added))
             return [*rows, *added] or None
 
         return step
 
     def nested(self) -> list[tuple[Operation, ...]]:
         return [self.steps]
+
+
+def within_bounds(count: int) -> None:
+    """Lists that steps make of lists grow by multiplication: a few steps would fill the memory."""
+    if count > MAX_ELEMENTS:
+        raise TransformError(f"expected at most {MAX_ELEMENTS} elements, got {count}", reason="too-long")
 
 
 def list_of(value: Any) -> list[Any]:

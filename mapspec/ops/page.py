@@ -116,6 +116,9 @@ def _row(kind: type[Operation], example: Example) -> str:
     given += [
         f"{name} {_scalar(rows)}" for name, rows in (("settings", example.settings), ("tables", example.tables)) if rows
     ]
+    if example.lookups:
+        given += [f"{step} looks up {path}" for step, path in example.lookups.items()]
+        given.append("not looked up" if example.found is None else f"found {_scalar(example.found)}")
     out = f"refused: {example.refused}" if example.refused else _scalar(example.gives)
     return f"| {_code(', '.join(given))} | {_code(flow({kind.name: example.argument}))} | {_code(out)} |"
 

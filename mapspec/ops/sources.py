@@ -141,7 +141,7 @@ class Template(Operation):
         Example("Order {orderNumber}", gives=None),
         Example("{#}: {.sku}", record={"items": [{"sku": "A-1"}]}, each="items", gives="1: A-1"),
     )
-    text: str
+    text: str = Field(max_length=10_000)
 
     @field_validator("text")
     @classmethod
@@ -167,6 +167,8 @@ class Template(Operation):
                 if text == "" and found != "":  # a blank setting; an empty one is a value
                     return None
                 made += text + literal
+                if len(made) > MAX_TEXT_LENGTH:
+                    raise TransformError(f"more than {MAX_TEXT_LENGTH} characters", reason="too-long")
             return made
 
         return SourceStep(fill)
@@ -234,8 +236,16 @@ class Join(Operation):
         between = self.with_
 
         def join(scope: Scope) -> Any:
-            found = [made for chain in chains if is_present(made := chain(scope))]
-            return between.join([text_of(part) for part in found]) if found else None
+            texts: list[str] = []
+            length = 0
+            for chain in chains:
+                found = chain(scope)
+                if is_present(found):
+                    texts.append(text_of(found))
+                    length += len(texts[-1]) + len(between)
+                    if length > MAX_TEXT_LENGTH:
+                        raise TransformError(f"more than {MAX_TEXT_LENGTH} characters", reason="too-long")
+            return between.join(texts) if texts else None
 
         return SourceStep(join)
 

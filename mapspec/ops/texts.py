@@ -12,7 +12,7 @@ from urllib.parse import quote
 from pydantic import Field, field_validator
 
 from mapspec.errors import TransformError
-from mapspec.ops.base import SCALAR, CompileContext, Example, Operation, Step, each_text
+from mapspec.ops.base import MAX_TEXT_LENGTH, SCALAR, CompileContext, Example, Operation, Step, each_text
 from mapspec.ops.plaintext import Form, linear_pattern, normalized, strip_html, truncate, well_formed
 
 _EMOJI: Final = re.compile("[\U00010000-\U0010ffff\u200d\ufe0f]")
@@ -152,7 +152,15 @@ class ReplaceLiteral(TextOperation):
     with_: str = Field(default="", alias="with")
 
     def bind(self, context: CompileContext) -> Step:
-        return each_text(lambda text: text.replace(self.find, self.with_))
+        find, by = self.find, self.with_
+        growth = len(by) - len(find)
+
+        def replace(text: str) -> str:
+            if growth > 0 and len(text) + text.count(find) * growth > MAX_TEXT_LENGTH:
+                raise TransformError(f"more than {MAX_TEXT_LENGTH} characters", reason="too-long")
+            return text.replace(find, by)
+
+        return each_text(replace)
 
 
 class RegexExtract(TextOperation):

@@ -24,6 +24,7 @@ from mapspec.quick.money import OrderWriter
 from mapspec.quick.values import RECORD, At, Held, UnusualSpecError, Values
 from mapspec.validations import Check, FormatCheck
 
+_MAX_VALUE_DEPTH = 20  # named values that read one another; the engine has a limit of its own
 Quick = Callable[[dict[str, Any]], Draft | None]
 
 
@@ -439,7 +440,7 @@ def _in_order(spec: MappingSpec) -> list[str]:
     def visit(name: str) -> None:
         if name in done or name not in spec.values:
             return
-        if name in open_:
+        if name in open_ or len(open_) - len(done) >= _MAX_VALUE_DEPTH:
             raise UnusualSpecError
         open_.add(name)
         for path in _paths(spec.values[name].steps) + [p for c in spec.values[name].check for p in c.paths()]:

@@ -251,7 +251,7 @@ def test_validate_lists_what_is_not_approved_with_its_line(tmp_path: Path) -> No
     result = mapper("validate", path)
     line = 1 + path.read_text(encoding="utf-8").split("  payment.date:")[0].count("\n")
     assert result.returncode == 0
-    assert f"payment-to-payment.yaml:{line}: note unapproved: payment.date is not approved" in result.stdout
+    assert f"payment-to-payment.yaml:{line}:3: note unapproved: payment.date is not approved" in result.stdout
     assert mapper("validate", "--approved", path).returncode == 1
 
 

@@ -144,6 +144,33 @@ def test_an_order_with_odd_members_gives_a_draft(order: dict[str, Any], data: st
         assert_sound(SPECS["order-to-invoice"].apply(order))
 
 
+OTHERS = [
+    (flow, record)
+    for flow, file in (
+        ("customer-to-client", "customers"),
+        ("payment-to-payment", "payments"),
+        ("product-to-item", "products"),
+    )
+    for record in json.loads((ROOT / f"fixtures/clarity/{file}.json").read_text(encoding="utf-8"), parse_float=Decimal)
+]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(chosen=st.sampled_from(OTHERS), data=st.data())
+def test_any_other_record_with_odd_members_gives_a_draft(chosen: tuple[str, Any], data: st.DataObject) -> None:
+    flow, record = chosen
+    for _ in range(data.draw(st.integers(1, 3))):
+        record = changed(record, data.draw(st.sampled_from(names_of(record)[1:] or [()])), data.draw(values))
+    if isinstance(record, dict):
+        assert_sound(SPECS[flow].apply(record))
+
+
+def test_an_inexact_or_foreign_value_in_a_draft_would_be_seen() -> None:
+    for bad in (1.5, Decimal("1.5"), {"a": [1.5]}, {"a": object()}):
+        with pytest.raises(AssertionError):
+            assert_plain({"lines": [{"x": bad}]})
+
+
 class Counting(dict[str, Any]):
     """An order that counts how often its members are looked at."""
 

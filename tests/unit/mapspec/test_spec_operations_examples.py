@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from mapspec.chains import chain_type
+from mapspec.conditions import fold
 from mapspec.errors import TransformError
 from mapspec.numbers import Money, exactly
 from mapspec.ops import CATALOGUE, CompileContext, Example, Operation, Output, Table, bind_chain, parse_step, write_step
 from mapspec.ops.page import operations_page
-from mapspec.paths import Scope
+from mapspec.paths import Scope, parse_path
 
 PAGE = Path(__file__).parents[3] / "docs/spec-operations.md"
 EXAMPLES = [
@@ -27,9 +28,12 @@ SUPPLIES = {"default", "append", "count"}  # give something where nothing came
 
 def run(kind: type[Operation], example: Example) -> Any:
     tables = {name: Table(name, rows, "hold", None) for name, rows in example.tables.items()}
-    context = CompileContext(tables=tables, settings=example.settings, spec="shop/order-to-invoice")
+    lookups = {step: parse_path(path) for step, path in example.lookups.items()}
+    context = CompileContext(tables, example.settings, "shop/order-to-invoice", lookups)
     item = None if example.each is None else example.record[example.each][example.index]
     scope = Scope(example.record, example.settings, dict(example.values).get, item, example.index)
+    if example.found is not None:
+        scope.found = {(step, fold(value)): row for step in lookups for value, row in example.found.items()}
     with exactly():
         return bind_chain([parse_step({kind.name: example.argument})], context)(example.value, scope)
 

@@ -303,7 +303,9 @@ def test_chains_that_do_not_fit_are_found_without_running(steps: Any, message: s
         ([{"allocate": SHARE}], "decimal"),
         ([{"allocate": {**SHARE, "give": "list"}}, {"sum": None}], "decimal"),
         ([{"path": "a"}, {"parse_number": "de"}, {"round": "2"}], "decimal"),
-        ([{"lookup_remote": "items.id"}], "output"),
+        ([{"step_output": "client.id"}], "output"),
+        ([{"lookup_remote": "items.id"}], "any"),
+        ([{"lookup_remote": "items.unit_cost.amount"}, {"decimal": None}], "decimal"),
     ],
 )
 def test_the_type_of_a_chain_is_known(steps: Any, kind: str) -> None:

@@ -1,0 +1,43 @@
+"""Hostile specs and payloads end within the memory and time that the operating system allows them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.fuzz import hostile
+
+
+@pytest.fixture(scope="module")
+def ends() -> dict[str, str]:
+    """How every case ended, by its name; the cases are children of a process with one thread."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.fuzz.hostile"], cwd=hostile.ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return {row["case"]: row["ended"] for row in map(json.loads, done.stdout.splitlines())}
+
+
+@pytest.mark.parametrize("name", list(hostile.CASES))
+def test_a_hostile_case_stays_bounded(name: str, ends: dict[str, str]) -> None:
+    assert ends[name] == "bounded"
+
+
+@pytest.mark.parametrize(
+    ("code", "ended"),
+    [
+        ("bytearray(2**30)", "MemoryError"),
+        ("[x for x in iter(int, 1)]", "ended by signal"),
+        ("1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_the_bounds_hold(code: str, ended: str) -> None:
+    script = "import sys; from tests.fuzz import hostile; hostile.CPU_S = 1; "
+    script += "print(hostile.bounded(lambda: eval(sys.argv[1])))"
+    done = subprocess.run(
+        [sys.executable, "-c", script, code], cwd=hostile.ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith(ended), (done.stdout, done.stderr)
