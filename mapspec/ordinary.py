@@ -6,6 +6,7 @@ Most orders of a shop are so. For all others there is no answer here, and `mapsp
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from typing import Final
@@ -14,7 +15,7 @@ from mapspec.errors import TransformError
 from mapspec.line_costs import quantity_and_cost
 from mapspec.line_taxes import TAX_PLACES, UNTAXED, Rates, fit, known_taxes, own_taxes
 from mapspec.numbers import ZERO, currency_digits, decimals_of, minor_unit
-from mapspec.order_parts import InvoiceLine, Item, OrderMoney, PricedOrder
+from mapspec.order_parts import InvoiceLine, Item, OrderMoney, PricedOrder, TaxAmount
 from mapspec.totals import HUNDRED, Tax, predict_exactly
 
 MAX_ROUNDING_UNITS: Final = 5  # rule 7: minor units that one rounding line may carry
@@ -39,8 +40,9 @@ def _priced(order: OrderMoney, order_tax: Decimal) -> PricedOrder | None:
     lines: list[InvoiceLine] = []
     listed_sum = discounts = charged = stated_tax = ZERO
     silent = False
+    known: list[Tax] | None = None
     for item in order.items:
-        row, quantity, price, line_total, discount, tax, _, is_discount = item
+        row, quantity, price, line_total, discount, tax, taxes, is_discount = item
         listed = after = quantity * price
         if discount:
             after -= discount
@@ -52,7 +54,10 @@ def _priced(order: OrderMoney, order_tax: Decimal) -> PricedOrder | None:
             return None
         listed_sum += listed
         stated_tax += tax
-        rates = _rates(item, net, tax, order, digits)
+        rates = _own_rate(taxes) if taxes else None if tax else UNTAXED
+        if rates is None:
+            known = known_taxes(order) if known is None else known
+            rates = _found_rates(item, net, tax, known, order, digits)
         cost, note = price.quantize(cost_unit, ROUND_HALF_UP), ""
         if discount or cost != price:
             quantity, cost, note = quantity_and_cost(item, net, discount, cost_digits, digits, order)
@@ -69,7 +74,8 @@ def _priced(order: OrderMoney, order_tax: Decimal) -> PricedOrder | None:
             silent = True
         elif tax:
             stated_tax += tax
-            rates = fit(net, tax, known_taxes(order), order, digits, name.lower())
+            known = known_taxes(order) if known is None else known
+            rates = fit(net, tax, known, order, digits, name.lower())
         lines.append(InvoiceLine(None, name, _ONE, net, net, rates[0], rates[1], ""))
     if not _agrees(order, listed_sum, discounts, charged + order_tax) or (
         silent and abs(order_tax - stated_tax) >= unit
@@ -92,14 +98,19 @@ def _agrees(order: OrderMoney, listed: Decimal, discounts: Decimal, added: Decim
     return listed + added - discounts == order.total
 
 
-def _rates(item: Item, net: Decimal, tax: Decimal, order: OrderMoney, digits: int) -> Rates:
-    if not item.taxes:
-        return fit(net, tax, known_taxes(order), order, digits, f"line {item.row + 1}") if tax else UNTAXED
-    if len(item.taxes) == 1:
-        name, percent, amount = item.taxes[0]
+def _own_rate(taxes: Sequence[TaxAmount]) -> Rates | None:
+    """The one tax of a line that states its rate and its amount."""
+    if len(taxes) == 1:
+        name, percent, amount = taxes[0]
         if percent and amount and _is_sendable(percent):
             return (Tax(name, percent),), False
-    return own_taxes(item, net, known_taxes(order), order, digits)
+    return None
+
+
+def _found_rates(item: Item, net: Decimal, tax: Decimal, known: list[Tax], order: OrderMoney, digits: int) -> Rates:
+    if item.taxes:
+        return own_taxes(item, net, known, order, digits)
+    return fit(net, tax, known, order, digits, f"line {item.row + 1}")
 
 
 @lru_cache(maxsize=500)

@@ -756,7 +756,8 @@ class Values:
         if self.folded is not None:
             self.folded[path.text] = name
         self.code.put(
-            f"{name} = {name}.strip().casefold() if {name}.__class__ is str else {self.code.name(_folded)}({name})",
+            f"if {name}.__class__ is str: {name} = {name}.strip().casefold()",
+            f"elif {name} is not None: {name} = {self.code.name(_folded)}({name})",
         )
         return name
 
