@@ -30,6 +30,7 @@ class Books:
         tables: Every record ever made, deleted ones with vis_state 1; erased taxes are gone.
         emails: What FreshBooks would have sent to people.
         last_number: The invoice number used last, from which the next one is counted.
+        on_event: Told about every change: event name, object id. Other incomes have no events.
     """
 
     def __init__(self, account_id: str, switches: Callable[[], Switches], clock: Clock) -> None:
@@ -43,6 +44,7 @@ class Books:
         self.account_id = account_id
         self.clock = clock
         self._switches = switches
+        self.on_event: Callable[[str, int], None] = lambda _event, _identifier: None
         self.reset()
 
     def reset(self) -> None:
@@ -106,8 +108,9 @@ class Books:
                 record = side_records.create(self, resource, identifier, clean)
         self._next_ids[resource.name] = identifier + 1
         self.tables[resource.name][identifier] = record
+        self._tell(resource, "create", identifier)
         if resource.name == "payment":
-            invoices.refresh(self, self.tables["invoice"][record["invoiceid"]])
+            self._follow_payment(record)
         return record
 
     def update(self, resource: Resource, identifier: object, sent: JsonObject) -> JsonObject:
@@ -125,7 +128,8 @@ class Books:
             self._set_visibility(resource, record, sent["vis_state"])
             return record
         if resource.name == "invoice" and any(action in sent for action in _ACTIONS):
-            invoices.act(self, record, sent)
+            emailed = invoices.act(self, record, sent)
+            self.on_event("invoice.sendByEmail" if emailed else "invoice.update", record["id"])
             return record
         self._refuse_read_only(resource, sent)
         if resource.has_vis_state and record["vis_state"] == 1:
@@ -141,9 +145,11 @@ class Books:
                 invoices.update(self, record, clean)
             case "payment":
                 payments.update(self, record, clean)
-                invoices.refresh(self, self.tables["invoice"][record["invoiceid"]])
             case _:
                 side_records.update(self, resource, record, clean)
+        self._tell(resource, "update", record[resource.id_field])
+        if resource.name == "payment":
+            self._follow_payment(record)
         return record
 
     def delete(self, resource: Resource, identifier: object) -> None:
@@ -157,6 +163,7 @@ class Books:
             raise AccountingError(405, errors.WRITE_ACCESS_DENIED, "Method not allowed.", "", resource.name)
         if resource.delete_by == "hard":
             del self.tables[resource.name][int(str(identifier))]
+            self._tell(resource, "delete", int(str(identifier)))
         else:
             self._set_visibility(resource, record, 1)
 
@@ -166,7 +173,16 @@ class Books:
         self._next_ids["credit_note"] = identifier + 1
         credit = side_records.overpayment_credit(self, identifier, clientid, currency, day)
         self.tables["credit_note"][identifier] = credit
+        self.on_event("credit_note.create", identifier)
         return credit
+
+    def _tell(self, resource: Resource, verb: str, identifier: int) -> None:
+        if resource.name != "other_income":
+            self.on_event(f"{resource.name}.{verb}", identifier)
+
+    def _follow_payment(self, payment: JsonObject) -> None:
+        invoices.refresh(self, self.tables["invoice"][payment["invoiceid"]])
+        self.on_event("invoice.update", payment["invoiceid"])
 
     def _set_visibility(self, resource: Resource, record: JsonObject, value: Any) -> None:
         wanted = decimal_of(resource.name, "vis_state", value)
@@ -175,8 +191,10 @@ class Books:
             raise AccountingError(422, errors.INVALID_VALUE, message, "vis_state", resource.name, str(value))
         record["vis_state"] = int(wanted)
         record["updated_at" if resource.name == "other_income" else "updated"] = eastern(self.clock())
+        self._tell(resource, "delete" if wanted == 1 else "update", record[resource.id_field])
         if resource.name == "payment":
             payments.visibility_changed(self, record)
+            self._follow_payment(record)
 
     def _refuse_read_only(self, resource: Resource, sent: JsonObject) -> None:
         for name in sorted(resource.refused & sent.keys()):

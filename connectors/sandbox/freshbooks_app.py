@@ -11,10 +11,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from connectors.sandbox import errors, listing, page, views
+from connectors.sandbox.answers import json_response as json_response
 from connectors.sandbox.errors import AccountingError, OAuthError
+from connectors.sandbox.events_app import EventsApp
+from connectors.sandbox.identity import identity
 from connectors.sandbox.resources import BY_PATH, Resource
 from connectors.sandbox.state import SandboxState
-from connectors.sandbox.wire import JsonObject, dumps, loads
+from connectors.sandbox.wire import JsonObject, loads
 
 _METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH"]
 
@@ -38,6 +41,7 @@ class FreshBooksApp:
             Route("/invoice/{number}", self._invoice),
             Route("/auth/api/v1/users/me", self._me),
             Route("/accounting/account/{account}/{rest:path}", self._accounting, methods=_METHODS),
+            *EventsApp(self._state).routes(),
         ]
         for prefix in ("", "/service"):
             routes += [
@@ -108,7 +112,7 @@ class FreshBooksApp:
         with self._state.lock:
             if not self._signed_in(request):
                 return json_response(errors.UNAUTHENTICATED, 401)
-            return json_response({"response": _identity(self._state.freshbooks.account_id)})
+            return json_response({"response": identity(self._state.freshbooks.account_id)})
 
     async def _token(self, request: Request) -> Response:
         fields = await _form_or_json(request)
@@ -156,13 +160,7 @@ class FreshBooksApp:
             return page.html(page.invoice_page(self._state.freshbooks, invoice))
 
     def _signed_in(self, request: Request) -> bool:
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
-        return kind.lower() == "bearer" and self._state.oauth.accepts(token)
-
-
-def json_response(body: Any, status: int = 200) -> Response:
-    """A JSON answer with exact decimals."""
-    return Response(dumps(body), status, media_type="application/json")
+        return self._state.oauth.accepts_header(request.headers.get("authorization", ""))
 
 
 def _result(result: JsonObject) -> JsonObject:
@@ -193,30 +191,3 @@ async def _form_or_json(request: Request) -> JsonObject:
 
 async def _not_found(_request: Request, error: Any) -> Response:
     return json_response({"error": "not_found", "error_description": "No such address."}, error.status_code)
-
-
-def _identity(account_id: str) -> JsonObject:
-    business = {
-        "id": 4711,
-        "business_uuid": "00000000-0000-4000-8000-000000004711",
-        "name": "Sandbox",
-        "account_id": account_id,
-        "timezone": "US/Eastern",
-        "date_format": "yyyy-mm-dd",
-        "address": {"id": 1, "street": "1 Loopback Road", "city": "Localhost", "country": "United States"},
-    }
-    return {
-        "id": 127001,
-        "identity_id": 127001,
-        "identity_uuid": "00000000-0000-4000-8000-000000127001",
-        "first_name": "Sandra",
-        "last_name": "Box",
-        "email": "owner@sandbox.example",
-        "language": "en",
-        "setup_complete": True,
-        "confirmed_at": "2020-01-01T00:00:00Z",
-        "created_at": "2020-01-01T00:00:00Z",
-        "permissions": {account_id: {}},
-        "business_memberships": [{"id": 815, "role": "owner", "business": business}],
-        "roles": [{"id": 1, "role": "admin", "systemid": 4711, "userid": 1, "accountid": account_id}],
-    }

@@ -17,7 +17,7 @@ from connectors.sandbox.wire import JsonObject, dumps, loads
 CutConnection = Callable[[Scope], None]
 """Ends the TCP connection of a request without an answer."""
 
-_API_PREFIXES = ("/accounting/", "/auth/", "/api/", "/oauth/", "/service/")
+_API_PREFIXES = ("/accounting/", "/events/", "/auth/", "/api/", "/oauth/", "/service/")
 _SECRET_PATHS = ("/oauth/",)
 
 

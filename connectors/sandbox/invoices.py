@@ -259,8 +259,12 @@ def v3_status(books: Books, invoice: JsonObject) -> str:
     return _WORDS[invoice["_base_status"]]
 
 
-def act(books: Books, invoice: JsonObject, sent: JsonObject) -> None:
-    """Run the actions of a PUT: mark as sent, or e-mail (recorded, nothing leaves the machine)."""
+def act(books: Books, invoice: JsonObject, sent: JsonObject) -> bool:
+    """Run the actions of a PUT: mark as sent, or e-mail (recorded, nothing leaves the machine).
+
+    Returns:
+        Whether it was e-mailed.
+    """
     if sent.get("action_email"):
         recipients = sent.get("email_recipients") or [
             books.tables["client"].get(invoice["customerid"], {}).get("email", "")
@@ -270,6 +274,7 @@ def act(books: Books, invoice: JsonObject, sent: JsonObject) -> None:
     if wanted and invoice["_base_status"] == DRAFT:
         invoice["_base_status"] = SENT
     refresh(books, invoice)
+    return bool(sent.get("action_email"))
 
 
 def _checked_status(value: int | None, present: int) -> int:

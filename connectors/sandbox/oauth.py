@@ -52,6 +52,11 @@ class FreshBooksOAuth:
         """Whether an access token is known, alive and not revoked."""
         return self._access.get(access, 0.0) > self._now()
 
+    def accepts_header(self, authorization: str) -> bool:
+        """Whether an Authorization header brings an accepted bearer token."""
+        kind, _, token = authorization.partition(" ")
+        return kind.lower() == "bearer" and self.accepts(token)
+
     def expire_all(self) -> None:
         """End the life of every access token; refresh tokens stay."""
         self._access.clear()

@@ -60,10 +60,9 @@ def update(books: Books, payment: JsonObject, clean: JsonObject) -> None:
 
 
 def visibility_changed(books: Books, payment: JsonObject) -> None:
-    """Follow a deletion or restoration: deleting a payment reverses it."""
+    """Follow a deletion or restoration: deleting a payment reverses it; the caller refreshes the invoice."""
     invoice = books.tables["invoice"][payment["invoiceid"]]
     _book_surplus(books, invoice, payment)
-    invoices.refresh(books, invoice)
 
 
 def _check(clean: JsonObject) -> None:
@@ -102,8 +101,9 @@ def _book_surplus(books: Books, invoice: JsonObject, payment: JsonObject) -> Non
     surplus = min(own, own + others - total) if payment["vis_state"] != 1 else Decimal(0)
     credit = books.tables["credit_note"].get(payment["overpaymentid"])
     if surplus <= 0:
-        if credit is not None:
+        if credit is not None and credit["vis_state"] != 1:
             credit["vis_state"] = 1
+            books.on_event("credit_note.delete", credit["id"])
         if payment["vis_state"] != 1:
             payment["overpaymentid"] = None
         return
@@ -112,5 +112,7 @@ def _book_surplus(books: Books, invoice: JsonObject, payment: JsonObject) -> Non
             clientid=invoice["customerid"], currency=invoice["currency_code"], day=payment["date"]
         )
         payment["overpaymentid"] = credit["id"]
+    elif credit["vis_state"] or Decimal(credit["amount"]["amount"]) != surplus:
+        books.on_event("credit_note.update", credit["id"])
     credit["vis_state"] = 0
     credit["amount"] = invoices.money(surplus, invoice["currency_code"])

@@ -136,8 +136,9 @@ class Sandbox:
             server.start()
 
     def stop(self) -> None:
-        """Stop both servers and the webhook sender; waits for them."""
+        """Stop both servers and the webhook senders; waits for them."""
         self.state.deliveries.close()
+        self.state.callbacks.outbox.close()
         for server in self._servers:
             server.should_exit = True
         for server in self._servers:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.sandbox.books import Books
+from connectors.sandbox.callbacks import Callbacks
 from connectors.sandbox.clarity_books import ClarityBooks
 from connectors.sandbox.deliveries import WebhookSender
 from connectors.sandbox.faults import FaultPlan
@@ -50,6 +51,8 @@ class SandboxState:
         credentials = self.credentials
         self.faults = FaultPlan(lambda: self.switches)
         self.freshbooks = Books(credentials.account_id, lambda: self.switches, self.clock)
+        self.callbacks = Callbacks(credentials.account_id, lambda: self.switches, self.clock)
+        self.freshbooks.on_event = self.callbacks.emit
         self.oauth = FreshBooksOAuth(credentials.client_id, credentials.client_secret, self.clock)
         self.oauth.grant(credentials.access_token, credentials.refresh_token, life_s=self.switches.access_token_s)
         self.clarity = ClarityBooks(credentials.clarity_client_id, credentials.clarity_client_secret, self.clock)
@@ -61,6 +64,7 @@ class SandboxState:
         with self.lock:
             self.freshbooks.reset()
             self.clarity.reset()
+            self.callbacks.clear()
             self.faults.reset()
             self.deliveries.clear()
             self.history.clear()

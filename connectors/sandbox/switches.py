@@ -28,6 +28,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "invoice_number_search": ("equals", "like", "ignored"),
     "negative_unit_cost": ("accept", "refuse"),
     "emoji": ("accept", "refuse"),
+    "handshake_signature": ("signed", "unsigned"),
+    "callback_delete": ("no_content", "body"),
 }
 
 
@@ -50,7 +52,9 @@ class Switches:
         access_token_s: Life of a FreshBooks access token in seconds.
         clarity_token_s: Life of a Clarity access token in seconds.
         clarity_bare_lists: Lists are a bare array instead of an envelope with paging (A7).
-        webhook_attempts: Deliveries tried for one event before it is dropped.
+        handshake_signature: Whether the handshake of a FreshBooks callback is signed with its own verifier.
+        callback_delete: Answer to the DELETE of a callback: 204, or 200 with a body (which the Python SDK cannot read).
+        webhook_attempts: Deliveries tried for one event, of either system, before it is dropped.
         webhook_gap_s: Pause before the second attempt in seconds; doubles with each further one.
         webhook_duplicate_rate: Share of events delivered twice, 0..1.
         webhook_reorder_rate: Share of events held back until after the next one, 0..1.
@@ -69,6 +73,8 @@ class Switches:
     invoice_number_search: str = "equals"
     negative_unit_cost: str = "accept"
     emoji: str = "accept"
+    handshake_signature: str = "signed"
+    callback_delete: str = "no_content"
     invoice_number_max: int | None = None
     max_lengths: Mapping[str, int] = field(default_factory=dict)
     base_currency: str = "USD"
