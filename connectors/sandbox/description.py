@@ -216,12 +216,13 @@ def _operation(
     answer: str = "application/json",
 ) -> JsonObject:
     kinds = ["application/json", "application/x-www-form-urlencoded"] if form else ["application/json"]
+    known = [*(parameters or []), *([_version()] if tag in ("accounting", "events") else [])]
     content = {kind: {"schema": body} for kind in kinds}
     return {
         "operationId": name,
         "summary": summary,
         "tags": [tag],
-        **({"parameters": parameters} if parameters else {}),
+        **({"parameters": known} if known else {}),
         **({"requestBody": {"required": True, "content": content}} if body else {}),
         **({"security": []} if open_to_all else {}),
         "responses": {
@@ -260,6 +261,11 @@ def _includes(resource: Resource) -> JsonObject:
 
 def _query(name: str, schema: JsonObject) -> JsonObject:
     return {"name": name, "in": "query", "required": False, "schema": schema}
+
+
+def _version() -> JsonObject:
+    text = {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
+    return {"name": "X-API-VERSION", "in": "header", "required": False, "schema": text}
 
 
 def _path(name: str, schema: JsonObject, example: object = None) -> JsonObject:
