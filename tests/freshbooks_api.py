@@ -1,6 +1,7 @@
 """A bare client of the FreshBooks stand-in for tests that look at its wire form."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -8,6 +9,19 @@ import httpx2
 from connectors.sandbox.server import Sandbox, running_sandbox
 
 Body = dict[str, Any]
+
+
+class Watch:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_by(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
 
 
 class Api:

@@ -18,7 +18,16 @@ def identity(account_id: str) -> JsonObject:
         "account_id": account_id,
         "timezone": "US/Eastern",
         "date_format": "yyyy-mm-dd",
-        "address": {"id": 1, "street": "1 Loopback Road", "city": "Localhost", "country": "United States"},
+        "address": {
+            "id": 1,
+            "street": "1 Loopback Road",
+            "city": "Localhost",
+            "province": "",
+            "country": "United States",
+            "postal_code": "00000",
+        },
+        "phone_number": None,
+        "business_clients": [],
     }
     return {
         "id": IDENTITY_ID,
@@ -28,11 +37,35 @@ def identity(account_id: str) -> JsonObject:
         "last_name": "Box",
         "email": "owner@sandbox.example",
         "language": "en",
+        "phone_numbers": [{"title": "", "phone_number": None}],
+        "addresses": [None],
+        "profession": None,
         "setup_complete": True,
         "confirmed_at": "2020-01-01T00:00:00Z",
         "created_at": "2020-01-01T00:00:00Z",
         "permissions": {account_id: {}},
+        "subscription_statuses": {account_id: "active"},
+        "groups": [
+            {
+                "id": 1,
+                "group_id": 1,
+                "role": "owner",
+                "identity_id": IDENTITY_ID,
+                "business_id": BUSINESS_ID,
+                "active": True,
+            }
+        ],
+        "links": {"me": f"/service/auth/api/v1/users?id={IDENTITY_ID}"},
         # the membership's own id is not the business's
         "business_memberships": [{"id": 815, "role": "owner", "business": business}],
-        "roles": [{"id": 1, "role": "admin", "systemid": BUSINESS_ID, "userid": USER_ID, "accountid": account_id}],
+        "roles": [
+            {
+                "id": 1,
+                "role": "admin",
+                "systemid": BUSINESS_ID,
+                "userid": USER_ID,
+                "created_at": "2020-01-01T00:00:00Z",
+                "accountid": account_id,
+            }
+        ],
     }

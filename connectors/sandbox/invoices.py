@@ -56,9 +56,7 @@ def create(books: Books, identifier: int, sent: JsonObject, clean: JsonObject) -
         AccountingError: Unknown or deleted client, taken number, bad status or line.
     """
     client = books.referenced("client", "customerid", clean["customerid"], "invoice")
-    for ours, theirs in _SNAPSHOT.items():
-        if ours not in sent:
-            clean[ours] = client[theirs]
+    clean |= {name: value for name, value in snapshot(client).items() if name not in sent}
     clean["currency_code"] = (clean["currency_code"] or client["currency_code"]).upper()
     clean["invoice_number"] = claim_number(books, clean["invoice_number"], identifier)
     worded = _STATUSES.get(clean.pop("v3_status") or "", DRAFT)
@@ -77,6 +75,11 @@ def create(books: Books, identifier: int, sent: JsonObject, clean: JsonObject) -
     refresh(books, invoice)
     books.last_number = invoice["invoice_number"]
     return invoice
+
+
+def snapshot(client: JsonObject) -> JsonObject:
+    """Name and address of a client as a document keeps them from its creation on."""
+    return {ours: client[theirs] for ours, theirs in _SNAPSHOT.items()}
 
 
 def update(books: Books, invoice: JsonObject, clean: JsonObject) -> None:
