@@ -8,6 +8,8 @@ from typing import Any, Self
 from connectors.sandbox.wire import JsonObject
 
 # FreshBooks error numbers, documented list
+CONFLICT = 409
+UNEXPECTED = 500
 REQUIRED_FIELD = 1001
 ACCESS_DENIED = 1003
 INVALID_VALUE = 1004

@@ -10,6 +10,7 @@
 | rate_limited | 429 with Retry-After, nothing is applied |
 | slow | an ordinary answer after a delay |
 | expired_token | 401, nothing is applied |
+| conflict | 409, as when another request is changing the record; nothing is applied |
 """
 
 from __future__ import annotations

@@ -115,6 +115,8 @@ class Gate:
     def _refusal(self, fault: str | None, scope: Scope) -> _Answer | None:
         if fault == "server_error":
             return self._failure(503)
+        if fault == "conflict":
+            return self._failure(409)
         if fault != "expired_token":
             return None
         if self._system == "clarity":
@@ -129,8 +131,12 @@ class Gate:
 
     def _failure(self, status: int) -> _Answer:
         if self._system == "clarity":
-            return _json(status, errors.ClarityError(status, "server_error", "Something went wrong.").body())
-        return _json(status, errors.AccountingError(status, 500, "Internal server error.").old_body())
+            code, text = ("conflict", "Being changed.") if status == 409 else ("server_error", "Something went wrong.")
+            return _json(status, errors.ClarityError(status, code, text).body())
+        if status == 409:
+            text = "The object is being modified by another request."
+            return _json(409, errors.AccountingError(409, errors.CONFLICT, text).old_body())
+        return _json(status, errors.AccountingError(status, errors.UNEXPECTED, "Internal server error.").old_body())
 
     async def _run(self, scope: Scope, body: bytes) -> _Answer:
         answer = _Answer()

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from connectors.sandbox import errors, invoices
+from connectors.sandbox.document_lines import money
 from connectors.sandbox.errors import AccountingError
 from connectors.sandbox.money import currency_digits, rounded
 from connectors.sandbox.resources import PAYMENT_TYPES
@@ -93,7 +94,7 @@ def _normalise(clean: JsonObject, currency: str) -> None:
     if "amount" in clean:
         # the currency is the invoice's, whatever was sent
         amount = rounded(Decimal(clean["amount"]["amount"]), currency_digits(currency))
-        clean["amount"] = invoices.money(amount, currency)
+        clean["amount"] = money(amount, currency)
 
 
 def _book_surplus(books: Books, invoice: JsonObject, payment: JsonObject) -> None:
@@ -124,4 +125,4 @@ def _book_surplus(books: Books, invoice: JsonObject, payment: JsonObject) -> Non
     elif credit["vis_state"] or Decimal(credit["amount"]["amount"]) != surplus:
         books.on_event("credit_note.update", credit["id"])
     credit["vis_state"] = 0
-    credit["amount"] = invoices.money(surplus, invoice["currency_code"])
+    credit["amount"] = money(surplus, invoice["currency_code"])

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from connectors.sandbox import errors, invoices
+from connectors.sandbox.document_lines import build_lines, money, price
 from connectors.sandbox.errors import AccountingError
 from connectors.sandbox.money import currency_digits, plain, rounded, unit_cost_digits
 from connectors.sandbox.resources import CREDIT_TYPES, INCOME_CATEGORIES, Resource
@@ -89,8 +90,8 @@ def overpayment_credit(books: Books, identifier: int, clientid: int, currency: s
         "notes": "",
         "terms": None,
         "lines": [],
-        "amount": invoices.money(Decimal(0), currency),
-        "paid": invoices.money(Decimal(0), currency),
+        "amount": money(Decimal(0), currency),
+        "paid": money(Decimal(0), currency),
         "updated": eastern(books.clock()),
     }
 
@@ -142,16 +143,16 @@ def _finish_credit(
         kind = str(credit["credit_type"])
         raise AccountingError(422, errors.INVALID_VALUE, message, "credit_type", "credit_note", kind)
     number, code = credit["id"], credit["currency_code"]
-    credit["lines"] = invoices.build_lines(books, "credit_note", number, lines, code, previous)
-    credit["amount"] = invoices.money(invoices.price(books, credit, Decimal(0)).total, code)
-    credit["paid"] = invoices.money(Decimal(0), code)
+    credit["lines"] = build_lines(books, "credit_note", number, lines, code, previous)
+    credit["amount"] = money(price(books, credit, Decimal(0)).total, code)
+    credit["paid"] = money(Decimal(0), code)
     credit["description"] = credit["lines"][0]["description"] if credit["lines"] else ""
 
 
 def _finish_income(books: Books, income: JsonObject) -> None:
     code = (income["amount"]["code"] or books.switches.base_currency).upper()
     amount = rounded(Decimal(income["amount"]["amount"]), currency_digits(code))
-    income["amount"] = invoices.money(amount, code)
+    income["amount"] = money(amount, code)
     category = income["category_name"]
     if category is not None and category not in INCOME_CATEGORIES:
         message = "The field 'category_name' is not valid."

@@ -19,6 +19,7 @@ FAULT_KINDS = (
     "rate_limited",
     "slow",
     "expired_token",
+    "conflict",
 )
 
 _CHOICES: dict[str, tuple[str, ...]] = {

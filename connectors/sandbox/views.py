@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from connectors.sandbox import invoices
 from connectors.sandbox.books import Books
+from connectors.sandbox.document_lines import money
 from connectors.sandbox.resources import Resource
 from connectors.sandbox.wire import JsonObject
 
@@ -81,7 +82,7 @@ def balance(books: Books, client: JsonObject, name: str) -> list[JsonObject]:
             if _counts(books, invoice, name):
                 code = invoice["currency_code"]
                 sums[code] = sums.get(code, Decimal(0)) + Decimal(invoice["outstanding"]["amount"])
-    return [{"amount": invoices.money(amount, code)} for code, amount in sorted(sums.items()) if amount]
+    return [{"amount": money(amount, code)} for code, amount in sorted(sums.items()) if amount]
 
 
 def _counts(books: Books, invoice: JsonObject, name: str) -> bool:
