@@ -67,10 +67,17 @@ def receiver() -> Iterator[Receiver]:
         yield running
 
 
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Sandbox]:
     with running_sandbox(webhook_gap_s=0.0, webhook_attempts=3) as running:
         yield running
+
+
+@pytest.fixture
+def sandbox(shared: Sandbox) -> Sandbox:
+    """No callbacks, and empty books, on a server that all tests share."""
+    shared.state.reset()
+    return shared
 
 
 @pytest.fixture

@@ -9,9 +9,17 @@ import pytest
 from tests.freshbooks_api import Api, line, serving
 
 
-@pytest.fixture
-def api() -> Iterator[Api]:
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Api]:
     yield from serving()
+
+
+@pytest.fixture
+def api(shared: Api) -> Api:
+    """Empty books on a server that all tests share."""
+    shared.sandbox.state.reset()
+    shared.sandbox.state.freshbooks.clock = shared.sandbox.state.clock
+    return shared
 
 
 def test_lines_are_absent_unless_included(api: Api) -> None:

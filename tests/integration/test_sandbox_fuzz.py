@@ -56,7 +56,7 @@ def known_id(path: str) -> int:
 
 @schema.parametrize()
 @settings(
-    max_examples=15,
+    max_examples=10,
     derandomize=True,
     database=None,
     deadline=None,

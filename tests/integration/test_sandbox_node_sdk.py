@@ -23,7 +23,14 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("npm and node are not installed")
     folder = tmp_path_factory.mktemp("node")
     (folder / "package.json").write_text('{"name": "freshbooks-driver", "private": true}')
-    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=0", "--prefer-offline"]
+    options = [
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--fetch-retries=0",
+        "--fetch-timeout=10000",
+        "--prefer-offline",
+    ]
     try:
         subprocess.run([npm, "install", *options, PACKAGE], cwd=folder, capture_output=True, timeout=90, check=True)
     except (subprocess.SubprocessError, OSError) as error:
