@@ -46,7 +46,7 @@ class Finder:
             case "client", "email":
                 return [row for row in self._freshbooks.find_clients_by_email(lookup.value) if not row.get("vis_state")]
             case "tax", "name":
-                return self._freshbooks.find_taxes_by_name(lookup.value)
+                return self._freshbooks.find_taxes(lookup.value)
         raise held("no-such-lookup", f"{lookup.entity} cannot be looked up by {lookup.field}")
 
 

@@ -55,6 +55,14 @@ def test_lost_answer_applies_then_cuts(sandbox: Sandbox) -> None:
     assert create(sandbox).status_code == 200
 
 
+def test_conflict_refuses_and_applies_nothing(sandbox: Sandbox) -> None:
+    script(sandbox, "conflict")
+    refused = create(sandbox)
+    assert (refused.status_code, refused.json()["response"]["errors"][0]["errno"]) == (409, 409)
+    assert stored(sandbox) == 0
+    assert create(sandbox).status_code == 200
+
+
 def test_cut_before_applies_nothing(sandbox: Sandbox) -> None:
     script(sandbox, "cut_before")
     with pytest.raises(httpx2.RemoteProtocolError):
