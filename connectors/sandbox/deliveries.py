@@ -7,12 +7,14 @@ Envelope, headers and signature are those of the fact sheet (assumptions A12 to 
 from __future__ import annotations
 
 import hashlib
+import heapq
 import hmac
 import http.client
-import queue
+import itertools
 import random
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -23,7 +25,8 @@ from connectors.sandbox.wire import JsonObject, dumps
 
 STORE_ID = "store-1"
 _TIMEOUT_S = 10.0  # A14: a receiver has to answer within ten seconds
-_LONGEST_GAP_S = 30.0
+_GROWTH = 4  # eight attempts from 16 s on take a day (A14)
+_SECRETS = 2  # valid at a time while rotating (A13)
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,10 @@ class Delivery:
 
 
 class WebhookSender:
-    """Delivers events to the registered receivers from one background thread, in order unless told otherwise."""
+    """Delivers events to the registered receivers from one background thread, in order unless told otherwise.
+
+    An event that is refused waits for its next attempt while later ones go on.
+    """
 
     def __init__(self, secret: str, switches: Callable[[], Switches], clock: Clock) -> None:
         """Start without receivers; the thread starts with the first event.
@@ -72,13 +78,18 @@ class WebhookSender:
             switches: Returns the switches in force.
             clock: The present instant.
         """
-        self._secret = secret
+        self._secrets = [secret]
         self._switches = switches
         self._clock = clock
         self._random = random.Random(switches().fault_seed)  # noqa: S311 (faults, not secrets)
-        self._waiting: queue.Queue[Delivery | None] = queue.Queue()
-        self._stopping = threading.Event()
+        # (due in monotonic seconds, order of arrival, delivery)
+        self._waiting: list[tuple[float, int, Delivery]] = []
+        self._order = itertools.count()
+        self._under_way = 0
+        self._flushing = 0
+        self._stopping = False
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._thread: threading.Thread | None = None
         self._held_back: list[Delivery] = []
         self.receivers: list[str] = []
@@ -99,8 +110,10 @@ class WebhookSender:
                 self.receivers.append(url)
 
     def clear(self) -> None:
-        """Forget receivers and the log of deliveries."""
+        """Forget receivers, what still waits, and the log of deliveries."""
         with self._lock:
+            self._waiting.clear()
+            self._changed.notify_all()
             self.receivers.clear()
             self.log.clear()
             self._held_back.clear()
@@ -110,7 +123,7 @@ class WebhookSender:
         event = self._event(kind, entity, resource)
         switches = self._switches()
         with self._lock:
-            if not self.receivers or self._stopping.is_set():
+            if not self.receivers or self._stopping:
                 return
             held, self._held_back = self._held_back, []
             hold = self._random.random() < switches.webhook_reorder_rate
@@ -122,21 +135,39 @@ class WebhookSender:
             self._queue(fresh + held)
 
     def flush(self) -> None:
-        """Block until every queued event, held-back ones included, was delivered or dropped."""
+        """Deliver now: no gap is waited for until every queued event, held-back ones too, was delivered or dropped."""
         with self._lock:
             held, self._held_back = self._held_back, []
             self._queue(held)
-        self._waiting.join()
+            self._flushing += 1
+            self._changed.notify_all()
+            while (self._waiting or self._under_way) and not self._stopping:
+                self._changed.wait()
+            self._flushing -= 1
 
     def close(self) -> None:
         """Stop the thread; undelivered events are dropped."""
-        self._stopping.set()
+        with self._lock:
+            self._stopping = True
+            self._changed.notify_all()
         if self._thread is not None:
-            self._waiting.put(None)
             self._thread.join()
 
+    def rotate(self, secret: str, *, alone: bool) -> None:
+        """Sign with another secret: beside the newest one, so that receivers can change over, or alone.
+
+        Raises:
+            ValueError: The secret is empty.
+        """
+        if not secret:
+            msg = "a webhook secret must not be empty"
+            raise ValueError(msg)
+        with self._lock:
+            kept = [] if alone else [known for known in self._secrets if known != secret][: _SECRETS - 1]
+            self._secrets = [secret, *kept]
+
     def send_webhook(self, url: str, kind: str, resource: JsonObject, *, entity: str = "") -> Delivery:
-        """Deliver one event now, with retries on every answer but 2xx, and wait for the end of it.
+        """Deliver one event now, with retries but no gaps on every answer but 2xx, and wait for the end of it.
 
         Args:
             url: The receiver.
@@ -147,50 +178,58 @@ class WebhookSender:
         Returns:
             The delivery with the status of each attempt.
         """
-        event = self._event(kind, entity or kind.partition(".")[0], resource)
-        delivery = Delivery(url, event)
+        delivery = Delivery(url, self._event(kind, entity or kind.partition(".")[0], resource))
         with self._lock:
             self.log.append(delivery)
-        self._deliver(delivery)
+        while not self._ended(delivery):
+            delivery.statuses.append(self._attempt(delivery, len(delivery.statuses) + 1))
         return delivery
 
     def sign(self, raw: bytes, timestamp: int) -> str:
-        """The signature header of a raw body at a unix time."""
-        mac = hmac.new(self._secret.encode(), f"{timestamp}.".encode() + raw, hashlib.sha256)
-        return f"t={timestamp},v1={mac.hexdigest()}"
+        """The signature header of a raw body at a unix time; one v1 for each secret in force."""
+        macs = (hmac.new(secret.encode(), f"{timestamp}.".encode() + raw, hashlib.sha256) for secret in self._secrets)
+        return ",".join([f"t={timestamp}", *(f"v1={mac.hexdigest()}" for mac in macs)])
 
     def _event(self, kind: str, entity: str, resource: JsonObject) -> Event:
         return Event(f"evt_{secrets.token_hex(8)}", kind, entity, resource, iso_z(self._clock()))
 
     def _queue(self, deliveries: list[Delivery]) -> None:
+        """Put deliveries behind those that are due; the caller holds the lock."""
         if self._thread is None and deliveries:
             self._thread = threading.Thread(target=self._work, name="sandbox-webhooks", daemon=True)
             self._thread.start()
         for delivery in deliveries:
             self.log.append(delivery)
-            self._waiting.put(delivery)
+            heapq.heappush(self._waiting, (time.monotonic(), next(self._order), delivery))
+        self._changed.notify_all()
 
     def _work(self) -> None:
         while True:
-            delivery = self._waiting.get()
-            try:
-                if delivery is None:
-                    return
-                self._deliver(delivery)
-            finally:
-                self._waiting.task_done()
+            with self._lock:
+                delivery = self._next()
+            if delivery is None:
+                return
+            status = self._attempt(delivery, len(delivery.statuses) + 1)
+            with self._lock:
+                delivery.statuses.append(status)
+                self._under_way = 0
+                if not self._ended(delivery):
+                    gap_s = self._switches().webhook_gap_s * _GROWTH ** (len(delivery.statuses) - 1)
+                    heapq.heappush(self._waiting, (time.monotonic() + gap_s, next(self._order), delivery))
+                self._changed.notify_all()
 
-    def _deliver(self, delivery: Delivery) -> None:
-        switches = self._switches()
-        gap_s = switches.webhook_gap_s
-        for attempt in range(1, switches.webhook_attempts + 1):
-            if self._stopping.is_set():
-                return
-            delivery.statuses.append(self._attempt(delivery, attempt))
-            if delivery.delivered or attempt == switches.webhook_attempts:
-                return
-            self._stopping.wait(gap_s)
-            gap_s = min(gap_s * 2, _LONGEST_GAP_S)
+    def _next(self) -> Delivery | None:
+        """Wait for the next delivery that is due, None at the end; the caller holds the lock."""
+        while not self._stopping:
+            now = time.monotonic()
+            if self._waiting and (self._flushing or self._waiting[0][0] <= now):
+                self._under_way = 1
+                return heapq.heappop(self._waiting)[2]
+            self._changed.wait(self._waiting[0][0] - now if self._waiting else None)
+        return None
+
+    def _ended(self, delivery: Delivery) -> bool:
+        return delivery.delivered or len(delivery.statuses) >= self._switches().webhook_attempts
 
     def _attempt(self, delivery: Delivery, attempt: int) -> int:
         event = delivery.event

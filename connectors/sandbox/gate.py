@@ -11,14 +11,16 @@ from urllib.parse import unquote_plus
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connectors.sandbox import errors
+from connectors.sandbox.cef_books import CefError
 from connectors.sandbox.state import SandboxState
 from connectors.sandbox.wire import JsonObject, dumps, loads
 
 CutConnection = Callable[[Scope], None]
 """Ends the TCP connection of a request without an answer."""
 
-_API_PREFIXES = ("/accounting/", "/auth/", "/api/", "/oauth/", "/service/")
-_SECRET_PATHS = ("/oauth/",)
+_API_PREFIXES = ("/accounting/", "/auth/", "/api/", "/oauth/", "/service/", "/DesktopModules/")
+_SECRET_PATHS = ("/oauth/", "/auth/identity", "/auth/cef")
+_CEF_PATH = "/DesktopModules/"
 
 
 @dataclass
@@ -95,29 +97,32 @@ class Gate:
                 await self._hang_up(scope, receive)
                 return
             if fault == "error_after":
-                answer = self._failure(502)
+                answer = self._failure(scope, 502)
         entry["status"] = answer.status
         await _send(answer, send)
 
     def _refusal(self, fault: str | None, scope: Scope, retry_after_s: int) -> _Answer | None:
         if fault == "server_error":
-            return self._failure(503)
+            return self._failure(scope, 503)
         if fault == "rate_limited":
-            # the body of a 429 is not known, so that nothing can be read from it but the header
-            return _json(429, {"message": "Too many requests."}, {"retry-after": str(retry_after_s)})
+            # the body of FreshBooks' 429 is not known, so that nothing can be read from it but the header
+            body: JsonObject = {"message": "Too many requests."}
+            if self._system == "clarity":
+                body = _clarity_error(scope, 429, "rate_limited", "Too many requests.")
+            return _json(429, body, {"retry-after": str(retry_after_s)})
         if fault != "expired_token":
             return None
         if self._system == "clarity":
             message = "The access token is missing, invalid or expired."
-            return _json(401, errors.ClarityError(401, "unauthorized", message).body())
+            return _json(401, _clarity_error(scope, 401, "unauthorized", message))
         new_style = any(name == b"x-api-version" for name, _ in scope["headers"])
         if new_style and scope["path"].startswith("/accounting/"):
             return _json(401, errors.UNAUTHORIZED.new_body())
         return _json(401, errors.UNAUTHENTICATED)
 
-    def _failure(self, status: int) -> _Answer:
+    def _failure(self, scope: Scope, status: int) -> _Answer:
         if self._system == "clarity":
-            return _json(status, errors.ClarityError(status, "server_error", "Something went wrong.").body())
+            return _json(status, _clarity_error(scope, status, "server_error", "Something went wrong."))
         return _json(status, errors.AccountingError(status, 500, "Internal server error.").old_body())
 
     async def _run(self, scope: Scope, body: bytes) -> _Answer:
@@ -149,6 +154,12 @@ class Gate:
         # the server notices the lost connection in its own time; returning earlier would make it answer 500
         while (await receive())["type"] != "http.disconnect":
             pass
+
+
+def _clarity_error(scope: Scope, status: int, code: str, message: str) -> JsonObject:
+    if scope["path"].startswith(_CEF_PATH):
+        return CefError(status, code, message).body()
+    return errors.ClarityError(status, code, message).body()
 
 
 async def _read(receive: Receive) -> bytes:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.sandbox.books import Books
+from connectors.sandbox.cef_books import CefBooks
 from connectors.sandbox.clarity_books import ClarityBooks
+from connectors.sandbox.clarity_oauth import ClarityOAuth
 from connectors.sandbox.deliveries import WebhookSender
 from connectors.sandbox.faults import FaultPlan
 from connectors.sandbox.oauth import FreshBooksOAuth
@@ -28,6 +30,9 @@ class Credentials:
     clarity_client_id: str
     clarity_client_secret: str
     webhook_secret: str
+    clarity_api_key: str = ""
+    cef_user_name: str = ""
+    cef_password: str = ""
 
 
 @dataclass
@@ -52,7 +57,11 @@ class SandboxState:
         self.freshbooks = Books(credentials.account_id, lambda: self.switches, self.clock)
         self.oauth = FreshBooksOAuth(credentials.client_id, credentials.client_secret, self.clock)
         self.oauth.grant(credentials.access_token, credentials.refresh_token, life_s=self.switches.access_token_s)
-        self.clarity = ClarityBooks(credentials.clarity_client_id, credentials.clarity_client_secret, self.clock)
+        self.clarity = ClarityBooks(self.clock)
+        self.clarity_oauth = ClarityOAuth(
+            credentials.clarity_client_id, credentials.clarity_client_secret, credentials.clarity_api_key, self.clock
+        )
+        self.cef = CefBooks(credentials.cef_user_name, credentials.cef_password, lambda: self.switches, self.clock)
         self.deliveries = WebhookSender(credentials.webhook_secret, lambda: self.switches, self.clock)
         self.clarity.on_event = self.deliveries.emit
 
@@ -61,6 +70,7 @@ class SandboxState:
         with self.lock:
             self.freshbooks.reset()
             self.clarity.reset()
+            self.cef.reset()
             self.faults.reset()
             self.deliveries.clear()
             self.history.clear()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from typing import Any, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from connectors.sandbox.money import ROUNDING_MODES, RoundingMode
 
@@ -28,6 +29,9 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "invoice_number_search": ("equals", "like", "ignored"),
     "negative_unit_cost": ("accept", "refuse"),
     "emoji": ("accept", "refuse"),
+    "clarity_flavour": ("both", "rest", "cef"),
+    "cef_lists": ("flat", "whole"),
+    "cef_missing": ("not_found", "empty"),
 }
 
 
@@ -50,8 +54,15 @@ class Switches:
         access_token_s: Life of a FreshBooks access token in seconds.
         clarity_token_s: Life of a Clarity access token in seconds.
         clarity_bare_lists: Lists are a bare array instead of an envelope with paging (A7).
-        webhook_attempts: Deliveries tried for one event before it is dropped.
-        webhook_gap_s: Pause before the second attempt in seconds; doubles with each further one.
+        clarity_requests_per_minute: More of one caller are refused with 429 (A10); None for no limit.
+        clarity_flavour: Which of Clarity's two interfaces answer.
+        cef_zone: Time zone of the framework's server, whose wall time its records carry.
+        cef_session_s: Life of a session in seconds.
+        cef_lists: Whether lists carry related records ("whole") or only their ids, keys and names ("flat").
+        cef_missing: An unknown record answers 404 or, "empty", 204 without a body.
+        webhook_attempts: Deliveries tried for one event before it is dropped (A14).
+        webhook_gap_s: Pause before the second attempt in seconds; four times as long before each further one, so
+            that eight attempts from 16 seconds on take a day.
         webhook_duplicate_rate: Share of events delivered twice, 0..1.
         webhook_reorder_rate: Share of events held back until after the next one, 0..1.
         fault_rates: Share of API requests with a fault, by kind; the sum is at most 1.
@@ -75,6 +86,12 @@ class Switches:
     access_token_s: int = 43_200
     clarity_token_s: int = 3_600
     clarity_bare_lists: bool = False
+    clarity_requests_per_minute: int | None = None
+    clarity_flavour: str = "both"
+    cef_zone: str = "America/New_York"
+    cef_session_s: int = 1_200
+    cef_lists: str = "flat"
+    cef_missing: str = "not_found"
     webhook_attempts: int = 8
     webhook_gap_s: float = 0.25
     webhook_duplicate_rate: float = 0.0
@@ -102,6 +119,11 @@ class Switches:
         if any(rate < 0 for rate in rates) or sum(rates) > 1:
             msg = "switch fault_rates: shares must be at least 0 and sum to at most 1"
             raise ValueError(msg)
+        try:
+            ZoneInfo(self.cef_zone)
+        except (ValueError, OSError, ZoneInfoNotFoundError):
+            msg = "switch cef_zone: expected a time zone such as America/New_York"
+            raise ValueError(msg) from None
         if self.unit_cost_places < 0 or self.webhook_attempts < 1:
             msg = "switches unit_cost_places and webhook_attempts: expected at least 0 and 1"
             raise ValueError(msg)
