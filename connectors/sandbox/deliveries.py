@@ -214,8 +214,8 @@ class WebhookSender:
                 delivery.statuses.append(status)
                 self._under_way = 0
                 if not self._ended(delivery):
-                    gap_s = self._switches().webhook_gap_s * _GROWTH ** (len(delivery.statuses) - 1)
-                    heapq.heappush(self._waiting, (time.monotonic() + gap_s, next(self._order), delivery))
+                    due = time.monotonic() + gap_s(self._switches().webhook_gap_s, len(delivery.statuses))
+                    heapq.heappush(self._waiting, (due, next(self._order), delivery))
                 self._changed.notify_all()
 
     def _next(self) -> Delivery | None:
@@ -256,6 +256,11 @@ class WebhookSender:
             "X-Clarity-Signature": self.sign(raw, int(self._clock().timestamp())),
         }
         return _post(delivery.url, raw, headers)
+
+
+def gap_s(first_s: float, attempts: int) -> float:
+    """Seconds to wait after so many refused attempts; each gap is four times the one before."""
+    return float(first_s * _GROWTH ** (attempts - 1))
 
 
 def _post(url: str, raw: bytes, headers: dict[str, str]) -> int:
