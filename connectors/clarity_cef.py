@@ -276,6 +276,8 @@ class ClarityCef(Closing):
             rows, pages = body.get("Results", []), body.get("TotalPages")
         else:
             rows, pages = [] if body is None else body, None
+        if isinstance(rows, list) and rows and all(isinstance(row, dict) and "id" in row for row in rows):
+            raise ConnectorError(f"{operation}: these are not records of Clarity's framework; set CLARITY_FLAVOUR=rest")
         if not isinstance(rows, list) or not all(isinstance(row, dict) and row.get("ID") is not None for row in rows):
             raise unusable("GET", operation, "list of records with ID")
         return rows, pages if isinstance(pages, int) else None

@@ -213,7 +213,8 @@ class WebhookSender:
             with self._lock:
                 delivery.statuses.append(status)
                 self._under_way = 0
-                if not self._ended(delivery):
+                forgotten = not any(known is delivery for known in self.log)
+                if not forgotten and not self._ended(delivery):
                     due = time.monotonic() + gap_s(self._switches().webhook_gap_s, len(delivery.statuses))
                     heapq.heappush(self._waiting, (due, next(self._order), delivery))
                 self._changed.notify_all()

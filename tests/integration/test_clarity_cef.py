@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,6 +26,11 @@ from connectors.sandbox.generator_cef import CefCase, cef_batch
 from connectors.sandbox.server import Sandbox, running_sandbox
 from connectors.sandbox.wire import dumps
 from connectors.scrub import REMOVED
+from sync import records
+from sync.connections import open_clarity
+from sync.poll import poll_clarity
+from sync.settings import load_settings
+from sync.store import open_store
 
 SEED, COUNT = 2026, 120
 ZONE = "America/New_York"
@@ -376,3 +385,40 @@ def test_heads_without_a_usable_time(clarity: ClarityCef) -> None:
     assert clarity.head({"ID": 3, "CreatedDate": "soon"}) == Head("3", None)
     aware = (datetime(2026, 3, 1, tzinfo=UTC) + timedelta(hours=1)).isoformat()
     assert clarity.head({"ID": 3, "UpdatedDate": aware}) == Head("3", "2026-03-01T01:00:00Z")
+
+
+def test_the_runner_polls_the_framework_like_any_store(seeded: Sandbox, cases: list[CefCase], tmp_path: Path) -> None:
+    environ = {
+        "CLARITY_FLAVOUR": "cef",
+        "CLARITY_API_URL": seeded.cef_url,
+        "CLARITY_CLIENT_ID": seeded.cef_user_name,
+        "CLARITY_CLIENT_SECRET": seeded.cef_password,
+    }
+    clarity = open_clarity(load_settings(environ))
+    assert clarity is not None
+    with contextlib.closing(clarity), contextlib.closing(open_store(f"sqlite:///{tmp_path}/runner.db")) as store:
+        first = poll_clarity(store, clarity, now=1.0)
+        assert first.problems == []
+        again = poll_clarity(store, clarity, now=2.0)
+        assert again.problems == []
+        assert again.result.new == 0
+        assert again.result.duplicate > 0
+        snapshot = records.latest(store, f"order:{cases[0].order['ID']}")
+    assert snapshot is not None
+    assert snapshot.payload["SalesItems"] == cases[0].order["SalesItems"]
+    assert snapshot.version is not None
+    payments = sum(len(case.order.get("SalesOrderPayments", ())) for case in cases)
+    entities = sum(len(seeded.state.cef.records[name]) for name in ("User", "Product"))
+    assert first.result.new == len(cases) + payments + entities
+
+
+def test_the_profile_serves_suggesting() -> None:
+    command = ["suggest", "--source", "clarity-cef:customer", "--samples", "fixtures/clarity-cef/customers.json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mapper_ai", *command, "--target", "freshbooks:client", "--json", "-"],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    best = {row["target"]: row["source"] for row in json.loads(done.stdout) if row["accepted"]}
+    assert best["fname"] == "ContactFirstName"
+    assert best["email"] == "Email"
+    assert best["organization"] == "AccountName"

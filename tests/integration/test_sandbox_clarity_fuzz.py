@@ -42,7 +42,7 @@ def test_no_request_ends_in_a_server_error(sandbox: Sandbox, mode: GenerationMod
 
     @seed(1)
     @settings(
-        max_examples=150,
+        max_examples=100,
         deadline=None,
         database=None,
         phases=[Phase.generate],
