@@ -7,7 +7,6 @@ Card data and secrets are removed before a record leaves this module.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,15 +14,12 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from connectors.cef_answers import OrdersOfPayments, result_of
 from connectors.cef_session import session_header
 from connectors.clarity_port import Flavour, Head, Row
 from connectors.errors import (
-    AmbiguousWriteError,
     ConnectorError,
-    Problem,
     RejectedError,
-    TransientError,
-    read_problem,
 )
 from connectors.http import Api, Closing, root_url, unusable
 from connectors.profiles import SystemProfile, load_profile
@@ -33,8 +29,6 @@ from connectors.tokens import TokenSource
 # Names of the `rest` flavour for the same things.
 _OTHER_NAMES = {"refund": "return", "user": "customer"}
 _WRITABLE = ("order", "customer", "account")
-# What a server says when trying again may help; anything else is about the record.
-_PASSING = re.compile(r"deadlock|time[d -]?out|try again|temporar|too many|busy|unavailable", re.IGNORECASE)
 _CHILD_TYPE = "sales order child"
 _ORDER_CHOICES = ("masters", "children", "all")
 
@@ -121,7 +115,7 @@ class ClarityCef(Closing):
             raise ValueError("since: expected an instant with a time zone")
         entity = _OTHER_NAMES.get(entity, entity)
         query = [] if since is None else [(self._since_param, self._wall_text(since))]
-        orders_of: _OrdersOfPayments | None = None
+        orders_of: OrdersOfPayments | None = None
         whole_with = self._whole_with.get(entity)
         for row in self._pages(self._route(entity, "list"), query):
             # A server may ignore a filter it does not know, so what came is looked at again.
@@ -131,7 +125,7 @@ class ClarityCef(Closing):
                 continue
             whole = self._one(entity, row["ID"]) if whole_with and whole_with not in row else row
             if entity == "payment":
-                orders_of = orders_of or _OrdersOfPayments(self._pages(self._route("order_payment", "list"), []))
+                orders_of = orders_of or OrdersOfPayments(self._pages(self._route("order_payment", "list"), []))
                 whole = orders_of.joined(whole)
             yield scrub(whole)
 
@@ -168,7 +162,7 @@ class ClarityCef(Closing):
         entity = _OTHER_NAMES.get(entity, entity)
         row = self._one(entity, id)
         if entity == "payment":
-            row = _OrdersOfPayments(self._pages(self._route("order_payment", "list"), [])).joined(row)
+            row = OrdersOfPayments(self._pages(self._route("order_payment", "list"), [])).joined(row)
         return _scrubbed(row)
 
     def get_by_key(self, entity: str, key: str) -> Row:
@@ -292,7 +286,7 @@ class ClarityCef(Closing):
         operation: str,
     ) -> Any:
         answer = self._api.request(method, path, query=query, body=body, operation=operation)
-        return _result_of(answer, method, operation)
+        return result_of(answer, method, operation)
 
     def _left_out(self, row: Mapping[str, Any]) -> bool:
         """A checkout with several shipments is one master and several children; counting both doubles revenue."""
@@ -327,45 +321,6 @@ class ClarityCef(Closing):
         if moment is None or moment.tzinfo is not None:
             return moment
         return moment.replace(tzinfo=self._zone, fold=fold)
-
-
-class _OrdersOfPayments:
-    """Finds the order of a payment among the relation rows, reading no further than needed."""
-
-    def __init__(self, rows: Iterator[Row]) -> None:
-        self._rows = rows
-        self._known: dict[str, Row] = {}
-
-    def joined(self, payment: Row) -> Row:
-        wanted = str(payment["ID"])
-        while wanted not in self._known:
-            row = next(self._rows, None)
-            if row is None:
-                return payment
-            self._known[str(row.get("SlaveID"))] = row
-        relation = self._known[wanted]
-        found = {name: relation[name] for name in ("MasterID", "MasterKey") if relation.get(name) is not None}
-        return {**payment, **found}
-
-
-def _result_of(body: Any, method: str, operation: str) -> Any:
-    """The record or list inside an answer.
-
-    Raises:
-        RejectedError: The server says that it failed, with a success status.
-        TransientError: It says so in words that promise better luck, for a read.
-        AmbiguousWriteError: The same for a write: what timed out may still have happened.
-    """
-    if not isinstance(body, dict) or not isinstance(body.get("ActionSucceeded"), bool):
-        return body
-    if body["ActionSucceeded"]:
-        return body.get("Result")
-    problem = read_problem(body) or Problem()
-    if _PASSING.search(problem.message):
-        if method == "GET":
-            raise TransientError(f"{operation}: the server asks to try again")
-        raise AmbiguousWriteError(f"{operation}: sent, no clear answer (the server timed out or was busy)")
-    raise RejectedError(200, None, None, problem.message, operation=operation)
 
 
 def _scrubbed(row: Row) -> Row:

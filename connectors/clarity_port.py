@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from types import TracebackType
+from typing import Any, Literal, Protocol, Self
 
 Row = dict[str, Any]
 Flavour = Literal["rest", "cef"]
@@ -46,6 +47,12 @@ class ClarityPort(Protocol):
     def head(self, row: Mapping[str, Any]) -> Head: ...
 
     def close(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
 
 def detect_flavour(records: Iterable[Mapping[str, Any]]) -> Flavour:

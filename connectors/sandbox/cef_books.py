@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -147,7 +146,7 @@ class CefBooks:
         identifier = record.get("ID") if isinstance(record, dict) else None
         if not isinstance(identifier, int) or isinstance(identifier, bool) or not 0 < identifier <= _LARGEST_ID:
             raise CefError(400, "ArgumentException", "A record needs a whole number from 1 as its ID.")
-        stored = pruned(deepcopy(record))
+        stored = pruned(record)
         stored.setdefault("Active", True)
         stored.setdefault("CreatedDate", self.now())
         stored.setdefault("UpdatedDate", stored["CreatedDate"])

@@ -182,7 +182,8 @@ class Sandbox:
             "payments": generator.payments(cases),
             "refunds": generator.refunds(cases),
         }
-        batch = cef_batch(cases, zone=self.state.switches.cef_zone)
+        wanted = cases if self.state.switches.clarity_flavour != "rest" else []
+        batch = cef_batch(wanted, zone=self.state.switches.cef_zone)
         with self.state.lock:
             for list_name, rows in records.items():
                 for row in rows:
