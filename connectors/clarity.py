@@ -5,21 +5,27 @@ No public reference exists; paths and parameter names are the assumptions A1, A6
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from connectors.clarity_port import Flavour, Head, Row, detect_flavour
 from connectors.errors import ConnectorError
-from connectors.http import Api, Closing, root_url, unusable
+from connectors.http import Api, Closing, bearer, root_url, unusable
 from connectors.profiles import SystemProfile, load_profile
 from connectors.tokens import TokenSource
 
-Row = dict[str, Any]
+
+def api_key(header: str) -> Callable[[str], dict[str, str]]:
+    """Send an API key instead of a bearer token (A5): the header's name, which the profile's setting holds."""
+    return lambda key: {header: key}
 
 
 class Clarity(Closing):
     """Client of one Clarity store; safe to share between threads."""
+
+    flavour: Flavour = "rest"
 
     def __init__(
         self,
@@ -28,6 +34,7 @@ class Clarity(Closing):
         tokens: TokenSource,
         timeout_s: float = 30.0,
         profile: SystemProfile | None = None,
+        credential: Callable[[str], Mapping[str, str]] = bearer,
     ) -> None:
         """Set up without any request.
 
@@ -36,6 +43,7 @@ class Clarity(Closing):
             tokens: Gives and renews the access token.
             timeout_s: Total for one request.
             profile: Another system profile than the shipped one, for instance with changed assumptions.
+            credential: How the token is sent; `api_key` for a key in a header of its own.
 
         Raises:
             ValueError: base_url is not usable.
@@ -44,7 +52,11 @@ class Clarity(Closing):
         self._prefix = str(self._profile.settings["A1"].value)
         self._paging: Mapping[str, Any] = self._profile.settings["A7"].value
         self._filter: Mapping[str, Any] = self._profile.settings["A8"].value
-        self._api = Api(base_url=root_url(base_url, self._prefix), tokens=tokens, timeout_s=timeout_s)
+        self._whole_rows = self._profile.settings["A9"].value is not False
+        self._written: Mapping[str, Any] = self._profile.settings["A43"].value
+        self._api = Api(
+            base_url=root_url(base_url, self._prefix), tokens=tokens, timeout_s=timeout_s, credential=credential
+        )
 
     def close(self) -> None:
         """Close kept connections."""
@@ -86,7 +98,7 @@ class Clarity(Closing):
                 raise ConnectorError(f"{operation}: page {page} repeats the page before")
             for row, key in zip(rows, keys, strict=True):
                 if key not in last_page:
-                    yield row
+                    yield row if self._whole_rows else self.get(entity, row["id"])
             if not rows or not more:
                 return
             last_page = keys
@@ -104,9 +116,7 @@ class Clarity(Closing):
             RejectedError: Unknown id (404).
         """
         known = self._profile.entity(entity)
-        text = str(id).strip()
-        if not text:
-            raise ValueError(f"{entity}: an empty id would address the whole list")
+        text = _text_id(entity, id)
         operation = f"GET {known.path}"
         body = self._api.request("GET", f"{self._prefix}/{known.path}/{quote(text, safe='')}", operation=operation)
         wrapped = body.get("data") if isinstance(body, dict) and "id" not in body else None
@@ -114,6 +124,38 @@ class Clarity(Closing):
         if not isinstance(found, dict) or found.get("id") is None:
             raise unusable("GET", operation, f"{entity} with id")
         return found
+
+    def update(self, entity: str, id: int | str, changes: Mapping[str, Any]) -> Row:  # noqa: A002  API's word
+        """Write members of a record, the way back (A43); nothing here moves money.
+
+        Args:
+            entity: order or customer.
+            id: Of the record.
+            changes: Of an order only the members that A43 names.
+
+        Returns:
+            The record as changed.
+
+        Raises:
+            ValueError: Another entity, or a member of an order that A43 does not name.
+            RejectedError: Refused; without the write scope (A4) too.
+            AmbiguousWriteError: Sent without a clear answer; sending it again is harmless.
+        """
+        if entity not in ("order", "customer"):
+            raise ValueError(f"{entity}: only an order or a customer is written back")
+        if entity == "order" and (others := sorted(set(changes) - set(self._written["order"]))):
+            raise ValueError(f"order: setting A43 lets {', '.join(self._written['order'])} be written, not {others[0]}")
+        path = self._profile.entity(entity).path
+        operation, address = f"PATCH {path}", f"{self._prefix}/{path}/{quote(_text_id(entity, id), safe='')}"
+        body = self._api.request("PATCH", address, body=changes, operation=operation)
+        if not isinstance(body, dict):
+            raise unusable("PATCH", operation, entity)
+        return body
+
+    def head(self, row: Mapping[str, Any]) -> Head:
+        """Id and last change of a record, as the store wrote them."""
+        identifier, updated = row.get("id"), row.get(str(self._filter["updated"]))
+        return Head(None if identifier is None else str(identifier), updated if isinstance(updated, str) else None)
 
     def _page(self, entity: str, operation: str, page: int, since: datetime | None) -> tuple[list[Row], bool]:
         """One page, and whether another one may follow."""
@@ -128,9 +170,18 @@ class Clarity(Closing):
         rows = body.get(str(names["rows_key"])) if isinstance(body, dict) else body
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise unusable("GET", operation, "list of records")
+        if rows and "id" not in rows[0] and detect_flavour(rows[:1]) == "cef":
+            raise ConnectorError(f"{operation}: these are records of Clarity's framework; set CLARITY_FLAVOUR=cef")
         pages = body.get(str(names["pages_key"])) if isinstance(body, dict) else None
         # More rows than asked for is an unpaged list; it is complete.
         return rows, page < pages if isinstance(pages, int) else len(rows) == size
+
+
+def _text_id(entity: str, value: int | str) -> str:
+    text = str(value).strip()
+    if not text:
+        raise ValueError(f"{entity}: an empty id would address the whole list")
+    return text
 
 
 def _instant(value: Any) -> datetime | None:

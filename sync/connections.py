@@ -7,7 +7,10 @@ import urllib.request
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from connectors.cef_session import CefSession
 from connectors.clarity import Clarity
+from connectors.clarity_cef import ClarityCef
+from connectors.clarity_port import ClarityPort
 from connectors.freshbooks import FreshBooks
 from connectors.tokens import ClientCredentials, RefreshingToken, StaticToken, TokenSource
 from sync.errors import SettingsError, SyncError
@@ -58,8 +61,8 @@ def open_freshbooks(settings: Settings, token_store: Callable[[], Store]) -> Fre
         raise SettingsError(f"the FreshBooks settings do not fit: {error}") from None
 
 
-def open_clarity(settings: Settings) -> Clarity | None:
-    """The Clarity client; None when Clarity is not configured.
+def open_clarity(settings: Settings) -> ClarityPort | None:
+    """The client of the configured flavour; None when Clarity is not configured.
 
     Raises:
         SettingsError: A value is unusable.
@@ -68,6 +71,14 @@ def open_clarity(settings: Settings) -> Clarity | None:
     if shop.api_url is None or shop.client_secret is None:
         return None
     try:
+        if shop.flavour == "cef":
+            session = CefSession(
+                base_url=shop.api_url,
+                user_name=shop.client_id or "",
+                password=shop.client_secret.get_secret_value(),
+                timeout_s=settings.http_timeout_s,
+            )
+            return ClarityCef(base_url=shop.api_url, session=session, timeout_s=settings.http_timeout_s)
         tokens = ClientCredentials(
             base_url=shop.api_url,
             client_id=shop.client_id or "",

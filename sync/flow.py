@@ -146,7 +146,8 @@ def _fetch(entity: str, record_id: str, context: Context) -> Mapping[str, Any] |
     except RejectedError as error:
         log.info("record could not be fetched", extra={"status": error.status})
         return None
-    records.remember(context.store, entity, record_id, payload, now=context.now())
+    updated = context.clarity.head(payload).updated
+    records.remember(context.store, entity, record_id, payload, updated=updated, now=context.now())
     newest = records.latest(context.store, f"{entity}:{record_id}")
     return newest.payload if newest is not None else payload
 

@@ -7,7 +7,7 @@ once. The cursor moves only after everything of the poll is committed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from connectors.clarity_port import Head
 from connectors.errors import AuthError, ConnectorError, RejectedError
 from sync.envelope import version_of
 from sync.inbox import IngestResult, ingest
@@ -35,9 +36,11 @@ _BATCH = 100
 
 
 class Source(Protocol):
-    """The part of ``connectors.clarity.Clarity`` that polling uses."""
+    """The part of ``connectors.clarity_port.ClarityPort`` that polling uses."""
 
     def list_updated(self, entity: str, since: datetime | None) -> Iterator[dict[str, Any]]: ...
+
+    def head(self, row: Mapping[str, Any]) -> Head: ...
 
 
 @dataclass
@@ -102,8 +105,10 @@ def _poll_entity(
         since = datetime.combine(start_date, time(), UTC)
     total, newest = IngestResult(), position
     for rows in _batches(clarity.list_updated(entity, since)):
-        total += ingest(store, [_envelope(entity, row) for row in rows], source="poll", now=now)
-        versions = [version for row in rows if (version := version_of(row.get("updatedAt"))) is not None]
+        heads = [clarity.head(row) for row in rows]
+        envelopes = [_envelope(entity, row, head) for row, head in zip(rows, heads, strict=True)]
+        total += ingest(store, envelopes, source="poll", now=now)
+        versions = [version for head in heads if (version := version_of(head.updated)) is not None]
         newest = max([*versions, *([newest] if newest else [])], default=None)
     if newest is not None and newest != position:
         _save_cursor(store, entity, newest, now=now)
@@ -116,11 +121,11 @@ def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield batch
 
 
-def _envelope(entity: str, row: dict[str, Any]) -> dict[str, Any]:
-    record_id, version = str(row.get("id", "?")), version_of(row.get("updatedAt"))
+def _envelope(entity: str, row: dict[str, Any], head: Head) -> dict[str, Any]:
+    record_id, version = head.id or "?", version_of(head.updated)
     envelope: dict[str, Any] = {
         "type": EVENTS[entity],
-        "data": {"object": entity, "id": row.get("id"), "updatedAt": row.get("updatedAt"), "resource": row},
+        "data": {"object": entity, "id": head.id, "updatedAt": head.updated, "resource": row},
     }
     if version is not None:
         envelope["id"] = f"poll:{entity}:{record_id}:{version}"

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from sync.envelope import dumps, lane_of, loads, scrub, version_of
+from connectors.scrub import scrub
+from sync.envelope import dumps, lane_of, loads, version_of
 from sync.store import Store
 from sync.store import connection as connection_table
 from sync.store import note as note_table
@@ -66,16 +67,19 @@ def latest(store: Store, key: str) -> Snapshot | None:
     return Snapshot(row.key, row.entity, row.id, row.version, loads(row.payload), row.sha256)
 
 
-def remember(store: Store, entity: str, record_id: str, payload: Mapping[str, Any], *, now: float) -> bool:
+def remember(
+    store: Store, entity: str, record_id: str, payload: Mapping[str, Any], *, updated: str | None, now: float
+) -> bool:
     """Keep a fetched record as the newest snapshot, scrubbed, unless a newer one is known.
+
+    Args:
+        updated: When it last changed, as its source says.
 
     Returns:
         Whether it was kept.
     """
     with store.write() as conn:
-        return remember_in(
-            store, conn, entity, record_id, scrub(payload), version_of(payload.get("updatedAt")), now=now
-        )
+        return remember_in(store, conn, entity, record_id, scrub(payload), version_of(updated), now=now)
 
 
 def remember_in(

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from connectors.clarity_port import FLAVOURS, Flavour
 from sync.errors import SettingsError
 
 DEFAULT_STORE_URL = "sqlite:///mapper.db"
@@ -72,8 +73,12 @@ class FreshBooksSettings(_Part):
 
 
 class ClaritySettings(_Part):
-    """The Clarity connection. ``api_url`` is the base without ``/api/v1``; None when not configured."""
+    """The Clarity connection. ``api_url`` is the base without ``/api/v1``; None when not configured.
 
+    With the flavour ``cef`` client id and secret are the user name and password of the framework's sign-in.
+    """
+
+    flavour: Flavour = "rest"
     api_url: str | None = None
     client_id: str | None = None
     client_secret: SecretStr | None = None
@@ -149,6 +154,7 @@ def load_settings(environ: Mapping[str, str] | None = None, config: Path | None 
             refresh_token=_secret(env, "FRESHBOOKS_REFRESH_TOKEN"),
         ),
         clarity=ClaritySettings(
+            flavour=_flavour(env),
             api_url=clarity_url,
             client_id=env.get("CLARITY_CLIENT_ID"),
             client_secret=_secret(env, "CLARITY_CLIENT_SECRET"),
@@ -213,6 +219,13 @@ def _url(env: Mapping[str, str], name: str) -> str | None:
     if not usable:
         raise SettingsError(f"{name}: expected an address such as https://api.example.com, got {value!r}")
     return value
+
+
+def _flavour(env: Mapping[str, str]) -> Flavour:
+    for flavour in FLAVOURS:
+        if env.get("CLARITY_FLAVOUR", FLAVOURS[0]).lower() == flavour:
+            return flavour
+    raise SettingsError(f"CLARITY_FLAVOUR: expected {' or '.join(FLAVOURS)}, got {env['CLARITY_FLAVOUR']!r}")
 
 
 def _seconds(env: Mapping[str, str], name: str, default: float, *, above_zero: bool) -> float:

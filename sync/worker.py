@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from connectors.clarity import Clarity
+from connectors.clarity_port import ClarityPort
 from connectors.errors import ConnectorError
 from connectors.freshbooks import FreshBooks
 from mapspec import Reason
@@ -67,7 +67,7 @@ class Context:
     store: Store
     mappings: Any
     freshbooks: FreshBooks
-    clarity: Clarity | None
+    clarity: ClarityPort | None
     dry_run: bool
     run_id: str
     now: Callable[[], float]

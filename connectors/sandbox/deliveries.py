@@ -19,6 +19,7 @@ from connectors.sandbox.times import Clock, iso_z
 from connectors.sandbox.wire import JsonObject, dumps
 
 STORE_ID = "store-1"
+_SECRETS = 2  # valid at a time while rotating (A13)
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class WebhookSender:
             switches: Returns the switches in force.
             clock: The present instant.
         """
-        self._secret = secret
+        self._secrets = [secret]
         self._clock = clock
         self._lock = threading.Lock()
         self._outbox = Outbox("sandbox-webhooks", switches)
@@ -66,7 +67,7 @@ class WebhookSender:
                 self.receivers.append(url)
 
     def clear(self) -> None:
-        """Forget receivers and the log of deliveries."""
+        """Forget receivers, what still waits, and the log of deliveries."""
         with self._lock:
             self.receivers.clear()
         self._outbox.clear()
@@ -79,15 +80,28 @@ class WebhookSender:
         self._outbox.send([self._delivery(url, event) for url in receivers])
 
     def flush(self) -> None:
-        """Block until every queued event, held-back ones included, was delivered or dropped."""
+        """Deliver now: no gap is waited for until every queued event, held-back ones too, was delivered or dropped."""
         self._outbox.flush()
 
     def close(self) -> None:
         """Stop the thread; undelivered events are dropped."""
         self._outbox.close()
 
+    def rotate(self, secret: str, *, alone: bool) -> None:
+        """Sign with another secret: beside the newest one, so that receivers can change over, or alone.
+
+        Raises:
+            ValueError: The secret is empty.
+        """
+        if not secret:
+            msg = "a webhook secret must not be empty"
+            raise ValueError(msg)
+        with self._lock:
+            kept = [] if alone else [known for known in self._secrets if known != secret][: _SECRETS - 1]
+            self._secrets = [secret, *kept]
+
     def send_webhook(self, url: str, kind: str, resource: JsonObject, *, entity: str = "") -> Delivery:
-        """Deliver one event now, with retries on every answer but 2xx, and wait for the end of it.
+        """Deliver one event now, with retries but no gaps on every answer but 2xx, and wait for the end of it.
 
         Args:
             url: The receiver.
@@ -102,9 +116,9 @@ class WebhookSender:
         return self._outbox.send_now(self._delivery(url, event))
 
     def sign(self, raw: bytes, timestamp: int) -> str:
-        """The signature header of a raw body at a unix time."""
-        mac = hmac.new(self._secret.encode(), f"{timestamp}.".encode() + raw, hashlib.sha256)
-        return f"t={timestamp},v1={mac.hexdigest()}"
+        """The signature header of a raw body at a unix time; one v1 for each secret in force."""
+        macs = (hmac.new(secret.encode(), f"{timestamp}.".encode() + raw, hashlib.sha256) for secret in self._secrets)
+        return ",".join([f"t={timestamp}", *(f"v1={mac.hexdigest()}" for mac in macs)])
 
     def _event(self, kind: str, entity: str, resource: JsonObject) -> Event:
         return Event(f"evt_{secrets.token_hex(8)}", kind, entity, resource, iso_z(self._clock()))

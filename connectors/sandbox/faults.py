@@ -24,7 +24,7 @@ from connectors.sandbox.switches import FAULT_KINDS, Switches
 from connectors.sandbox.wire import JsonObject
 
 # a rate is about records; tokens meet faults only by script, or no test could log in
-_RATED_PATHS = re.compile(r"^/(accounting|api|events)/")
+_RATED_PATHS = re.compile(r"^/(accounting/|api/|events/|DesktopModules/ClarityEcommerce/[^/]+/(?!auth/))")
 
 
 @dataclass

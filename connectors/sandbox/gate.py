@@ -11,14 +11,16 @@ from urllib.parse import unquote_plus
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connectors.sandbox import errors
+from connectors.sandbox.cef_books import CefError
 from connectors.sandbox.state import SandboxState
 from connectors.sandbox.wire import JsonObject, dumps, loads
 
 CutConnection = Callable[[Scope], None]
 """Ends the TCP connection of a request without an answer."""
 
-_API_PREFIXES = ("/accounting/", "/events/", "/auth/", "/api/", "/oauth/", "/service/")
-_SECRET_PATHS = ("/oauth/",)
+_API_PREFIXES = ("/accounting/", "/events/", "/auth/", "/api/", "/oauth/", "/service/", "/DesktopModules/")
+_SECRET_PATHS = ("/oauth/", "/auth/identity", "/auth/cef")
+_CEF_PATH = "/DesktopModules/"
 
 
 @dataclass
@@ -89,9 +91,9 @@ class Gate:
         if fault == "slow":
             await asyncio.sleep(switches.slow_s)
         if not passed:
-            answer: _Answer | None = self._too_many(rate_headers)
+            answer: _Answer | None = self._too_many(scope, rate_headers)
         elif fault == "rate_limited":
-            answer = self._too_many(rate_headers | {"retry-after": str(switches.retry_after_s)})
+            answer = self._too_many(scope, rate_headers | {"retry-after": str(switches.retry_after_s)})
         else:
             answer = self._refusal(fault, scope)
         if answer is None:
@@ -101,27 +103,30 @@ class Gate:
                 await self._hang_up(scope, receive)
                 return
             if fault == "error_after":
-                answer = self._failure(502)
+                answer = self._failure(scope, 502)
             answer.headers += _encoded(rate_headers)
         entry["status"] = answer.status
         await _send(answer, send)
 
-    def _too_many(self, headers: dict[str, str]) -> _Answer:
-        # the body of a 429 is not known, so that nothing can be relied on but the header
+    def _too_many(self, scope: Scope, headers: dict[str, str]) -> _Answer:
+        if self._system == "clarity":
+            raw = dumps(_clarity_error(scope, 429, "rate_limited", "Too many requests.")).encode()
+            return _answer(429, raw, "application/json", headers)
+        # the body of FreshBooks' 429 is not known, so that nothing can be relied on but the header
         body = {"json": b'{"message": "Too many requests."}', "text": b"Too many requests.", "empty": b""}
         kind = self._state.switches.rate_limit_body
         return _answer(429, body[kind], "application/json" if kind == "json" else "text/plain", headers)
 
     def _refusal(self, fault: str | None, scope: Scope) -> _Answer | None:
         if fault == "server_error":
-            return self._failure(503)
+            return self._failure(scope, 503)
         if fault == "conflict":
-            return self._failure(409)
+            return self._failure(scope, 409)
         if fault != "expired_token":
             return None
         if self._system == "clarity":
             message = "The access token is missing, invalid or expired."
-            return _json(401, errors.ClarityError(401, "unauthorized", message).body())
+            return _json(401, _clarity_error(scope, 401, "unauthorized", message))
         if scope["path"].startswith("/events/"):
             return _json(401, errors.INVALID_TOKEN.old_body())
         new_style = any(name == b"x-api-version" for name, _ in scope["headers"])
@@ -129,10 +134,10 @@ class Gate:
             return _json(401, errors.UNAUTHORIZED.new_body())
         return _json(401, errors.UNAUTHENTICATED)
 
-    def _failure(self, status: int) -> _Answer:
+    def _failure(self, scope: Scope, status: int) -> _Answer:
         if self._system == "clarity":
             code, text = ("conflict", "Being changed.") if status == 409 else ("server_error", "Something went wrong.")
-            return _json(status, errors.ClarityError(status, code, text).body())
+            return _json(status, _clarity_error(scope, status, code, text))
         if status == 409:
             text = "The object is being modified by another request."
             return _json(409, errors.AccountingError(409, errors.CONFLICT, text).old_body())
@@ -167,6 +172,12 @@ class Gate:
         # the server notices the lost connection in its own time; returning earlier would make it answer 500
         while (await receive())["type"] != "http.disconnect":
             pass
+
+
+def _clarity_error(scope: Scope, status: int, code: str, message: str) -> JsonObject:
+    if scope["path"].startswith(_CEF_PATH):
+        return CefError(status, code, message).body()
+    return errors.ClarityError(status, code, message).body()
 
 
 async def _read(receive: Receive) -> bytes:

@@ -1,11 +1,13 @@
-"""Sends webhooks of both stand-ins from one background thread: retried, sometimes doubled or out of order."""
+"""Sends webhooks of a stand-in from one background thread: retried, sometimes doubled or out of order."""
 
 from __future__ import annotations
 
+import heapq
 import http.client
-import queue
+import itertools
 import random
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -14,7 +16,7 @@ from connectors.sandbox.switches import Switches
 from connectors.sandbox.wire import JsonObject
 
 _TIMEOUT_S = 10.0  # both systems' receivers have to answer within ten seconds
-_LONGEST_GAP_S = 30.0
+_GROWTH = 4  # eight attempts from 16 s on take a day (A14)
 
 Attempt = Callable[[int], int]
 """Posts one attempt, counted from 1, and returns the receiver's HTTP status, 0 for no answer."""
@@ -53,6 +55,8 @@ class Delivery:
 class Outbox:
     """Deliveries in order, unless the switches double them or hold some back until after the next.
 
+    One that is refused waits for its next attempt while later ones go on.
+
     Attributes:
         log: Every delivery ever queued, oldest first.
     """
@@ -67,9 +71,13 @@ class Outbox:
         self._name = name
         self._switches = switches
         self._random = random.Random(switches().fault_seed)  # noqa: S311 (faults, not secrets)
-        self._waiting: queue.Queue[Delivery | None] = queue.Queue()
-        self._stopping = threading.Event()
-        self._lock = threading.Lock()
+        # (due in monotonic seconds, order of arrival, delivery)
+        self._waiting: list[tuple[float, int, Delivery]] = []
+        self._order = itertools.count()
+        self._under_way = False
+        self._flushing = 0
+        self._stopping = False
+        self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._held_back: list[Delivery] = []
         self.log: list[Delivery] = []
@@ -81,8 +89,8 @@ class Outbox:
             straight: Neither doubled nor held back.
         """
         switches = self._switches()
-        with self._lock:
-            if not deliveries or self._stopping.is_set():
+        with self._changed:
+            if not deliveries or self._stopping:
                 return
             if straight:
                 self._queue(deliveries)
@@ -97,61 +105,86 @@ class Outbox:
             self._queue(fresh + held)
 
     def send_now(self, delivery: Delivery) -> Delivery:
-        """Deliver in this thread, with retries, and wait for the end of it."""
-        with self._lock:
+        """Deliver in this thread, with retries but without gaps, and wait for the end of it."""
+        with self._changed:
             self.log.append(delivery)
-        self._deliver(delivery)
+        while not self._ended(delivery):
+            delivery.statuses.append(delivery.attempt(len(delivery.statuses) + 1))
         return delivery
 
     def flush(self) -> None:
-        """Block until every queued delivery, held-back ones included, was taken or dropped."""
-        with self._lock:
+        """Deliver now: no gap is waited for until every queued delivery, held-back ones too, was taken or dropped."""
+        with self._changed:
             held, self._held_back = self._held_back, []
             self._queue(held)
-        self._waiting.join()
+            self._flushing += 1
+            self._changed.notify_all()
+            while (self._waiting or self._under_way) and not self._stopping:
+                self._changed.wait()
+            self._flushing -= 1
 
     def clear(self) -> None:
-        """Forget the log and what is held back."""
-        with self._lock:
-            self.log.clear()
+        """Forget the log, what still waits and what is held back."""
+        with self._changed:
+            self._waiting.clear()
             self._held_back.clear()
+            self.log.clear()
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Stop the thread; what was not delivered is dropped."""
-        self._stopping.set()
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
         if self._thread is not None:
-            self._waiting.put(None)
             self._thread.join()
 
     def _queue(self, deliveries: Sequence[Delivery]) -> None:
+        """Put deliveries behind those that are due; the caller holds the lock."""
         if self._thread is None and deliveries:
             self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
             self._thread.start()
         for delivery in deliveries:
             self.log.append(delivery)
-            self._waiting.put(delivery)
+            self._push(time.monotonic(), delivery)
+        self._changed.notify_all()
+
+    def _push(self, due: float, delivery: Delivery) -> None:
+        heapq.heappush(self._waiting, (due, next(self._order), delivery))
 
     def _work(self) -> None:
         while True:
-            delivery = self._waiting.get()
-            try:
-                if delivery is None:
-                    return
-                self._deliver(delivery)
-            finally:
-                self._waiting.task_done()
+            with self._changed:
+                delivery = self._next()
+            if delivery is None:
+                return
+            status = delivery.attempt(len(delivery.statuses) + 1)
+            with self._changed:
+                delivery.statuses.append(status)
+                self._under_way = False
+                forgotten = not any(known is delivery for known in self.log)
+                if not forgotten and not self._ended(delivery):
+                    pause_s = gap_s(self._switches().webhook_gap_s, len(delivery.statuses))
+                    self._push(time.monotonic() + pause_s, delivery)
+                self._changed.notify_all()
 
-    def _deliver(self, delivery: Delivery) -> None:
-        switches = self._switches()
-        gap_s = switches.webhook_gap_s
-        for number in range(1, switches.webhook_attempts + 1):
-            if self._stopping.is_set():
-                return
-            delivery.statuses.append(delivery.attempt(number))
-            if delivery.delivered or number == switches.webhook_attempts:
-                return
-            self._stopping.wait(gap_s)
-            gap_s = min(gap_s * 2, _LONGEST_GAP_S)
+    def _next(self) -> Delivery | None:
+        """Wait for the next delivery that is due, None at the end; the caller holds the lock."""
+        while not self._stopping:
+            now = time.monotonic()
+            if self._waiting and (self._flushing or self._waiting[0][0] <= now):
+                self._under_way = True
+                return heapq.heappop(self._waiting)[2]
+            self._changed.wait(self._waiting[0][0] - now if self._waiting else None)
+        return None
+
+    def _ended(self, delivery: Delivery) -> bool:
+        return delivery.delivered or len(delivery.statuses) >= self._switches().webhook_attempts
+
+
+def gap_s(first_s: float, attempts: int) -> float:
+    """Seconds to wait after so many refused attempts; each gap is four times the one before."""
+    return float(first_s * _GROWTH ** (attempts - 1))
 
 
 def check_receiver(url: str) -> None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from connectors.sandbox.cef_app import BASE_PATH
 from connectors.sandbox.clarity_app import ClarityApp
 from connectors.sandbox.control import Control
 from connectors.sandbox.freshbooks_app import FreshBooksApp
@@ -33,6 +34,9 @@ def made_up_credentials() -> Credentials:
         clarity_client_id=f"sandbox-store-{secrets.token_hex(4)}",
         clarity_client_secret=f"sandbox-store-secret-{secrets.token_hex(16)}",
         webhook_secret=f"sandbox-webhook-{secrets.token_hex(16)}",
+        clarity_api_key=f"sandbox-key-{secrets.token_hex(16)}",
+        cef_user_name=f"sandbox-user-{secrets.token_hex(4)}",
+        cef_password=f"sandbox-password-{secrets.token_hex(16)}",
     )
 
 
@@ -65,6 +69,21 @@ class Sandbox:
     def clarity_url(self) -> str:
         """Base address of Clarity, without a slash at the end."""
         return f"http://{HOST}:{self.clarity_port}"
+
+    @property
+    def cef_url(self) -> str:
+        """Base address of Clarity's framework flavour: the same server, other paths."""
+        return f"{self.clarity_url}{BASE_PATH}/API-Admin"
+
+    @property
+    def cef_user_name(self) -> str:
+        """Who signs in to the framework flavour."""
+        return self.credentials.cef_user_name
+
+    @property
+    def cef_password(self) -> str:
+        """The user's."""
+        return self.credentials.cef_password
 
     @property
     def account_id(self) -> str:
@@ -147,6 +166,8 @@ class Sandbox:
             orders: How many.
         """
         from connectors.sandbox import generator
+        from connectors.sandbox.generator_cef import cef_batch
+        from connectors.sandbox.generator_cef_parts import raw_prices
 
         cases = generator.generate(seed, orders)
         records = {
@@ -154,11 +175,19 @@ class Sandbox:
             "products": generator.products(),
             "orders": [case.order for case in cases],
             "payments": generator.payments(cases),
+            "refunds": generator.refunds(cases),
         }
+        wanted = cases if self.state.switches.clarity_flavour != "rest" else []
+        batch = cef_batch(wanted, zone=self.state.switches.cef_zone)
         with self.state.lock:
             for list_name, rows in records.items():
                 for row in rows:
                     self.state.clarity.put(list_name, row, silent=True)
+            for entity, rows in batch.records.items():
+                for row in rows:
+                    self.state.cef.put(entity, row)
+            for product in records["products"]:
+                self.state.cef.prices[int(product["id"])] = raw_prices(product)
 
     def ready_line(self) -> str:
         """One line of JSON that tells a program how to reach both systems."""
@@ -177,6 +206,13 @@ class Sandbox:
                     "client_id": self.client_id,
                     "client_secret": self.client_secret,
                     "webhook_secret": self.webhook_secret,
+                    "api_key": self.credentials.clarity_api_key,
+                },
+                "clarity_cef": {
+                    "url": self.cef_url,
+                    "user_name": self.cef_user_name,
+                    "password": self.cef_password,
+                    "time_zone": self.state.switches.cef_zone,
                 },
             }
         )
@@ -256,6 +292,8 @@ def _ready_text(sandbox: Sandbox) -> str:
             f"  CLARITY_CLIENT_ID={sandbox.client_id}",
             f"  CLARITY_CLIENT_SECRET={sandbox.client_secret}",
             f"  CLARITY_WEBHOOK_SECRET={sandbox.webhook_secret}",
+            f"Clarity framework   {sandbox.cef_url}",
+            f"  user name {sandbox.cef_user_name}, password {sandbox.cef_password}",
             "Stop with Ctrl+C.",
         )
     )

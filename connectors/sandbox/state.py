@@ -8,7 +8,9 @@ from typing import Any
 
 from connectors.sandbox.books import Books
 from connectors.sandbox.callbacks import Callbacks
+from connectors.sandbox.cef_books import CefBooks
 from connectors.sandbox.clarity_books import ClarityBooks
+from connectors.sandbox.clarity_oauth import ClarityOAuth
 from connectors.sandbox.deliveries import WebhookSender
 from connectors.sandbox.faults import FaultPlan
 from connectors.sandbox.oauth import FreshBooksOAuth
@@ -30,6 +32,9 @@ class Credentials:
     clarity_client_id: str
     clarity_client_secret: str
     webhook_secret: str
+    clarity_api_key: str = ""
+    cef_user_name: str = ""
+    cef_password: str = ""
 
 
 @dataclass
@@ -59,7 +64,11 @@ class SandboxState:
             credentials.client_id, credentials.client_secret, self.clock, lambda: self.switches
         )
         self.oauth.grant(credentials.access_token, credentials.refresh_token, life_s=self.switches.access_token_s)
-        self.clarity = ClarityBooks(credentials.clarity_client_id, credentials.clarity_client_secret, self.clock)
+        self.clarity = ClarityBooks(self.clock)
+        self.clarity_oauth = ClarityOAuth(
+            credentials.clarity_client_id, credentials.clarity_client_secret, credentials.clarity_api_key, self.clock
+        )
+        self.cef = CefBooks(credentials.cef_user_name, credentials.cef_password, lambda: self.switches, self.clock)
         self.deliveries = WebhookSender(credentials.webhook_secret, lambda: self.switches, self.clock)
         self.clarity.on_event = self.deliveries.emit
 
@@ -70,6 +79,7 @@ class SandboxState:
             self.clarity.reset()
             self.callbacks.clear()
             self.rates.reset()
+            self.cef.reset()
             self.faults.reset()
             self.deliveries.clear()
             self.history.clear()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from typing import Any, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from connectors.sandbox import scopes
 from connectors.sandbox.money import ROUNDING_MODES, RoundingMode
@@ -39,6 +40,9 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "refreshed_created_at": ("new", "old"),
     "handshake_signature": ("signed", "unsigned"),
     "callback_delete": ("no_content", "body"),
+    "clarity_flavour": ("both", "rest", "cef"),
+    "cef_lists": ("flat", "whole"),
+    "cef_missing": ("not_found", "empty"),
 }
 
 
@@ -77,8 +81,15 @@ class Switches:
         clarity_bare_lists: Lists are a bare array instead of an envelope with paging (A7).
         handshake_signature: Whether the handshake of a FreshBooks callback is signed with its own verifier.
         callback_delete: Answer to the DELETE of a callback: 204, or 200 with a body (which the Python SDK cannot read).
-        webhook_attempts: Deliveries tried for one event, of either system, before it is dropped.
-        webhook_gap_s: Pause before the second attempt in seconds; doubles with each further one.
+        clarity_requests_per_minute: More of one caller are refused with 429 (A10); None for no limit.
+        clarity_flavour: Which of Clarity's two interfaces answer.
+        cef_zone: Time zone of the framework's server, whose wall time its records carry.
+        cef_session_s: Life of a session in seconds.
+        cef_lists: Whether lists carry related records ("whole") or only their ids, keys and names ("flat").
+        cef_missing: An unknown record answers 404 or, "empty", 204 without a body.
+        webhook_attempts: Deliveries tried for one event, of either system, before it is dropped (A14).
+        webhook_gap_s: Pause before the second attempt in seconds; four times as long before each further one, so
+            that eight attempts from 16 seconds on take a day.
         webhook_duplicate_rate: Share of events delivered twice, 0..1.
         webhook_reorder_rate: Share of events held back until after the next one, 0..1.
         fault_rates: Share of API requests with a fault, by kind; the sum is at most 1.
@@ -117,6 +128,12 @@ class Switches:
     access_token_s: int = 43_200
     clarity_token_s: int = 3_600
     clarity_bare_lists: bool = False
+    clarity_requests_per_minute: int | None = None
+    clarity_flavour: str = "both"
+    cef_zone: str = "America/New_York"
+    cef_session_s: int = 1_200
+    cef_lists: str = "flat"
+    cef_missing: str = "not_found"
     webhook_attempts: int = 8
     webhook_gap_s: float = 0.25
     webhook_duplicate_rate: float = 0.0
@@ -150,6 +167,11 @@ class Switches:
         if self.rate_limit is not None and (self.rate_limit < 1 or self.rate_window_s < 1):
             msg = "switches rate_limit and rate_window_s: expected at least 1"
             raise ValueError(msg)
+        try:
+            ZoneInfo(self.cef_zone)
+        except (ValueError, OSError, ZoneInfoNotFoundError):
+            msg = "switch cef_zone: expected a time zone such as America/New_York"
+            raise ValueError(msg) from None
         if self.unit_cost_places < 0 or self.webhook_attempts < 1:
             msg = "switches unit_cost_places and webhook_attempts: expected at least 0 and 1"
             raise ValueError(msg)

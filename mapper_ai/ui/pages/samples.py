@@ -112,7 +112,8 @@ def _from_clarity(work: Workspace, flow: str, kind: Literal["primary", "secondar
                 rows = list(islice(client.list_updated(entity_of(flow), None), int(wanted)))
             if not rows:
                 raise InputError(f"Clarity has no {entity_of(flow)} records")
-            named = [Sample(f"{entity_of(flow)} {row.get('id', number)}", row) for number, row in enumerate(rows, 1)]
+            ids = [client.head(row).id or number for number, row in enumerate(rows, 1)]
+            named = [Sample(f"{entity_of(flow)} {found}", row) for found, row in zip(ids, rows, strict=True)]
             _store(work, flow, named)
 
 

@@ -34,6 +34,13 @@ def test_clarity_s_address_may_name_the_api_or_not(end: str) -> None:
     )
 
 
+def test_the_flavour_is_rest_unless_told_otherwise() -> None:
+    assert read().clarity.flavour == "rest"
+    assert read({"CLARITY_FLAVOUR": "CEF"}).clarity.flavour == "cef"
+    with pytest.raises(SettingsError, match="CLARITY_FLAVOUR: expected rest or cef, got 'soap'"):
+        read({"CLARITY_FLAVOUR": "soap"})
+
+
 def test_several_webhook_secrets_while_rotating() -> None:
     found = read({"CLARITY_WEBHOOK_SECRET": "new, old,"}).clarity.webhook_secrets
     assert [secret.get_secret_value() for secret in found] == ["new", "old"]
