@@ -18,6 +18,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from sync import cli_auth
+
 _SHOWN_RECORDS = 50
 
 
@@ -68,6 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     which = replay.add_mutually_exclusive_group(required=True)
     which.add_argument("record", nargs="?", metavar="RECORD", help='"order:10045" or the order number')
     which.add_argument("--all", action="store_true", help="everything that is held or dead")
+    cli_auth.add_parser(commands, _command)
     return parser
 
 
@@ -105,6 +108,7 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
         target = f"{file}.log" if file is not None and file.parent.is_dir() else None
     log_target[0] = log.configure(target)
     commands = {"run": _run, "serve": _serve, "status": _status, "errors": _errors, "replay": _replay}
+    commands["auth"] = cli_auth.main
     return commands[arguments.command](arguments, settings)
 
 

@@ -9,16 +9,40 @@ from urllib.parse import urlsplit
 
 from connectors.clarity import Clarity
 from connectors.freshbooks import FreshBooks
-from connectors.tokens import ClientCredentials, RefreshingToken, StaticToken, TokenSource
+from connectors.tokens import CLARITY_OAUTH, ClientCredentials, RefreshingToken, StaticToken, TokenSource
 from sync.errors import SettingsError, SyncError
 from sync.settings import Settings
+from sync.signin_state import read_sign_in
 from sync.store import Store
+from sync.token_key import KeyChoice
 
 CONNECT_TIMEOUT_S = 5.0
 
 
 class UnreachableError(SyncError):
     """A server does not take connections."""
+
+
+def with_sign_in(settings: Settings) -> Settings:
+    """The settings with what ``mapper-sync auth login freshbooks`` stored: that there is a pair, and the account.
+
+    FRESHBOOKS_ACCOUNT_ID goes before the account chosen at sign-in.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    books = settings.freshbooks
+    known = None if books.signed_in else read_sign_in(settings.store_url, "freshbooks")
+    if known is None:
+        return settings
+    account = books.account_id or known.account_id
+    redirect_uri = known.redirect_uri or settings.sign_in.freshbooks_redirect_uri
+    return settings.model_copy(
+        update={
+            "freshbooks": books.model_copy(update={"signed_in": True, "account_id": account}),
+            "sign_in": settings.sign_in.model_copy(update={"freshbooks_redirect_uri": redirect_uri}),
+        }
+    )
 
 
 def open_freshbooks(settings: Settings, token_store: Callable[[], Store]) -> FreshBooks:
@@ -31,6 +55,7 @@ def open_freshbooks(settings: Settings, token_store: Callable[[], Store]) -> Fre
     Raises:
         SettingsError: The connection is not complete, or a value is unusable.
     """
+    settings = with_sign_in(settings)
     books = settings.require_freshbooks()
     tokens: TokenSource
     try:
@@ -44,7 +69,10 @@ def open_freshbooks(settings: Settings, token_store: Callable[[], Store]) -> Fre
                 base_url=books.api_url,
                 client_id=books.client_id or "",
                 client_secret=secret.get_secret_value() if secret else "",
-                store=DatabaseTokenStore(token_store(), "freshbooks", key=settings.token_key),
+                store=DatabaseTokenStore(
+                    token_store(), "freshbooks", key=settings.token_key, key_source=settings.sign_in.token_key
+                ),
+                redirect_uri=settings.sign_in.freshbooks_redirect_uri if books.signed_in else "",
                 initial_refresh_token=refresh.get_secret_value() if refresh else None,
                 timeout_s=settings.http_timeout_s,
             )
@@ -64,19 +92,40 @@ def open_clarity(settings: Settings) -> Clarity | None:
     Raises:
         SettingsError: A value is unusable.
     """
-    shop = settings.clarity
-    if shop.api_url is None or shop.client_secret is None:
+    shop, secret = settings.clarity, settings.clarity.client_secret
+    if shop.api_url is None or (secret is None and shop.api_key is None):
         return None
+    tokens: TokenSource
     try:
-        tokens = ClientCredentials(
+        if shop.api_key is not None:
+            tokens = StaticToken(shop.api_key.get_secret_value())
+        else:
+            tokens = _clarity_oauth(settings, shop.api_url, secret.get_secret_value() if secret else "")
+        return Clarity(
             base_url=shop.api_url,
-            client_id=shop.client_id or "",
-            client_secret=shop.client_secret.get_secret_value(),
+            tokens=tokens,
             timeout_s=settings.http_timeout_s,
+            api_key=shop.api_key is not None,
         )
-        return Clarity(base_url=shop.api_url, tokens=tokens, timeout_s=settings.http_timeout_s)
     except ValueError as error:
         raise SettingsError(f"the Clarity settings do not fit: {error}") from None
+
+
+def _clarity_oauth(settings: Settings, api_url: str, secret: str) -> TokenSource:
+    client_id, timeout_s = settings.clarity.client_id or "", settings.http_timeout_s
+    if settings.sign_in.clarity_grant == "client_credentials":
+        return ClientCredentials(base_url=api_url, client_id=client_id, client_secret=secret, timeout_s=timeout_s)
+    from sync.tokens_db import StoredTokens
+
+    key = KeyChoice(settings.sign_in.token_key, settings.token_key)
+    return RefreshingToken(
+        base_url=api_url,
+        client_id=client_id,
+        client_secret=secret,
+        store=StoredTokens(settings.store_url, "clarity", key=key),
+        timeout_s=timeout_s,
+        oauth=CLARITY_OAUTH,
+    )
 
 
 def require_reachable(url: str, variable: str) -> None:
