@@ -9,7 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from connectors.cef_session import CefSession
     from connectors.clarity import Clarity
+    from connectors.clarity_cef import ClarityCef
+    from connectors.clarity_port import ClarityPort, detect_flavour
     from connectors.errors import (
         AmbiguousWriteError,
         AuthError,
@@ -41,7 +44,10 @@ if TYPE_CHECKING:
 __all__ = [
     "AmbiguousWriteError",
     "AuthError",
+    "CefSession",
     "Clarity",
+    "ClarityCef",
+    "ClarityPort",
     "ClientCredentials",
     "ConnectorError",
     "ContractField",
@@ -57,6 +63,7 @@ __all__ = [
     "TokenStore",
     "TransientError",
     "WebhookRefused",
+    "detect_flavour",
     "dumps",
     "entity_schema",
     "list_systems",
@@ -67,7 +74,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "cef_session": ("CefSession",),
     "clarity": ("Clarity",),
+    "clarity_cef": ("ClarityCef",),
+    "clarity_port": ("ClarityPort", "detect_flavour"),
     "errors": ("AmbiguousWriteError", "AuthError", "ConnectorError", "RejectedError", "TransientError"),
     "freshbooks": ("FreshBooks",),
     "http": ("dumps", "loads"),

@@ -5,21 +5,27 @@ No public reference exists; paths and parameter names are the assumptions A1, A6
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from connectors.clarity_port import Flavour, Head, Row
 from connectors.errors import ConnectorError
-from connectors.http import Api, Closing, root_url, unusable
+from connectors.http import Api, Closing, bearer, root_url, unusable
 from connectors.profiles import SystemProfile, load_profile
 from connectors.tokens import TokenSource
 
-Row = dict[str, Any]
+
+def api_key(header: str) -> Callable[[str], dict[str, str]]:
+    """Send an API key instead of a bearer token (A5): the header's name, which the profile's setting holds."""
+    return lambda key: {header: key}
 
 
 class Clarity(Closing):
     """Client of one Clarity store; safe to share between threads."""
+
+    flavour: Flavour = "rest"
 
     def __init__(
         self,
@@ -28,6 +34,7 @@ class Clarity(Closing):
         tokens: TokenSource,
         timeout_s: float = 30.0,
         profile: SystemProfile | None = None,
+        credential: Callable[[str], Mapping[str, str]] = bearer,
     ) -> None:
         """Set up without any request.
 
@@ -36,6 +43,7 @@ class Clarity(Closing):
             tokens: Gives and renews the access token.
             timeout_s: Total for one request.
             profile: Another system profile than the shipped one, for instance with changed assumptions.
+            credential: How the token is sent; `api_key` for a key in a header of its own.
 
         Raises:
             ValueError: base_url is not usable.
@@ -44,7 +52,9 @@ class Clarity(Closing):
         self._prefix = str(self._profile.settings["A1"].value)
         self._paging: Mapping[str, Any] = self._profile.settings["A7"].value
         self._filter: Mapping[str, Any] = self._profile.settings["A8"].value
-        self._api = Api(base_url=root_url(base_url, self._prefix), tokens=tokens, timeout_s=timeout_s)
+        self._api = Api(
+            base_url=root_url(base_url, self._prefix), tokens=tokens, timeout_s=timeout_s, credential=credential
+        )
 
     def close(self) -> None:
         """Close kept connections."""
@@ -114,6 +124,11 @@ class Clarity(Closing):
         if not isinstance(found, dict) or found.get("id") is None:
             raise unusable("GET", operation, f"{entity} with id")
         return found
+
+    def head(self, row: Mapping[str, Any]) -> Head:
+        """Id and last change of a record, as the store wrote them."""
+        identifier, updated = row.get("id"), row.get(str(self._filter["updated"]))
+        return Head(None if identifier is None else str(identifier), updated if isinstance(updated, str) else None)
 
     def _page(self, entity: str, operation: str, page: int, since: datetime | None) -> tuple[list[Row], bool]:
         """One page, and whether another one may follow."""

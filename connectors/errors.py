@@ -106,7 +106,8 @@ def read_problem(body: Any, secrets: Sequence[str] = (), *, accounting_only: boo
     """Read an error body of either system; None when the body is not one.
 
     Knows FreshBooks' old and new accounting shapes, its OAuth, events, ledger, projects and online-payments
-    shapes (facts: FreshBooks error table) and Clarity's `{"error": {...}}` (assumption A11).
+    shapes (facts: FreshBooks error table), Clarity's `{"error": {...}}` (assumption A11) and ServiceStack's
+    `{"ResponseStatus": {...}}` and failed actions, which Clarity's framework answers.
 
     Args:
         body: Decoded JSON of an answer, success or not.
@@ -118,7 +119,7 @@ def read_problem(body: Any, secrets: Sequence[str] = (), *, accounting_only: boo
     """
     if not isinstance(body, Mapping):
         return None
-    readers = (_old_accounting, _new_style, _named_error, _error_list, _plain)
+    readers = (_old_accounting, _new_style, _named_error, _error_list, _plain, _service_stack, _failed_action)
     for reader in readers[:1] if accounting_only else readers:
         found = reader(body)
         if found is not None:
@@ -205,6 +206,27 @@ def _plain(body: Mapping[str, Any]) -> _Found:
         code = _text(body.get("error_type"))
         return Problem(None, None, ": ".join(filter(None, (code, _text(body.get("message"))))), code), []
     return None
+
+
+def _service_stack(body: Mapping[str, Any]) -> _Found:
+    """`{"ResponseStatus": {"ErrorCode", "Message", "Errors": [{"FieldName", "Message"}]}}`."""
+    status = body.get("ResponseStatus")
+    if not isinstance(status, Mapping) or not ("ErrorCode" in status or "Message" in status):
+        return None
+    code = _text(status.get("ErrorCode")) or None
+    errors = status.get("Errors")
+    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], Mapping) else {}
+    message = ": ".join(part for part in (code, _text(status.get("Message"))) if part)
+    return Problem(None, _text(first.get("FieldName")) or None, message, code), []
+
+
+def _failed_action(body: Mapping[str, Any]) -> _Found:
+    """`{"ActionSucceeded": false, "Messages": [...]}`, which comes with status 200."""
+    if body.get("ActionSucceeded") is not False:
+        return None
+    messages = body.get("Messages")
+    texts = [_text(message) for message in messages[:3]] if isinstance(messages, list) else []
+    return Problem(message="; ".join(filter(None, texts)) or "the action failed without a reason"), []
 
 
 def _text(value: Any) -> str:

@@ -248,6 +248,11 @@ def _lost(method: str, operation: str, why: str) -> ConnectorError:
     return AmbiguousWriteError(f"{operation}: sent, no clear answer ({why})")
 
 
+def bearer(token: str) -> dict[str, str]:
+    """The header of OAuth."""
+    return {"Authorization": f"Bearer {token}"}
+
+
 class Api:
     """JSON requests of one system with its token; a 401 is answered by one renewed token."""
 
@@ -257,12 +262,14 @@ class Api:
         base_url: str,
         tokens: TokenSource,
         timeout_s: float = 30.0,
+        credential: Callable[[str], Mapping[str, str]] = bearer,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Check the URL; nothing is opened.
 
         Args:
+            credential: The headers that carry a token: a bearer, an API key, a session's cookies.
             sleep: Waits between the quick repeats of what surely changed nothing.
 
         Raises:
@@ -270,6 +277,7 @@ class Api:
         """
         self._base_url = root_url(base_url)
         self._tokens = tokens
+        self._credential = credential
         self._transport = Transport(self._base_url, timeout_s=timeout_s)
         self._now = now
         self._sleep = sleep
@@ -325,7 +333,7 @@ class Api:
 
     def _send(self, method: str, url: str, content: bytes | None, token: str, operation: str) -> Answer:
         headers = {
-            "Authorization": f"Bearer {token}",
+            **self._credential(token),
             "Accept": "application/json",
             "User-Agent": "mapper-ai",
         }
@@ -340,6 +348,7 @@ def judge(answer: Answer, *, method: str, operation: str, sent: Sequence[str], n
     | answer | GET | POST, PUT, PATCH |
     | --- | --- | --- |
     | 2xx JSON | body | body |
+    | 204 without a body | None | None |
     | 2xx, not JSON | transient | ambiguous |
     | 2xx with an accounting error body | as its errno | as its errno |
     | 3xx | transient | transient |
@@ -367,6 +376,8 @@ def judge(answer: Answer, *, method: str, operation: str, sent: Sequence[str], n
         raise _lost(method, operation, f"status {status}")
     if status < 200 or 300 <= status < 400:
         raise TransientError(f"{operation}: status {status}, is the base URL right?", wait_s)
+    if status == 204 and not answer.body:
+        return None
     body = answer.json_or_none()
     masked = [value for value in sent if len(value) >= 3]
     problem = read_problem(body, masked, accounting_only=status < 300)

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
+from connectors.scrub import scrub
 from sync.envelope import (
     Delivery,
     EnvelopeError,
@@ -27,7 +28,6 @@ from sync.envelope import (
     loads,
     parse_delivery,
     resource_of,
-    scrub,
 )
 from sync.errors import InputError, LaneLostError
 from sync.records import remember_in

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from sync.envelope import dumps, lane_of, loads, scrub, version_of
+from connectors.scrub import scrub
+from sync.envelope import dumps, lane_of, loads, version_of
 from sync.store import Store
 from sync.store import connection as connection_table
 from sync.store import note as note_table
