@@ -81,7 +81,9 @@ def read_pasted(text: str, state: str | None) -> str:
         ConsentError: The address says that the consent was refused.
         PastedError: Neither a code nor such an address, or an address of another request.
     """
-    pasted = text.strip().strip("<>\"'").strip()
+    pasted = text.strip().strip("\"'").strip()
+    if pasted.startswith("<http"):
+        pasted = pasted.strip("<>")
     if "://" not in pasted and not re.search(r"(^|[?&#])(code|error)=", pasted):
         if not _CODE.fullmatch(pasted):
             raise PastedError("that is no code: paste the code, or the whole address of the page after the consent")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from connectors.clarity import Clarity
+from connectors.clarity import Clarity, api_key
 from connectors.freshbooks import FreshBooks
+from connectors.http import bearer
+from connectors.profiles import load_profile
 from connectors.tokens import CLARITY_OAUTH, ClientCredentials, RefreshingToken, StaticToken, TokenSource
 from sync.errors import SettingsError, SyncError
 from sync.settings import Settings
@@ -105,10 +107,17 @@ def open_clarity(settings: Settings) -> Clarity | None:
             base_url=shop.api_url,
             tokens=tokens,
             timeout_s=settings.http_timeout_s,
-            api_key=shop.api_key is not None,
+            credential=_credential(settings),
         )
     except ValueError as error:
         raise SettingsError(f"the Clarity settings do not fit: {error}") from None
+
+
+def _credential(settings: Settings) -> Callable[[str], Mapping[str, str]]:
+    """How a token or key is sent (A5)."""
+    if settings.clarity.api_key is None:
+        return bearer
+    return api_key(str(load_profile("clarity-rest").settings["A5"].value))
 
 
 def _clarity_oauth(settings: Settings, api_url: str, secret: str) -> TokenSource:

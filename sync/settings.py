@@ -128,8 +128,8 @@ class Settings(_Part):
             return books
         if not (books.signed_in or books.refresh_token is not None):
             raise SettingsError(
-                "no FreshBooks token: run 'mapper-sync auth login freshbooks', or set FRESHBOOKS_ACCESS_TOKEN, or"
-                " FRESHBOOKS_CLIENT_ID, FRESHBOOKS_CLIENT_SECRET and FRESHBOOKS_REFRESH_TOKEN"
+                "no FreshBooks token: set FRESHBOOKS_ACCESS_TOKEN, or FRESHBOOKS_CLIENT_ID and"
+                " FRESHBOOKS_CLIENT_SECRET and run 'mapper-sync auth login freshbooks'"
             )
         if not books.client_id or books.client_secret is None:
             raise SettingsError(

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from connectors.errors import AuthError, TransientError
+from connectors.errors import AuthError, ReconnectError, TransientError
 from connectors.tokens import ClientCredentials, RefreshingToken, StaticToken, TokenPair
 
 NOW = 1_000_000.0
@@ -139,7 +139,7 @@ def test_pair_that_cannot_be_saved_is_not_used(stub: Any, reply: Any) -> None:
         ({"status": 200, "raw": b"<html>"}, TransientError),
         ({"status": 200, "body": {"access_token": "x"}}, TransientError),
         ({"status": 200, "body": {"access_token": "", "refresh_token": "y"}}, TransientError),
-        ({"status": 200, "body": {"error": "invalid_grant"}}, AuthError),
+        ({"status": 200, "body": {"error": "invalid_grant"}}, ReconnectError),
         ({"status": 401, "body": {"error": "invalid_client"}}, AuthError),
         ({"status": 400, "raw": b"?"}, AuthError),
         ({"cut": True}, TransientError),
