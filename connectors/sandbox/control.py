@@ -10,7 +10,8 @@
 | GET, POST, DELETE faults | scripted faults `{"fault", "system", "method", "path", "times", "skip"}` |
 | POST clarity/{list} | adds or changes records: one, an array, or `{"records": [...], "silent": true, "event": ...}` |
 | GET, POST, DELETE webhooks | deliveries; `{"url"}` registers a receiver; forget |
-| POST webhooks/flush | answers when every queued event was delivered or dropped |
+| POST webhooks/flush | answers when every queued event of both systems was delivered or dropped |
+| GET callbacks | FreshBooks' callbacks with their verifiers, and their deliveries |
 | POST oauth/code | an authorization code for `{"redirect_uri"}` |
 | POST oauth/expire | ends the life of all access tokens of both systems |
 """
@@ -28,9 +29,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from connectors.sandbox import views
+from connectors.sandbox.answers import json_response
 from connectors.sandbox.errors import ClarityError, OAuthError
 from connectors.sandbox.faults import ScriptedFault
-from connectors.sandbox.freshbooks_app import json_response
 from connectors.sandbox.resources import BY_NAME
 from connectors.sandbox.state import SandboxState
 from connectors.sandbox.wire import JsonObject, loads
@@ -69,6 +70,7 @@ class Control:
             ("POST", "webhooks", self._register),
             ("DELETE", "webhooks", self._forget_receivers),
             ("POST", "webhooks/flush", self._flush),
+            ("GET", "callbacks", self._callbacks),
             ("POST", "oauth/code", self._code),
             ("POST", "oauth/expire", self._expire),
         ]
@@ -203,7 +205,16 @@ class Control:
     async def _flush(self, _request: Request) -> Response:
         # in a thread: a receiver may ask this very server before it answers
         await run_in_threadpool(self._state.deliveries.flush)
+        await run_in_threadpool(self._state.callbacks.outbox.flush)
         return await self._deliveries(_request)
+
+    async def _callbacks(self, _request: Request) -> Response:
+        with self._state.lock:
+            known = self._state.callbacks
+            rows = [callback.as_json() | {"verifier": callback.verifier} for callback in known.rows.values()]
+            return json_response(
+                {"callbacks": rows, "deliveries": [delivery.as_json() for delivery in known.outbox.log]}
+            )
 
     async def _code(self, request: Request) -> Response:
         sent = await _object(request)

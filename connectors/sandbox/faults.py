@@ -23,7 +23,7 @@ from connectors.sandbox.switches import FAULT_KINDS, Switches
 from connectors.sandbox.wire import JsonObject
 
 # a rate is about records; tokens meet faults only by script, or no test could log in
-_RATED_PATHS = re.compile(r"^/(accounting|api)/")
+_RATED_PATHS = re.compile(r"^/(accounting|api|events)/")
 
 
 @dataclass
