@@ -73,12 +73,10 @@ def _login(arguments: argparse.Namespace, settings: Settings) -> int:
     from sync.scopes import needed_scopes
 
     system = arguments.system
-    needed = needed_scopes(system, _folder(arguments))
     if not signin.needs_consent(settings, system):
-        return _tell(arguments, signin.try_clarity(settings, needed=needed))
+        return _tell(arguments, signin.try_clarity(settings))
     if arguments.code is not None:
-        pasted = sys.stdin.readline() if arguments.code == "-" else arguments.code
-        return _finish(arguments, settings, pasted, needed)
+        return _finish(arguments, settings, sys.stdin.readline() if arguments.code == "-" else arguments.code)
     with ExitStack() as stack:
         listener = None
         redirect_uri = arguments.redirect_uri
@@ -88,7 +86,8 @@ def _login(arguments: argparse.Namespace, settings: Settings) -> int:
             _refuse_listening(system, settings)
             listener = stack.enter_context(listening(redirect_uri))
             redirect_uri = listener.redirect_uri
-        scopes = needed if arguments.scope is None else arguments.scope.split()
+        asked = None if arguments.scope is None else arguments.scope.split()
+        scopes = needed_scopes(system, _folder(arguments)) if asked is None else asked
         url = signin.begin(settings, system, scopes=scopes, redirect_uri=redirect_uri)
         if arguments.print_url:
             _print(arguments, {"authorize_url": url}, [url])
@@ -102,8 +101,8 @@ def _login(arguments: argparse.Namespace, settings: Settings) -> int:
 
             webbrowser.open(url)
         if listener is not None:
-            return _finish(arguments, settings, listener.wait(), needed)
-    return _paste(arguments, settings, needed)
+            return _finish(arguments, settings, listener.wait())
+    return _paste(arguments, settings)
 
 
 def _refuse_listening(system: str, settings: Settings) -> None:
@@ -114,7 +113,7 @@ def _refuse_listening(system: str, settings: Settings) -> None:
         raise SettingsError("FreshBooks takes https redirect addresses only: leave --listen out and paste the code")
 
 
-def _paste(arguments: argparse.Namespace, settings: Settings, needed: Sequence[str]) -> int:
+def _paste(arguments: argparse.Namespace, settings: Settings) -> int:
     """Ask for what the browser shows; a person may mistype, a script may not."""
     from sync.errors import InputError, SyncError
 
@@ -130,7 +129,7 @@ def _paste(arguments: argparse.Namespace, settings: Settings, needed: Sequence[s
         if not pasted.strip():
             raise SyncError("no code was pasted; the address stays good for an hour: run again with --code")
         try:
-            return _finish(arguments, settings, pasted, needed)
+            return _finish(arguments, settings, pasted)
         except InputError as error:
             if not left or not sys.stdin.isatty():
                 raise
@@ -138,14 +137,16 @@ def _paste(arguments: argparse.Namespace, settings: Settings, needed: Sequence[s
     return 3
 
 
-def _finish(arguments: argparse.Namespace, settings: Settings, pasted: str, needed: Sequence[str]) -> int:
+def _finish(arguments: argparse.Namespace, settings: Settings, pasted: str) -> int:
     from sync import signin
+    from sync.scopes import needed_scopes
 
+    folder = _folder(arguments)
     found = signin.finish(
         settings,
         arguments.system,
         pasted,
-        needed=needed,
+        needed=None if folder is None else needed_scopes(arguments.system, folder),
         account=arguments.account,
         redirect_uri=arguments.redirect_uri,
     )
@@ -212,7 +213,8 @@ def _status(arguments: argparse.Namespace, settings: Settings) -> int:
     from sync.signin_status import read_connections, status_lines
 
     folder = _folder(arguments)
-    found = read_connections(settings, {system: needed_scopes(system, folder) for system in _SYSTEMS})
+    needed = {} if folder is None else {system: needed_scopes(system, folder) for system in _SYSTEMS}
+    found = read_connections(settings, needed)
     lines = [line for status in found for line in status_lines(status)]
     _print(arguments, [status.as_dict() for status in found], lines)
     return 0

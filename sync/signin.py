@@ -109,7 +109,7 @@ def finish(
     system: System,
     pasted: str,
     *,
-    needed: Iterable[str],
+    needed: Iterable[str] | None = None,
     account: str | None = None,
     redirect_uri: str | None = None,
     now: Callable[[], float] = time.time,
@@ -118,7 +118,7 @@ def finish(
 
     Args:
         pasted: The code, or the whole address of the page after the consent.
-        needed: Scopes the mappings need.
+        needed: Scopes the mappings need; None for those that were asked for.
         account: The account id to work with.
         redirect_uri: Of a code that was asked for elsewhere; an open request knows its own.
 
@@ -160,6 +160,8 @@ def finish(
         if system == "clarity":
             wake(store, CLARITY_LOGIN, now=now())
         scopes = tuple(sorted(pair.scope.split()))
+        if needed is None:
+            needed = consent.scope.split() if consent else ()
         found = SignedIn(system, scopes=scopes, missing=missing_scopes(needed, scopes))
         if system == "clarity":
             return replace(found, notes=_notes(settings, system, ()))
@@ -199,7 +201,7 @@ def choose_account(settings: Settings, account_id: str) -> SignedIn:
     return replace(found, account_id=chosen.account_id, notes=_notes(settings, "freshbooks", found.accounts))
 
 
-def try_clarity(settings: Settings, *, needed: Iterable[str]) -> SignedIn:
+def try_clarity(settings: Settings) -> SignedIn:
     """Try Clarity's client credentials or API key with one small read; nothing is stored.
 
     Raises:

@@ -62,9 +62,9 @@ def connect(settings: Settings, system: System, pasted: str, mappings: Path) -> 
     return signin.finish(settings, system, pasted, needed=needed_scopes(system, mappings))
 
 
-def try_connection(settings: Settings, mappings: Path) -> SignedIn:
+def try_connection(settings: Settings) -> SignedIn:
     """Try Clarity's client credentials or API key; raises as `sync.signin.try_clarity`."""
-    return signin.try_clarity(settings, needed=needed_scopes("clarity", mappings))
+    return signin.try_clarity(settings)
 
 
 def accounts(settings: Settings) -> tuple[Account, ...]:

@@ -332,6 +332,23 @@ def test_missing_scopes_are_named(stub: OAuthStub, cli: Cli, monkeypatch: pytest
     assert "missing       user:billable_items:read" in cli.out
 
 
+def test_a_narrower_consent_is_held_against_the_mappings(books: Sandbox, cli: Cli) -> None:
+    address = consent(cli.url("freshbooks", "--scope", "user:profile:read user:clients:read"))
+    assert cli("login", "freshbooks", "--code", address, "--mappings", str(MAPPINGS)) == 1
+    assert "user:invoices:write" in cli.line()
+    address = consent(cli.url("freshbooks", "--scope", "user:profile:read user:clients:read"))
+    assert cli("login", "freshbooks", "--code", address) == 0
+    assert cli.status()["scopes"] == ["user:clients:read", "user:profile:read"]
+
+
+def test_pkce_ties_the_code_to_this_request(books: Sandbox, cli: Cli) -> None:
+    first = consent(cli.url())
+    second = consent(cli.url())
+    assert cli("login", "freshbooks", "--code", code_of(first)) == 1
+    assert "FreshBooks refused the code" in cli.line()
+    assert cli("login", "freshbooks", "--code", second) == 0
+
+
 def test_a_setting_that_goes_before_the_sign_in_is_said(
     books: Sandbox, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -423,7 +440,7 @@ def test_a_loopback_listener_takes_the_code(stub: OAuthStub, place: Path, monkey
             answer = browser.get(asked["redirect_uri"], params={"code": "abcdef123456", "state": asked["state"]})
         assert answer.status_code == 200
         out, err = child.communicate(timeout=60)
-    assert (child.returncode, out) == (0, "Connected.\n"), err
+    assert (child.returncode, out.strip()) == (0, "Connected."), err
     assert stub.forms[0]["code"] == "abcdef123456"
     assert stub.forms[0]["redirect_uri"] == asked["redirect_uri"]
 

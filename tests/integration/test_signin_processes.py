@@ -114,7 +114,7 @@ class _schema:  # noqa: N801  used like a function
 def sign_in(environ: dict[str, str]) -> Settings:
     settings = load_settings(environ)
     url = signin.begin(settings, "freshbooks", scopes=())
-    found = signin.finish(settings, "freshbooks", consent(url), needed=())
+    found = signin.finish(settings, "freshbooks", consent(url))
     assert found.account_id == "SANDBOX"
     return settings
 
@@ -222,9 +222,7 @@ def wait_until(outside: httpx2.Client, true: Any) -> None:
         pause.wait(0.05)
 
 
-def test_a_refresh_lock_held_for_too_long_is_said(
-    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_refresh_lock_held_for_too_long_is_said(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     from sync import tokens_db
     from sync.errors import StoreError
     from sync.tokens_db import DatabaseTokenStore

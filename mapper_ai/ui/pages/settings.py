@@ -51,7 +51,7 @@ def _card(settings: Settings, connection: Connection, mappings: Path) -> None:
     for note in st.session_state.pop(f"notes-{system}", ()):
         notice("info", "Please note", note)
     if not connection.by_consent:
-        _try(settings, connection, mappings)
+        _try(settings, connection)
         return
     _connect(settings, connection, mappings)
     if connection.signed_in:
@@ -65,12 +65,12 @@ def _facts(connection: Connection) -> None:
         "How": None if status.method == "none" else status.method,
         "Connected as": status.person,
         "Account": account,
-        "Access token until": status.expires_at,
-        "Last renewed": status.renewed_at,
+        "Access token until": _utc(status.expires_at),
+        "Last renewed": _utc(status.renewed_at),
     }
     for label, value in rows.items():
         if value:
-            left, right = st.columns([2, 5], gap="small")
+            left, right = st.columns([2, 5], gap="small", vertical_alignment="center")
             left.caption(label)
             right.text(value)
     if status.missing:
@@ -80,7 +80,11 @@ def _facts(connection: Connection) -> None:
             st.text("\n".join(status.scopes))
 
 
-def _try(settings: Settings, connection: Connection, mappings: Path) -> None:
+def _utc(at: str | None) -> str | None:
+    return None if at is None else f"{at[:10]} {at[11:16]} UTC"
+
+
+def _try(settings: Settings, connection: Connection) -> None:
     if connection.status.method == "none":
         st.caption(
             f"Not set up. Set {connection.system.upper()}_API_URL, _CLIENT_ID and _CLIENT_SECRET, or _API_KEY, in the "
@@ -90,7 +94,7 @@ def _try(settings: Settings, connection: Connection, mappings: Path) -> None:
     st.caption("The settings alone let the runner in; nobody has to consent.")
     if st.button("Try it", key=f"try-{connection.system}", icon=":material/network_check:"):
         with kept_errors(f"{connection.title} does not let us in"):
-            found = service.try_connection(settings, mappings)
+            found = service.try_connection(settings)
             session.say_after_rerun("It works")
             st.session_state[f"notes-{connection.system}"] = found.notes
         st.rerun()
@@ -99,6 +103,8 @@ def _try(settings: Settings, connection: Connection, mappings: Path) -> None:
 def _connect(settings: Settings, connection: Connection, mappings: Path) -> None:
     system, title = connection.system, connection.title
     again = connection.signed_in
+    if connection.status.method.endswith("of the settings"):
+        st.caption("A token stands in the settings. A fixed access token goes before a sign-in: unset it to connect here.")
     url = st.session_state.get(f"consent-{system}")
     if url is None:
         kind: Literal["primary", "secondary"] = (
