@@ -88,12 +88,14 @@ class TokenPair:
     Attributes:
         expires_at: End of the access token in unix seconds.
         scope: Granted scopes, separated by spaces; empty when the server did not say.
+        obtained_at: When it was asked for, in unix seconds; 0 when that is not known.
     """
 
     access: str = field(repr=False)
     refresh: str = field(repr=False)
     expires_at: float
     scope: str = ""
+    obtained_at: float = field(default=0.0, compare=False)
 
 
 class TokenCell(Protocol):
@@ -242,7 +244,10 @@ class RefreshingToken:
         return self._renew(rejected=rejected)
 
     def _fresh(self, pair: TokenPair) -> bool:
-        return self._now() < pair.expires_at - self._early_s
+        # Half of what was left of it at first, else a pair handed out shortly before its end (created_at may be that
+        # of an older token) would be renewed at every call.
+        left_s = max(0.0, pair.expires_at - pair.obtained_at)
+        return self._now() < pair.expires_at - min(self._early_s, left_s / 2)
 
     def _renew(self, rejected: str | None) -> str:
         """Adopt the pair another thread or process renewed meanwhile, else renew it here."""
@@ -308,6 +313,7 @@ def read_pair(body: dict[str, Any], oauth: OAuthPaths, *, asked_at: float, refre
         refresh=refresh,
         expires_at=created_at + float(_seconds(body.get("expires_in"), default=oauth.life_s)),
         scope=" ".join(scope.split()) if isinstance(scope, str) else "",
+        obtained_at=asked_at,
     )
 
 

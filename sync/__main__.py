@@ -98,6 +98,10 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
     from sync.settings import load_settings
 
     settings = load_settings(config=arguments.config)
+    if arguments.command != "auth":
+        from sync.signin_state import with_sign_in
+
+        settings = with_sign_in(settings)
     target = settings.log_file
     if arguments.command == "serve" and target is None:
         target = "-"

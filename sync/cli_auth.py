@@ -258,7 +258,8 @@ def _rekey(arguments: argparse.Namespace, settings: Settings) -> int:
     with closing(open_store(settings.store_url)) as store:
         count = rekey(store, choice, former=arguments.former)
     where = {"env": "the first key of MAPPER_TOKEN_KEY", "keyring": "a key in the keyring", "file": "a new key file"}
-    lines = [f"{count} entries are encrypted with {where[choice.resolved()]}; former keys are not needed any more."]
+    what = "1 entry is" if count == 1 else f"{count} entries are"
+    lines = [f"{what} encrypted with {where[choice.resolved()]}; former keys are not needed any more."]
     _print(arguments, {"entries": count, "key": choice.resolved()}, lines)
     return 0
 

@@ -14,7 +14,7 @@ from connectors.profiles import load_profile
 from connectors.tokens import CLARITY_OAUTH, ClientCredentials, RefreshingToken, StaticToken, TokenSource
 from sync.errors import SettingsError, SyncError
 from sync.settings import Settings
-from sync.signin_state import read_sign_in
+from sync.signin_state import with_sign_in
 from sync.store import Store
 from sync.token_key import KeyChoice
 
@@ -23,28 +23,6 @@ CONNECT_TIMEOUT_S = 5.0
 
 class UnreachableError(SyncError):
     """A server does not take connections."""
-
-
-def with_sign_in(settings: Settings) -> Settings:
-    """The settings with what ``mapper-sync auth login freshbooks`` stored: that there is a pair, and the account.
-
-    FRESHBOOKS_ACCOUNT_ID goes before the account chosen at sign-in.
-
-    Raises:
-        StoreError: The store cannot be read.
-    """
-    books = settings.freshbooks
-    known = None if books.signed_in else read_sign_in(settings.store_url, "freshbooks")
-    if known is None:
-        return settings
-    account = books.account_id or known.account_id
-    redirect_uri = known.redirect_uri or settings.sign_in.freshbooks_redirect_uri
-    return settings.model_copy(
-        update={
-            "freshbooks": books.model_copy(update={"signed_in": True, "account_id": account}),
-            "sign_in": settings.sign_in.model_copy(update={"freshbooks_redirect_uri": redirect_uri}),
-        }
-    )
 
 
 def open_freshbooks(settings: Settings, token_store: Callable[[], Store]) -> FreshBooks:
@@ -74,7 +52,7 @@ def open_freshbooks(settings: Settings, token_store: Callable[[], Store]) -> Fre
                 store=DatabaseTokenStore(
                     token_store(), "freshbooks", key=settings.token_key, key_source=settings.sign_in.token_key
                 ),
-                redirect_uri=settings.sign_in.freshbooks_redirect_uri if books.signed_in else "",
+                redirect_uri=books.redirect_uri,
                 initial_refresh_token=refresh.get_secret_value() if refresh else None,
                 timeout_s=settings.http_timeout_s,
             )

@@ -20,12 +20,13 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from sync import inbox, records
-from sync.connections import open_clarity, open_freshbooks, require_reachable, with_sign_in
+from sync.connections import open_clarity, open_freshbooks, require_reachable
 from sync.errors import NoStoreError, StoreError, SyncError
 from sync.inbox import IngestResult
 from sync.log import bound
 from sync.poll import poll_clarity
 from sync.settings import Settings
+from sync.signin_state import with_sign_in
 from sync.status import ledger_totals, status
 from sync.store import Store, metadata, open_store
 from sync.worker import Context, Flow, Worker

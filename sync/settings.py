@@ -65,7 +65,8 @@ class FreshBooksSettings(_Part):
     """The FreshBooks connection; complete when it has an account and a way to get a token.
 
     Attributes:
-        signed_in: A pair from ``mapper-sync auth login`` is in the store (``sync.connections.with_sign_in``).
+        signed_in: A pair from ``mapper-sync auth login`` is in the store (``sync.signin_state.with_sign_in``).
+        redirect_uri: Of that consent; a renewal names it again.
     """
 
     api_url: str = FRESHBOOKS_URL
@@ -75,6 +76,7 @@ class FreshBooksSettings(_Part):
     client_secret: SecretStr | None = None
     refresh_token: SecretStr | None = None
     signed_in: bool = False
+    redirect_uri: str = ""
 
 
 class ClaritySettings(_Part):

@@ -17,14 +17,14 @@ from connectors.freshbooks import FreshBooks
 from connectors.oauth import Consent, PastedError, exchange_code, read_pasted, revoke_token
 from connectors.tokens import CLARITY_OAUTH, FRESHBOOKS_OAUTH, OAuthPaths, StaticToken
 from sync import records
-from sync.connections import open_clarity, open_freshbooks, require_reachable, with_sign_in
+from sync.connections import open_clarity, open_freshbooks, require_reachable
 from sync.errors import InputError, SettingsError, SyncError
 from sync.inbox import wake
 from sync.poll import CLARITY_LOGIN
 from sync.scopes import missing_scopes
 from sync.settings import Settings
 from sync.signin_settings import SignInSettings
-from sync.signin_state import describe, sign_in_of
+from sync.signin_state import describe, sign_in_of, with_sign_in
 from sync.store import Store, open_store, sqlite_file
 from sync.tokens_db import Cell, DatabaseTokenStore
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from sync.errors import NoStoreError
+from sync.settings import Settings
 from sync.store import Store, open_store, sqlite_file
 from sync.store import sign_in as sign_in_table
 from sync.store import token as token_table
@@ -50,6 +51,26 @@ def read_sign_in(url: str, connection: str) -> SignIn | None:
         return None
     with closing(opened) as store:
         return sign_in_of(store, connection)
+
+
+def with_sign_in(settings: Settings) -> Settings:
+    """The settings with what ``mapper-sync auth login freshbooks`` stored: that there is a pair, and the account.
+
+    FRESHBOOKS_ACCOUNT_ID goes before the account chosen at sign-in.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    books = settings.freshbooks
+    known = None if books.signed_in else read_sign_in(settings.store_url, "freshbooks")
+    if known is None:
+        return settings
+    update = {
+        "signed_in": True,
+        "account_id": books.account_id or known.account_id,
+        "redirect_uri": known.redirect_uri or "",
+    }
+    return settings.model_copy(update={"freshbooks": books.model_copy(update=update)})
 
 
 def sign_in_of(store: Store, connection: str) -> SignIn | None:

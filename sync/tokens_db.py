@@ -112,7 +112,13 @@ class Cell:
         found = self._opened(self._connection)
         if found is None:
             return None
-        return TokenPair(found["access"], found["refresh"], float(found["expires_at"]), found.get("scope", ""))
+        return TokenPair(
+            found["access"],
+            found["refresh"],
+            float(found["expires_at"]),
+            found.get("scope", ""),
+            float(found.get("obtained_at", 0)),
+        )
 
     def save(self, pair: TokenPair) -> None:
         """Keep a new pair; durable before this returns."""
@@ -121,6 +127,7 @@ class Cell:
             "refresh": pair.refresh,
             "expires_at": str(pair.expires_at),
             "scope": pair.scope,
+            "obtained_at": str(pair.obtained_at),
         }
         shown: dict[str, Any] = {"expires_at": pair.expires_at, "renewed_at": self._now()}
         if pair.scope:
@@ -178,6 +185,19 @@ class Cell:
         yield self._conn
         # Commit now: the other side has already burnt the old refresh token.
         self._conn.connection.commit()
+
+
+def sealing_key(store: Store, key: SecretStr | None, source: KeySource | None = None) -> MultiFernet:
+    """What the token table is encrypted with, for secrets that stand there beside the tokens; made when missing.
+
+    Raises:
+        SettingsError: The key is missing or is no Fernet key, or there is no keyring.
+        StoreError: Another process held the refresh lock for two minutes.
+    """
+    if not store.is_sqlite:
+        return load_keys(KeyChoice(source, key), store)
+    with _sidecar_lock(store):
+        return load_keys(KeyChoice(source, key), store)
 
 
 def rekey(store: Store, choice: KeyChoice, *, former: KeySource | None = None) -> int:

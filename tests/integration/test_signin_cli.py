@@ -483,6 +483,21 @@ def test_no_secret_is_left_anywhere(books: Sandbox, cli: Cli, place: Path, monke
     assert [number for number, secret in enumerate(secrets) if secret.encode() in everything] == []
 
 
+def test_a_lost_key_costs_a_new_sign_in_and_nothing_else(
+    books: Sandbox, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAPPER_TOKEN_KEY", Fernet.generate_key().decode())
+    assert cli("login", "freshbooks", "--code", consent(cli.url())) == 0
+    monkeypatch.setenv("MAPPER_TOKEN_KEY", Fernet.generate_key().decode())
+    assert cli("account", "freshbooks") == 2
+    assert "cannot be decrypted: put the former MAPPER_TOKEN_KEY" in cli.line()
+    assert cli("rekey") == 2
+    assert cli("login", "freshbooks", "--code", consent(cli.url())) == 0
+    assert cli("account", "freshbooks") == 0
+    assert cli("rekey") == 0
+    assert cli.out.startswith("1 entry is encrypted")
+
+
 def test_status_without_a_store_creates_none(cli: Cli, place: Path) -> None:
     assert cli("status") == 0
     assert cli.out.splitlines()[0] == "FreshBooks: not connected"

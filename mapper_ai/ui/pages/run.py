@@ -14,9 +14,9 @@ from mapper_ai.ui.parts import report as tables
 from mapper_ai.ui.parts.frame import PAGES, flow_title, header, notice, shown_errors
 from mapper_ai.ui.parts.values import exact_json
 from mapspec import load_spec, unapproved
-from sync.connections import with_sign_in
 from sync.errors import StoreError, SyncError
 from sync.settings import load_settings
+from sync.signin_state import with_sign_in
 from sync.status import read_status
 
 _POLL_S = 1.0

@@ -104,7 +104,7 @@ def _connect(settings: Settings, connection: Connection, mappings: Path) -> None
     system, title = connection.system, connection.title
     again = connection.signed_in
     if connection.status.method.endswith("of the settings"):
-        st.caption("A token stands in the settings. A fixed access token goes before a sign-in: unset it to connect here.")
+        st.caption("A token stands in the settings. A fixed access token goes before a sign-in: unset it first.")
     url = st.session_state.get(f"consent-{system}")
     if url is None:
         kind: Literal["primary", "secondary"] = (
