@@ -138,7 +138,7 @@ def finish(
             except PastedError as error:
                 raise InputError(str(error)) from None
             require_reachable(client.base_url, client.url_variable)
-            redirect = redirect_uri or (consent.redirect_uri if consent else _redirect(settings, system, None))
+            redirect = consent.redirect_uri if consent else _redirect(settings, system, redirect_uri)
             before = sign_in_of(store, system)
             pair = exchange_code(
                 client.base_url,
