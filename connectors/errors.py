@@ -76,6 +76,18 @@ class AuthError(ConnectorError):
     """No record can succeed until somebody reconnects or corrects the credentials."""
 
 
+class ReconnectError(AuthError):
+    """The stored sign-in is worth nothing any more: only a person's new consent helps.
+
+    Attributes:
+        system: FreshBooks or Clarity.
+    """
+
+    def __init__(self, system: str, message: str) -> None:
+        super().__init__(message)
+        self.system = system
+
+
 @dataclass(frozen=True)
 class Problem:
     """What an error body says, whichever of its shapes it came in.

@@ -48,6 +48,9 @@ QUICK_PAUSES_S = (0.2, 0.8)
 
 LONGEST_QUICK_PAUSE_S = 5.0
 
+_RENEWALS = 2
+"""With several processes at work, the first renewed token may have died before it was used."""
+
 _MAX_DIGITS = 40
 """No amount has more digits; a hostile exponent would otherwise be written out as a megabyte of zeros."""
 
@@ -254,7 +257,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 class Api:
-    """JSON requests of one system with its token; a 401 is answered by one renewed token."""
+    """JSON requests of one system with its token; a 401 is answered by a renewed token, at most twice."""
 
     def __init__(
         self,
@@ -326,8 +329,13 @@ class Api:
     def _once(self, method: str, url: str, content: bytes | None, sent: Sequence[str], operation: str) -> Any:
         token = self._tokens.token()
         answer = self._send(method, url, content, token, operation)
-        if answer.status == 401:  # refused before anything was done, so a write may be sent again
-            token = self._tokens.refreshed(token)
+        for _ in range(_RENEWALS):
+            if answer.status != 401:  # else refused before anything was done, so a write may be sent again
+                break
+            renewed = self._tokens.refreshed(token)
+            if renewed == token:
+                break
+            token = renewed
             answer = self._send(method, url, content, token, operation)
         return judge(answer, method=method, operation=operation, sent=sent, now=self._now())
 

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from sync import cli_auth
+
 _SHOWN_RECORDS = 50
 
 
@@ -68,6 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     which = replay.add_mutually_exclusive_group(required=True)
     which.add_argument("record", nargs="?", metavar="RECORD", help='"order:10045" or the order number')
     which.add_argument("--all", action="store_true", help="everything that is held or dead")
+    cli_auth.add_parser(commands, _command)
     return parser
 
 
@@ -95,6 +98,10 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
     from sync.settings import load_settings
 
     settings = load_settings(config=arguments.config)
+    if arguments.command != "auth":
+        from sync.signin_state import with_sign_in
+
+        settings = with_sign_in(settings)
     target = settings.log_file
     if arguments.command == "serve" and target is None:
         target = "-"
@@ -105,6 +112,7 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
         target = f"{file}.log" if file is not None and file.parent.is_dir() else None
     log_target[0] = log.configure(target)
     commands = {"run": _run, "serve": _serve, "status": _status, "errors": _errors, "replay": _replay}
+    commands["auth"] = cli_auth.main
     return commands[arguments.command](arguments, settings)
 
 

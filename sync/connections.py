@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import socket
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from connectors.cef_session import CefSession
-from connectors.clarity import Clarity
+from connectors.clarity import Clarity, api_key
 from connectors.clarity_cef import ClarityCef
 from connectors.clarity_port import ClarityPort
 from connectors.freshbooks import FreshBooks
-from connectors.tokens import ClientCredentials, RefreshingToken, StaticToken, TokenSource
+from connectors.http import bearer
+from connectors.profiles import load_profile
+from connectors.tokens import CLARITY_OAUTH, ClientCredentials, RefreshingToken, StaticToken, TokenSource
 from sync.errors import SettingsError, SyncError
 from sync.settings import Settings
+from sync.signin_state import with_sign_in
 from sync.store import Store
+from sync.token_key import KeyChoice
 
 CONNECT_TIMEOUT_S = 5.0
 
@@ -34,6 +38,7 @@ def open_freshbooks(settings: Settings, token_store: Callable[[], Store]) -> Fre
     Raises:
         SettingsError: The connection is not complete, or a value is unusable.
     """
+    settings = with_sign_in(settings)
     books = settings.require_freshbooks()
     tokens: TokenSource
     try:
@@ -47,7 +52,10 @@ def open_freshbooks(settings: Settings, token_store: Callable[[], Store]) -> Fre
                 base_url=books.api_url,
                 client_id=books.client_id or "",
                 client_secret=secret.get_secret_value() if secret else "",
-                store=DatabaseTokenStore(token_store(), "freshbooks", key=settings.token_key),
+                store=DatabaseTokenStore(
+                    token_store(), "freshbooks", key=settings.token_key, key_source=settings.sign_in.token_key
+                ),
+                redirect_uri=books.redirect_uri,
                 initial_refresh_token=refresh.get_secret_value() if refresh else None,
                 timeout_s=settings.http_timeout_s,
             )
@@ -67,27 +75,55 @@ def open_clarity(settings: Settings) -> ClarityPort | None:
     Raises:
         SettingsError: A value is unusable.
     """
-    shop = settings.clarity
-    if shop.api_url is None or shop.client_secret is None:
+    shop, secret = settings.clarity, settings.clarity.client_secret
+    if shop.api_url is None or (secret is None and shop.api_key is None):
         return None
+    tokens: TokenSource
     try:
         if shop.flavour == "cef":
             session = CefSession(
                 base_url=shop.api_url,
                 user_name=shop.client_id or "",
-                password=shop.client_secret.get_secret_value(),
+                password=secret.get_secret_value() if secret else "",
                 timeout_s=settings.http_timeout_s,
             )
             return ClarityCef(base_url=shop.api_url, session=session, timeout_s=settings.http_timeout_s)
-        tokens = ClientCredentials(
+        if shop.api_key is not None:
+            tokens = StaticToken(shop.api_key.get_secret_value())
+        else:
+            tokens = _clarity_oauth(settings, shop.api_url, secret.get_secret_value() if secret else "")
+        return Clarity(
             base_url=shop.api_url,
-            client_id=shop.client_id or "",
-            client_secret=shop.client_secret.get_secret_value(),
+            tokens=tokens,
             timeout_s=settings.http_timeout_s,
+            credential=_credential(settings),
         )
-        return Clarity(base_url=shop.api_url, tokens=tokens, timeout_s=settings.http_timeout_s)
     except ValueError as error:
         raise SettingsError(f"the Clarity settings do not fit: {error}") from None
+
+
+def _credential(settings: Settings) -> Callable[[str], Mapping[str, str]]:
+    """How a token or key is sent (A5)."""
+    if settings.clarity.api_key is None:
+        return bearer
+    return api_key(str(load_profile("clarity-rest").settings["A5"].value))
+
+
+def _clarity_oauth(settings: Settings, api_url: str, secret: str) -> TokenSource:
+    client_id, timeout_s = settings.clarity.client_id or "", settings.http_timeout_s
+    if settings.sign_in.clarity_grant == "client_credentials":
+        return ClientCredentials(base_url=api_url, client_id=client_id, client_secret=secret, timeout_s=timeout_s)
+    from sync.tokens_db import StoredTokens
+
+    key = KeyChoice(settings.sign_in.token_key, settings.token_key)
+    return RefreshingToken(
+        base_url=api_url,
+        client_id=client_id,
+        client_secret=secret,
+        store=StoredTokens(settings.store_url, "clarity", key=key),
+        timeout_s=timeout_s,
+        oauth=CLARITY_OAUTH,
+    )
 
 
 def require_reachable(url: str, variable: str) -> None:

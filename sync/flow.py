@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from connectors.errors import ConnectorError, RejectedError
+from connectors.errors import AuthError, ConnectorError, ReconnectError, RejectedError
 from mapspec import CompiledSpec, Draft, Reason, SpecError, compile_spec, dump_spec, fingerprint, load_spec, unapproved
 from sync import inbox, ledger, records
 from sync.apply import Applier, OrderMissingError
 from sync.errors import IntentOpenError
 from sync.lookups import gather
-from sync.outcome import EndedError, Outcome
+from sync.outcome import EndedError, Outcome, waiting
 from sync.plan import natural_key, plan_actions
-from sync.recovery import outcome_of
+from sync.poll import CLARITY_LOGIN
+from sync.recovery import outcome_of, reconnect_text
 
 if TYPE_CHECKING:
     from sync.inbox import Event
@@ -146,10 +147,20 @@ def _fetch(entity: str, record_id: str, context: Context) -> Mapping[str, Any] |
     except RejectedError as error:
         log.info("record could not be fetched", extra={"status": error.status})
         return None
+    except AuthError as error:
+        raise _without_clarity(error, context) from None
     updated = context.clarity.head(payload).updated
     records.remember(context.store, entity, record_id, payload, updated=updated, now=context.now())
     newest = records.latest(context.store, f"{entity}:{record_id}")
     return newest.payload if newest is not None else payload
+
+
+def _without_clarity(error: AuthError, context: Context) -> EndedError:
+    """Only what needs Clarity waits for somebody to sign in; FreshBooks' connection is not at fault."""
+    again = isinstance(error, ReconnectError)
+    why = reconnect_text(error) if isinstance(error, ReconnectError) else f"Clarity: {error.message}"
+    records.set_connection(context.store, "clarity", "reconnect" if again else "stopped", reason=why, now=context.now())
+    return waiting("clarity-reconnect" if again else "clarity-auth", why, CLARITY_LOGIN)
 
 
 def _known_later(event: Event, context: Context) -> bool:

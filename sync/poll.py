@@ -11,15 +11,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import sqlalchemy as sa
 
 from connectors.clarity_port import Head
-from connectors.errors import AuthError, ConnectorError, RejectedError
+from connectors.errors import AuthError, ConnectorError, ReconnectError, RejectedError
 from sync.envelope import version_of
-from sync.inbox import IngestResult, ingest
+from sync.inbox import IngestResult, ingest, wake
 from sync.records import set_connection
+from sync.recovery import reconnect_text
 from sync.store import Store
 from sync.store import cursor as cursor_table
 
@@ -33,6 +34,9 @@ EVENTS = {
     "payment": "payment.captured",
 }
 _BATCH = 100
+
+CLARITY_LOGIN = "connection:clarity"
+"""What events wait for that need a record from Clarity while its login is refused."""
 
 
 class Source(Protocol):
@@ -71,6 +75,7 @@ def poll_clarity(
         start_date: Where the first poll starts (midnight UTC); None for everything there is.
     """
     report = PollReport()
+    state: Literal["stopped", "reconnect"] = "stopped"
     for entity in entities:
         try:
             report.result += _poll_entity(store, clarity, entity, now=now, overlap_s=overlap_s, start_date=start_date)
@@ -80,7 +85,11 @@ def poll_clarity(
                 continue
             report.problems.append(f"Clarity, {entity} list: {error}")
         except AuthError as error:
-            report.problems.append(f"Clarity: {error.message}")
+            if isinstance(error, ReconnectError):
+                state, why = "reconnect", reconnect_text(error)
+            else:
+                why = f"Clarity: {error.message}"
+            report.problems.append(why)
             report.refused = True
             break
         except ConnectorError as error:
@@ -88,9 +97,10 @@ def poll_clarity(
     for problem in report.problems:
         log.warning("poll failed", extra={"problem": problem})
     if report.problems:
-        set_connection(store, "clarity", "stopped", reason=report.problems[0], now=now)
+        set_connection(store, "clarity", state, reason=report.problems[0], now=now)
     else:
         set_connection(store, "clarity", "ok", now=now)
+        wake(store, CLARITY_LOGIN, now=now)
     return report
 
 

@@ -50,7 +50,7 @@ class Note:
 
 @dataclass(frozen=True)
 class ConnectionState:
-    """``ok``, or ``stopped`` with the reason, since ``at`` (unix seconds)."""
+    """``ok``, ``reconnect`` (a person has to sign in) or ``stopped``, with the reason, since ``at`` (unix seconds)."""
 
     name: str
     state: str
@@ -160,7 +160,7 @@ def load_spec(store: Store, fingerprint: str) -> str | None:
 
 
 def set_connection(
-    store: Store, name: str, state: Literal["ok", "stopped"], *, reason: str | None = None, now: float
+    store: Store, name: str, state: Literal["ok", "stopped", "reconnect"], *, reason: str | None = None, now: float
 ) -> None:
     """Record whether a connection works."""
     values = {"state": state, "reason": reason, "at": now}

@@ -19,13 +19,14 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from sync import inbox
+from sync import inbox, records
 from sync.connections import open_clarity, open_freshbooks, require_reachable
 from sync.errors import NoStoreError, StoreError, SyncError
 from sync.inbox import IngestResult
 from sync.log import bound
 from sync.poll import poll_clarity
 from sync.settings import Settings
+from sync.signin_state import with_sign_in
 from sync.status import ledger_totals, status
 from sync.store import Store, metadata, open_store
 from sync.worker import Context, Flow, Worker
@@ -136,6 +137,7 @@ def run(
     began, clock = now(), time.monotonic()
     mappings = flow.load_mappings(mappings_dir)
     deliveries = inbox.read_events(events) if events is not None else []
+    settings = with_sign_in(settings)
     settings.require_freshbooks()
     require_reachable(settings.freshbooks.api_url, "FRESHBOOKS_API_URL")
     report = RunReport(run_id=uuid.uuid4().hex[:8], dry_run=dry_run)
@@ -187,6 +189,7 @@ def serve(
     stop = stop or threading.Event()
     flow = flow or _flow()
     mappings = flow.load_mappings(mappings_dir)
+    settings = with_sign_in(settings)
     settings.require_freshbooks()
     with ExitStack() as stack:
         listener = _listen(host, port)
@@ -374,10 +377,22 @@ def _work(context: Context, flow: Flow, something_new: threading.Event) -> None:
                 continue
             if step is not None and step.fate == "stop":
                 # Ingress goes on; somebody may reconnect meanwhile.
-                context.stop.wait(_STOPPED_PAUSE_S)
+                _wait_for_login(context)
                 continue
             something_new.wait(_IDLE_S)
             something_new.clear()
+
+
+def _wait_for_login(context: Context) -> None:
+    """Pause; a sign-in meanwhile, from whatever process, ends the pause."""
+    until = time.monotonic() + _STOPPED_PAUSE_S
+    while time.monotonic() < until and not context.stop.wait(_IDLE_S):
+        try:
+            known = records.connections(context.store).get("freshbooks")
+        except DBAPIError:
+            continue
+        if known is not None and known.state == "ok":
+            return
 
 
 def _keep_polling(context: Context, something_new: threading.Event) -> None:

@@ -18,10 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from connectors.clarity_port import FLAVOURS, Flavour
 from sync.errors import SettingsError
+from sync.signin_settings import FRESHBOOKS_API_URL, SignInSettings, from_environment, variable_of
 
 DEFAULT_STORE_URL = "sqlite:///mapper.db"
 DEFAULT_CONFIG = "mapper.toml"
-FRESHBOOKS_URL = "https://api.freshbooks.com"
+FRESHBOOKS_URL = FRESHBOOKS_API_URL
 
 
 class _Part(BaseModel):
@@ -62,7 +63,12 @@ class PollSettings(_Part):
 
 
 class FreshBooksSettings(_Part):
-    """The FreshBooks connection; complete when it has an account and a way to get a token."""
+    """The FreshBooks connection; complete when it has an account and a way to get a token.
+
+    Attributes:
+        signed_in: A pair from ``mapper-sync auth login`` is in the store (``sync.signin_state.with_sign_in``).
+        redirect_uri: Of that consent; a renewal names it again.
+    """
 
     api_url: str = FRESHBOOKS_URL
     account_id: str | None = None
@@ -70,18 +76,23 @@ class FreshBooksSettings(_Part):
     client_id: str | None = None
     client_secret: SecretStr | None = None
     refresh_token: SecretStr | None = None
+    signed_in: bool = False
+    redirect_uri: str = ""
 
 
 class ClaritySettings(_Part):
     """The Clarity connection. ``api_url`` is the base without ``/api/v1``; None when not configured.
 
-    With the flavour ``cef`` client id and secret are the user name and password of the framework's sign-in.
+    Attributes:
+        flavour: With ``cef``, client id and secret are the user name and password of the framework's sign-in.
+        api_key: Instead of OAuth (A5).
     """
 
     flavour: Flavour = "rest"
     api_url: str | None = None
     client_id: str | None = None
     client_secret: SecretStr | None = None
+    api_key: SecretStr | None = None
     webhook_secrets: tuple[SecretStr, ...] = ()
 
     @property
@@ -102,6 +113,7 @@ class Settings(_Part):
     log_file: str | None = None
     policies: Policies = Policies()
     poll: PollSettings = PollSettings()
+    sign_in: SignInSettings = SignInSettings()
 
     def require_freshbooks(self) -> FreshBooksSettings:
         """The FreshBooks connection, complete.
@@ -111,15 +123,22 @@ class Settings(_Part):
         """
         books = self.freshbooks
         if not books.account_id:
+            if books.signed_in:
+                raise SettingsError("no FreshBooks account is chosen: run 'mapper-sync auth account freshbooks'")
             raise SettingsError(
-                "FRESHBOOKS_ACCOUNT_ID is not set: set it to the account id of your FreshBooks business"
+                "FRESHBOOKS_ACCOUNT_ID is not set: set it to the account id of your FreshBooks business,"
+                " or run 'mapper-sync auth login freshbooks'"
             )
-        if books.access_token is None and not (
-            books.client_id and books.client_secret is not None and books.refresh_token is not None
-        ):
+        if books.access_token is not None:
+            return books
+        if not (books.signed_in or books.refresh_token is not None):
             raise SettingsError(
-                "no FreshBooks token: set FRESHBOOKS_ACCESS_TOKEN, or FRESHBOOKS_CLIENT_ID,"
-                " FRESHBOOKS_CLIENT_SECRET and FRESHBOOKS_REFRESH_TOKEN"
+                "no FreshBooks token: set FRESHBOOKS_ACCESS_TOKEN, or FRESHBOOKS_CLIENT_ID and"
+                " FRESHBOOKS_CLIENT_SECRET and run 'mapper-sync auth login freshbooks'"
+            )
+        if not books.client_id or books.client_secret is None:
+            raise SettingsError(
+                "FRESHBOOKS_CLIENT_ID and FRESHBOOKS_CLIENT_SECRET are needed to renew the FreshBooks token: set both"
             )
         return books
 
@@ -137,11 +156,12 @@ def load_settings(environ: Mapping[str, str] | None = None, config: Path | None 
     """
     env = {k: v.strip() for k, v in (os.environ if environ is None else environ).items() if v.strip()}
     sections = _sections(config, env)
+    sections["sign_in"] = _sign_in(env, sections.get("sign_in", SignInSettings()))
     clarity_url = _url(env, "CLARITY_API_URL")
     if clarity_url is not None:
         clarity_url = clarity_url.removesuffix("/api/v1")
         for name in ("CLARITY_CLIENT_ID", "CLARITY_CLIENT_SECRET"):
-            if name not in env:
+            if name not in env and ("CLARITY_API_KEY" not in env or _flavour(env) == "cef"):
                 raise SettingsError(f"{name} is not set: CLARITY_API_URL needs it (or unset CLARITY_API_URL)")
     return Settings(
         store_url=env.get("MAPPER_STORE_URL", DEFAULT_STORE_URL),
@@ -158,6 +178,7 @@ def load_settings(environ: Mapping[str, str] | None = None, config: Path | None 
             api_url=clarity_url,
             client_id=env.get("CLARITY_CLIENT_ID"),
             client_secret=_secret(env, "CLARITY_CLIENT_SECRET"),
+            api_key=_secret(env, "CLARITY_API_KEY"),
             webhook_secrets=tuple(
                 SecretStr(part.strip()) for part in env.get("CLARITY_WEBHOOK_SECRET", "").split(",") if part.strip()
             ),
@@ -184,7 +205,7 @@ def _sections(config: Path | None, env: Mapping[str, str]) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: not valid TOML: {error}") from None
     found: dict[str, Any] = {}
-    models: dict[str, type[_Part]] = {"policies": Policies, "poll": PollSettings}
+    models: dict[str, type[BaseModel]] = {"policies": Policies, "poll": PollSettings, "sign_in": SignInSettings}
     for name, model in models.items():
         if name not in document:
             continue
@@ -197,9 +218,20 @@ def _sections(config: Path | None, env: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
-def _mend(kind: str, message: str, model: type[_Part]) -> str:
+def _sign_in(env: Mapping[str, str], section: SignInSettings) -> SignInSettings:
+    found = from_environment(env)
+    try:
+        return SignInSettings.model_validate({**section.model_dump(), **found})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = variable_of(str(first["loc"][0]))
+        raise SettingsError(f"{name}: {_mend(first['type'], first['msg'], SignInSettings)}") from None
+
+
+def _mend(kind: str, message: str, model: type[BaseModel]) -> str:
     if kind == "extra_forbidden":
         return f"unknown key; known here: {', '.join(sorted(model.model_fields))}"
+    message = message.removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
 
 

@@ -131,6 +131,20 @@ token = sa.Table(
     sa.Column("sealed", sa.Text),
 )
 
+sign_in = sa.Table(
+    "sign_in",
+    metadata,
+    sa.Column("connection", sa.Text, primary_key=True),
+    sa.Column("person", sa.Text),
+    sa.Column("account_id", sa.Text),
+    sa.Column("account_name", sa.Text),
+    sa.Column("redirect_uri", sa.Text),
+    sa.Column("scopes", sa.Text),
+    sa.Column("expires_at", sa.Double),
+    sa.Column("renewed_at", sa.Double),
+    sa.Column("signed_in_at", sa.Double),
+)
+
 spec = sa.Table(
     "spec",
     metadata,

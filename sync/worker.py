@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from connectors.clarity_port import ClarityPort
 from connectors.errors import ConnectorError
@@ -155,10 +155,10 @@ class Worker:
         text = "; ".join(reason["message"] for reason in reasons)
         if fate == "stop":
             inbox.release(store, event)
-            name = "clarity" if any(reason["id"].startswith("clarity") for reason in reasons) else "freshbooks"
-            records.set_connection(store, name, "stopped", reason=text, now=now)
+            state: Literal["stopped", "reconnect"] = "reconnect" if reasons[0]["id"] == "reconnect" else "stopped"
+            records.set_connection(store, "freshbooks", state, reason=text, now=now)
             self._known_good = False
-            log.error("connection stopped", extra={"connection": name, "reasons": [r["id"] for r in reasons]})
+            log.error("connection stopped", extra={"connection": "freshbooks", "reasons": [r["id"] for r in reasons]})
             return Step(fate, text)
         if fate == "retry" and event.attempts >= MAX_RETRIES:
             reasons = [{"id": "gave-up", "message": f"given up after {event.attempts + 1} tries"}, *reasons]

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from connectors.sandbox.answers import json_response
 from connectors.sandbox.cef_books import BY_ROUTE, ENTITIES, CefBooks, CefError
 from connectors.sandbox.clarity_oauth import TooManyRequestsError
-from connectors.sandbox.freshbooks_app import json_response
 from connectors.sandbox.state import SandboxState
 from connectors.sandbox.wire import JsonObject, loads
 

@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from connectors.sandbox.answers import json_response
 from connectors.sandbox.cef_app import CefApp
 from connectors.sandbox.clarity_books import ENTITIES
 from connectors.sandbox.clarity_openapi import description
 from connectors.sandbox.errors import ClarityError
-from connectors.sandbox.freshbooks_app import json_response
 from connectors.sandbox.state import SandboxState
 from connectors.sandbox.wire import loads
 

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from connectors.sandbox.freshbooks_app import json_response
+from connectors.sandbox.answers import json_response
 from connectors.sandbox.state import SandboxState
 from connectors.sandbox.wire import JsonObject, loads
 

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from connectors.sandbox import description, page
 from connectors.sandbox.accounting_app import AccountingApp
-from connectors.sandbox.answers import json_response as json_response
+from connectors.sandbox.answers import json_response
 from connectors.sandbox.events_app import EventsApp
 from connectors.sandbox.oauth_app import OAuthApp
 from connectors.sandbox.state import SandboxState
