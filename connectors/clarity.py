@@ -5,13 +5,13 @@ No public reference exists; paths and parameter names are the assumptions A1, A6
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 from connectors.errors import ConnectorError
-from connectors.http import Api, Closing, root_url, unusable
+from connectors.http import Answer, Api, Closing, root_url, unusable
 from connectors.profiles import SystemProfile, load_profile
 from connectors.tokens import TokenSource
 
@@ -114,6 +114,16 @@ class Clarity(Closing):
         if not isinstance(found, dict) or found.get("id") is None:
             raise unusable("GET", operation, f"{entity} with id")
         return found
+
+    def answer(self, entity: str, record_id: str | None = None, *, query: Sequence[tuple[str, str]] = ()) -> Answer:
+        """The whole answer of a list, or of one record, whatever it says; for those who study the store.
+
+        Raises:
+            ConnectorError: There was no complete answer, or no token.
+        """
+        known = self._profile.entity(entity)
+        path = f"{self._prefix}/{known.path}" + ("" if record_id is None else f"/{quote(record_id, safe='')}")
+        return self._api.answer("GET", path, query=query, operation=f"GET {known.path}")
 
     def _page(self, entity: str, operation: str, page: int, since: datetime | None) -> tuple[list[Row], bool]:
         """One page, and whether another one may follow."""

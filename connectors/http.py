@@ -315,6 +315,33 @@ class Api:
                 self._sleep(wait_s)
         return self._once(method, url, content, sent, operation)
 
+    def answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        operation: str,
+    ) -> Answer:
+        """Send once and hand out the whole answer whatever its status; for those who study a server.
+
+        Args:
+            method: As for `request`, or DELETE.
+            headers: Further ones.
+
+        Raises:
+            ConnectorError: There was no complete answer, or no token.
+        """
+        content = None if body is None else dumps(body).encode()
+        url = self._base_url + path + (f"?{query_string(query)}" if query else "")
+        token = self._tokens.token()
+        found = self._send(method, url, content, token, operation, headers)
+        if found.status == 401:
+            found = self._send(method, url, content, self._tokens.refreshed(token), operation, headers)
+        return found
+
     def _once(self, method: str, url: str, content: bytes | None, sent: Sequence[str], operation: str) -> Any:
         token = self._tokens.token()
         answer = self._send(method, url, content, token, operation)
@@ -323,8 +350,17 @@ class Api:
             answer = self._send(method, url, content, token, operation)
         return judge(answer, method=method, operation=operation, sent=sent, now=self._now())
 
-    def _send(self, method: str, url: str, content: bytes | None, token: str, operation: str) -> Answer:
+    def _send(
+        self,
+        method: str,
+        url: str,
+        content: bytes | None,
+        token: str,
+        operation: str,
+        more: Mapping[str, str] | None = None,
+    ) -> Answer:
         headers = {
+            **(more or {}),
             "Authorization": f"Bearer {token}",
             "Accept": "application/json",
             "User-Agent": "mapper-ai",

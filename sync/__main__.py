@@ -13,10 +13,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+from sync import cli_doctor
 
 _SHOWN_RECORDS = 50
 
@@ -68,6 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     which = replay.add_mutually_exclusive_group(required=True)
     which.add_argument("record", nargs="?", metavar="RECORD", help='"order:10045" or the order number')
     which.add_argument("--all", action="store_true", help="everything that is held or dead")
+    cli_doctor.add(commands, _command)
     return parser
 
 
@@ -104,7 +107,17 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
         file = sqlite_file(settings.store_url)
         target = f"{file}.log" if file is not None and file.parent.is_dir() else None
     log_target[0] = log.configure(target)
-    commands = {"run": _run, "serve": _serve, "status": _status, "errors": _errors, "replay": _replay}
+    commands: dict[str, Callable[[argparse.Namespace, Any], int]] = {
+        "run": _run,
+        "serve": _serve,
+        "status": _status,
+        "errors": _errors,
+        "replay": _replay,
+        "doctor": cli_doctor.run,
+    }
+    if arguments.command in ("run", "serve"):
+        for notice in settings.notices:
+            print(f"mapper-sync: {notice}", file=sys.stderr)
     return commands[arguments.command](arguments, settings)
 
 

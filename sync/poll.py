@@ -39,6 +39,8 @@ class Source(Protocol):
 
     def list_updated(self, entity: str, since: datetime | None) -> Iterator[dict[str, Any]]: ...
 
+    def get(self, entity: str, id: int | str) -> dict[str, Any]: ...  # noqa: A002  as the connector's
+
 
 @dataclass
 class PollReport:
@@ -56,6 +58,7 @@ def poll_clarity(
     now: float,
     overlap_s: float = 300,
     start_date: date | None = None,
+    complete_rows: bool = True,
     entities: Iterable[str] = tuple(EVENTS),
 ) -> PollReport:
     """Fetch what changed since the last poll and put it into the inbox.
@@ -66,11 +69,20 @@ def poll_clarity(
         now: Unix seconds.
         overlap_s: How far before its cursor an entity is asked for, in seconds.
         start_date: Where the first poll starts (midnight UTC); None for everything there is.
+        complete_rows: False where lists are known to leave members out (A9): each record is fetched by its id.
     """
     report = PollReport()
     for entity in entities:
         try:
-            report.result += _poll_entity(store, clarity, entity, now=now, overlap_s=overlap_s, start_date=start_date)
+            report.result += _poll_entity(
+                store,
+                clarity,
+                entity,
+                now=now,
+                overlap_s=overlap_s,
+                start_date=start_date,
+                complete_rows=complete_rows,
+            )
         except RejectedError as error:
             if error.status == 404 and entity in ("payment", "product"):
                 log.info("this store has no such list", extra={"entity": entity})
@@ -92,7 +104,14 @@ def poll_clarity(
 
 
 def _poll_entity(
-    store: Store, clarity: Source, entity: str, *, now: float, overlap_s: float, start_date: date | None
+    store: Store,
+    clarity: Source,
+    entity: str,
+    *,
+    now: float,
+    overlap_s: float,
+    start_date: date | None,
+    complete_rows: bool,
 ) -> IngestResult:
     position = _load_cursor(store, entity)
     since = None
@@ -101,7 +120,9 @@ def _poll_entity(
     elif start_date is not None:
         since = datetime.combine(start_date, time(), UTC)
     total, newest = IngestResult(), position
-    for rows in _batches(clarity.list_updated(entity, since)):
+    listed = clarity.list_updated(entity, since)
+    records = listed if complete_rows else (clarity.get(entity, str(row.get("id", ""))) for row in listed)
+    for rows in _batches(records):
         total += ingest(store, [_envelope(entity, row) for row in rows], source="poll", now=now)
         versions = [version for row in rows if (version := version_of(row.get("updatedAt"))) is not None]
         newest = max([*versions, *([newest] if newest else [])], default=None)

@@ -294,13 +294,14 @@ def _context(
 def _poll(context: Context, report: RunReport) -> None:
     if context.clarity is None or context.stop.is_set():
         return
-    wanted = context.settings.poll
+    wanted, findings = context.settings.poll, context.settings.clarity_findings
     found = poll_clarity(
         context.store,
         context.clarity,
         now=context.now(),
         overlap_s=wanted.overlap_s,
         start_date=wanted.start_date,
+        complete_rows=findings is None or findings.complete_rows is not False,
     )
     report.polled = found.result
     report.problems += found.problems
