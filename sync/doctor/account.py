@@ -187,18 +187,28 @@ class TestRecords:
             What could not be removed, as "invoice 4711".
         """
         left: list[str] = []
-        for entity in _ORDER:
-            for object_id in list(reversed(self._made[entity])):
-                try:
-                    if not self.remove(entity, object_id).ok:
-                        left.append(f"{entity} {object_id}")
-                except ConnectorError:
-                    left.append(f"{entity} {object_id}")
         try:
+            # From the client down, so that what a lost answer left is found before its parent goes.
             sweep = remove_marked(self._account, self.marker)
         except ConnectorError as error:
-            return [*left, f"perhaps more ({error.message})"]
-        return list(dict.fromkeys([*left, *sweep.left]))
+            left.append(f"perhaps more ({error.message})")
+        else:
+            left += sweep.left
+            for entity, ids in self._made.items():
+                self._made[entity] = [one for one in ids if f"{entity} {one}" not in sweep.removed]
+        for entity in _ORDER:
+            left += self._remove_made(entity)
+        return list(dict.fromkeys(left))
+
+    def _remove_made(self, entity: str) -> list[str]:
+        left = []
+        for object_id in list(reversed(self._made[entity])):
+            try:
+                gone = self.remove(entity, object_id).ok
+            except ConnectorError:
+                gone = False
+            left += [] if gone else [f"{entity} {object_id}"]
+        return left
 
 
 @dataclass(frozen=True)
