@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         TokenSource,
         TokenStore,
     )
-    from connectors.webhooks import WebhookRefused, sign_clarity, verify_clarity
+    from connectors.webhooks import WebhookRefused, sign_clarity, sign_freshbooks, verify_clarity, verify_freshbooks
 
 __all__ = [
     "AmbiguousWriteError",
@@ -63,7 +63,9 @@ __all__ = [
     "load_profile",
     "loads",
     "sign_clarity",
+    "sign_freshbooks",
     "verify_clarity",
+    "verify_freshbooks",
 ]
 
 _HOMES = {
@@ -88,7 +90,7 @@ _HOMES = {
         "TokenSource",
         "TokenStore",
     ),
-    "webhooks": ("WebhookRefused", "sign_clarity", "verify_clarity"),
+    "webhooks": ("WebhookRefused", "sign_clarity", "sign_freshbooks", "verify_clarity", "verify_freshbooks"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -115,6 +115,21 @@ class Clarity(Closing):
             raise unusable("GET", operation, f"{entity} with id")
         return found
 
+    def register_webhook(self, url: str, events: Sequence[str], secret: str) -> bool:
+        """Register an address where the profile names a path for it (`webhooks.register_path`); False where none is.
+
+        No public source tells of such an API; the body is an assumption like the rest of A12.
+
+        Raises:
+            ConnectorError: The store refused it.
+        """
+        path = self._profile.webhooks.get("register_path")
+        if not path:
+            return False
+        body = {"url": url, "events": list(events), "secret": secret}
+        self._api.request("POST", f"{self._prefix}/{str(path).lstrip('/')}", body=body, operation="POST webhooks")
+        return True
+
     def answer(self, entity: str, record_id: str | None = None, *, query: Sequence[tuple[str, str]] = ()) -> Answer:
         """The whole answer of a list, or of one record, whatever it says; for those who study the store.
 

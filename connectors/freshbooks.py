@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from connectors.callbacks import Callbacks
 from connectors.errors import ConnectorError
 from connectors.http import Answer, Api, Closing, unusable
 from connectors.profiles import EntityProfile, SystemProfile, load_profile
@@ -77,7 +78,8 @@ class FreshBooks(Closing):
         if not account_id.strip():
             raise ValueError("the FreshBooks account id is empty")
         self._api = Api(base_url=base_url, tokens=tokens, timeout_s=timeout_s)
-        self._prefix = f"/accounting/account/{quote(account_id.strip(), safe='')}/"
+        self._account = quote(account_id.strip(), safe="")
+        self._prefix = f"/accounting/account/{self._account}/"
         self._profile = profile or load_profile("freshbooks")
         self._unusable_filters = frozenset(unusable_filters)
         self._email_case_ignored = email_case_ignored
@@ -264,6 +266,11 @@ class FreshBooks(Closing):
         wrapped = None if body is None else {known.key: body}
         operation = f"{method} {known.path}"
         return self._api.answer(method, path, query=query, body=wrapped, headers=headers, operation=operation)
+
+    def callbacks(self) -> Callbacks:
+        """The account's webhooks; shares this client's connections and token."""
+        path = str(self._profile.webhooks["register_path"])
+        return Callbacks(self._api, path.replace("{account_id}", self._account))
 
     def whoami(self) -> Row:
         """The signed-in identity with its business memberships and account ids."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sync import cli_doctor
+from sync import cli_doctor, cli_webhooks
 
 _SHOWN_RECORDS = 50
 
@@ -71,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     which.add_argument("record", nargs="?", metavar="RECORD", help='"order:10045" or the order number')
     which.add_argument("--all", action="store_true", help="everything that is held or dead")
     cli_doctor.add(commands, _command)
+    cli_webhooks.add(commands, _command)
     return parser
 
 
@@ -114,6 +115,7 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
         "errors": _errors,
         "replay": _replay,
         "doctor": cli_doctor.run,
+        "webhooks": cli_webhooks.run,
     }
     if arguments.command in ("run", "serve"):
         for notice in settings.notices:
@@ -158,7 +160,11 @@ def _serve(arguments: argparse.Namespace, settings: Any) -> int:
         print(json.dumps({"url": url}) if arguments.json else f"listening on {url}", flush=True)
 
     if not settings.clarity.webhook_secrets:
-        print("mapper-sync: CLARITY_WEBHOOK_SECRET is not set: Clarity's webhooks are refused", file=sys.stderr)
+        print(
+            "mapper-sync: CLARITY_WEBHOOK_SECRET is not set: Clarity's webhooks are refused unless"
+            " 'mapper-sync webhooks register clarity' has made a secret",
+            file=sys.stderr,
+        )
     serve(
         settings, arguments.mappings, port=arguments.port, host=arguments.host, on_ready=ready, stop=_stop_on_signals()
     )

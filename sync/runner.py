@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -182,7 +183,9 @@ def serve(
     """
     import uvicorn
 
+    from sync.callbacks import CallbackDesk, clarity_secrets, keep_confirming
     from sync.ingress import create_app
+    from sync.webhook_secrets import WebhookSecrets
 
     stop = stop or threading.Event()
     flow = flow or _flow()
@@ -201,9 +204,14 @@ def serve(
             threads.append(
                 threading.Thread(target=_keep_polling, args=(context, something_new), name="poll", daemon=True)
             )
+        secrets = WebhookSecrets(opened, key=settings.token_key, now=now)
+        offered = threading.Event()
+        confirming = partial(keep_confirming, secrets, context.freshbooks.callbacks(), offered=offered, stop=stop)
+        threads.append(threading.Thread(target=confirming, name="callbacks", daemon=True))
         app = create_app(
             opened,
-            clarity_secrets=[secret.get_secret_value() for secret in settings.clarity.webhook_secrets],
+            clarity_secrets=clarity_secrets(settings, secrets, now=now),
+            callbacks=CallbackDesk(opened, secrets, on_offer=offered.set),
             now=now,
             on_new=something_new.set,
             ready=threads[0].is_alive,
@@ -220,6 +228,7 @@ def serve(
         finally:
             stop.set()
             something_new.set()
+            offered.set()
             for thread in threads:
                 thread.join(timeout=settings.http_timeout_s * 2 + 5)
 

@@ -129,6 +129,16 @@ class _Cell:
         self._conn.connection.commit()
 
 
+def sealing_key(store: Store, key: SecretStr | None) -> Fernet:
+    """What the token table is encrypted with, for secrets that stand there beside the tokens; made when missing.
+
+    Raises:
+        SettingsError: The key is missing or is no Fernet key.
+    """
+    with _sidecar_lock(store):
+        return DatabaseTokenStore(store, "", key=key)._fernet()
+
+
 @contextmanager
 def _sidecar_lock(store: Store) -> Iterator[None]:
     if not store.is_sqlite:
