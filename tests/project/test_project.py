@@ -42,7 +42,7 @@ MAPPER = (
     "approve",
     "fmt",
 )
-SYNC = ("run", "serve", "status", "errors", "replay")
+SYNC = ("run", "serve", "status", "errors", "replay", "doctor", "webhooks")
 
 
 @pytest.mark.parametrize("words", [("mapper",), ("mapper-sync",)])
