@@ -289,14 +289,14 @@ class Api:
         """Send and decode.
 
         Args:
-            method: GET, POST, PUT or PATCH.
+            method: GET, POST, PUT, PATCH or DELETE.
             path: Absolute, already percent-encoded.
             query: Names and values, not encoded yet.
             body: Sent as JSON with Decimals as strings.
             operation: Names the call in messages, without values: "POST invoices/invoices".
 
         Returns:
-            The decoded body of a 2xx answer.
+            The decoded body of a 2xx answer, None of a 204.
 
         Raises:
             ConnectorError: One of its four kinds, see the table in `judge`.
@@ -373,10 +373,11 @@ class Api:
 def judge(answer: Answer, *, method: str, operation: str, sent: Sequence[str], now: float) -> Any:
     """Turn an answer into its body or the error it means.
 
-    | answer | GET | POST, PUT, PATCH |
+    | answer | GET | POST, PUT, PATCH, DELETE |
     | --- | --- | --- |
     | 2xx JSON | body | body |
-    | 2xx, not JSON | transient | ambiguous |
+    | 204 | None | None |
+    | other 2xx, not JSON | transient | ambiguous |
     | 2xx with an accounting error body | as its errno | as its errno |
     | 3xx | transient | transient |
     | 401 (after renewing the token) | auth | auth |
@@ -403,6 +404,8 @@ def judge(answer: Answer, *, method: str, operation: str, sent: Sequence[str], n
         raise _lost(method, operation, f"status {status}")
     if status < 200 or 300 <= status < 400:
         raise TransientError(f"{operation}: status {status}, is the base URL right?", wait_s)
+    if status == 204:
+        return None
     body = answer.json_or_none()
     masked = [value for value in sent if len(value) >= 3]
     problem = read_problem(body, masked, accounting_only=status < 300)

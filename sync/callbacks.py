@@ -14,8 +14,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from connectors.callbacks import Callbacks
 from connectors.errors import AuthError, ConnectorError, RejectedError
+from connectors.freshbooks_callbacks import FreshBooksCallbacks
 from connectors.webhooks import HANDSHAKE, WebhookRefused, parse_callback, verify_freshbooks
 from sync.envelope import Delivery, EnvelopeError
 from sync.settings import Settings
@@ -133,7 +133,7 @@ def _is_valid(signature: str | None, fields: dict[str, str], verifiers: list[str
     return True
 
 
-def confirm_offers(secrets: WebhookSecrets, callbacks: Callbacks) -> int:
+def confirm_offers(secrets: WebhookSecrets, callbacks: FreshBooksCallbacks) -> int:
     """Put every offered verifier back to FreshBooks; the number of those that still wait.
 
     Raises:
@@ -143,8 +143,8 @@ def confirm_offers(secrets: WebhookSecrets, callbacks: Callbacks) -> int:
     for offer in secrets.known("freshbooks", "offered"):
         callback_id = str(offer.detail["id"])
         try:
-            row = callbacks.confirm(callback_id, offer.secret or "")
-            secrets.confirm(offer, event=str(row.get("event") or ""), uri=str(row.get("uri") or ""))
+            confirmed = callbacks.verify(int(callback_id), offer.secret or "")
+            secrets.confirm(offer, event=confirmed.event, uri=confirmed.uri)
             log.info("callback confirmed", extra={"callback": callback_id})
         except RejectedError as error:
             secrets.forget(offer.name)
@@ -179,7 +179,7 @@ def clarity_secrets(
 
 
 def keep_confirming(
-    secrets: WebhookSecrets, callbacks: Callbacks, *, offered: threading.Event, stop: threading.Event
+    secrets: WebhookSecrets, callbacks: FreshBooksCallbacks, *, offered: threading.Event, stop: threading.Event
 ) -> None:
     """The confirming thread of ``serve``; what was offered before a crash is confirmed at the next start."""
     offered.set()

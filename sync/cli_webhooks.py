@@ -89,7 +89,7 @@ def _opened(settings: Settings) -> Iterator[_Ends]:
             require_reachable(settings.freshbooks.api_url, "FRESHBOOKS_API_URL")
             client = open_freshbooks(settings, lambda: store)
             stack.callback(client.close)
-            return FreshBooksHooks(client.callbacks(), secrets)
+            return FreshBooksHooks(client.callbacks, secrets)
 
         yield _Ends(settings, store, freshbooks, ClarityHooks(secrets, now=time.time))
 

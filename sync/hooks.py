@@ -11,13 +11,12 @@ import secrets as randomness
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
-from connectors.callbacks import Callbacks
 from connectors.errors import RejectedError
+from connectors.freshbooks_callbacks import Callback, FreshBooksCallbacks
 from connectors.http import Transport
 from connectors.webhooks import SIGNATURE_HEADER, sign_clarity
 from sync.envelope import KNOWN_EVENTS
@@ -32,8 +31,6 @@ EVENTS = ("invoice", "payment", "client")
 PING = "mapper.ping"
 _POLL_S = 0.25
 _SECRET_BYTES = 32
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,7 @@ class FreshBooksHooks:
 
     def __init__(
         self,
-        callbacks: Callbacks,
+        callbacks: FreshBooksCallbacks,
         secrets: WebhookSecrets,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -96,7 +93,7 @@ class FreshBooksHooks:
     def every(self) -> list[Shown]:
         """All callbacks of the account, those of others too."""
         known = {str(row.detail["id"]) for row in self._secrets.known("freshbooks", "valid")}
-        return [_shown(row, known) for row in self._callbacks.rows()]
+        return [_shown(one, known) for one in self._callbacks.list_all()]
 
     def register(self, uri: str, events: Sequence[str], *, anew: bool = False) -> list[str]:
         """Have a callback for each event; one that works already is kept.
@@ -123,7 +120,7 @@ class FreshBooksHooks:
         # The handshake may arrive before the answer does, so the id cannot be told beforehand.
         self._secrets.expect()
         try:
-            made = str(self._callbacks.register(event, uri)["callbackid"])
+            made = str(self._callbacks.register(event, uri).id)
             self._secrets.expect(made)
         except RejectedError as error:
             names = ", ".join(EVENTS)
@@ -157,7 +154,11 @@ class FreshBooksHooks:
     def delete(self, ids: Sequence[str]) -> list[str]:
         """End callbacks at FreshBooks and forget their verifiers; their ids."""
         for one in ids:
-            self._callbacks.delete(one)
+            try:
+                self._callbacks.delete(int(one))
+            except RejectedError as error:
+                if error.status != 404:  # gone already is fine
+                    raise
             self._secrets.forget(f"freshbooks:{one}", f"expected:{one}")
         return list(ids)
 
@@ -179,12 +180,11 @@ class FreshBooksHooks:
 
     def _shake(self, callback_id: str) -> None:
         self._secrets.expect(callback_id)
-        self._callbacks.resend(callback_id)
+        self._callbacks.resend(int(callback_id))
 
 
-def _shown(row: Row, known: set[str]) -> Shown:
-    one = str(row["callbackid"])
-    return Shown(one, str(row.get("event")), str(row.get("uri")), row.get("verified") is True, one in known)
+def _shown(one: Callback, known: set[str]) -> Shown:
+    return Shown(str(one.id), one.event, one.uri, one.verified, str(one.id) in known)
 
 
 class ClarityHooks:

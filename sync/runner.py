@@ -206,7 +206,7 @@ def serve(
             )
         secrets = WebhookSecrets(opened, key=settings.token_key, now=now)
         offered = threading.Event()
-        confirming = partial(keep_confirming, secrets, context.freshbooks.callbacks(), offered=offered, stop=stop)
+        confirming = partial(keep_confirming, secrets, context.freshbooks.callbacks, offered=offered, stop=stop)
         threads.append(threading.Thread(target=confirming, name="callbacks", daemon=True))
         app = create_app(
             opened,

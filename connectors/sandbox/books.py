@@ -6,6 +6,7 @@ inside.
 
 from __future__ import annotations
 
+import re
 import secrets
 import string
 import uuid
@@ -20,6 +21,7 @@ from connectors.sandbox.switches import Switches
 from connectors.sandbox.times import Clock, eastern, utc_text
 from connectors.sandbox.wire import JsonObject
 
+_LETTERS = string.ascii_letters + string.digits
 _ACTIONS = ("action_email", "action_mark_as_sent")
 
 
@@ -65,10 +67,11 @@ class Books:
         Raises:
             AccountingError: 404 errno 1012.
         """
-        try:
-            return self.tables[resource.name][int(str(identifier))]
-        except (KeyError, ValueError):
-            raise errors.unknown(resource.name, resource.id_field, identifier) from None
+        text = str(identifier)
+        record = self.tables[resource.name].get(int(text)) if re.fullmatch(r"[0-9]{1,18}", text) else None
+        if record is None:
+            raise errors.unknown(resource.name, resource.id_field, identifier)
+        return record
 
     def referenced(self, name: str, field: str, identifier: int, owner: str) -> JsonObject:
         """A record that another one names.
@@ -83,6 +86,10 @@ class Books:
         if record["vis_state"] == 1:
             raise AccountingError(422, errors.DELETED_RESOURCE, f"{title} is deleted.", field, owner, str(identifier))
         return record
+
+    def is_listed(self, record: JsonObject) -> bool:
+        """Whether lists and searches show it yet; reading it by id never waits."""
+        return bool(record["_listed_from"] <= self.clock().timestamp())
 
     def payments_of(self, invoice_id: int) -> list[JsonObject]:
         """Payments of an invoice, deleted ones included, oldest first."""
@@ -107,7 +114,7 @@ class Books:
             case _:
                 record = side_records.create(self, resource, identifier, clean)
         self._next_ids[resource.name] = identifier + 1
-        self.tables[resource.name][identifier] = record
+        self._store(resource.name, identifier, record)
         self._tell(resource, "create", identifier)
         if resource.name == "payment":
             self._follow_payment(record)
@@ -172,9 +179,14 @@ class Books:
         identifier = self._next_ids["credit_note"]
         self._next_ids["credit_note"] = identifier + 1
         credit = side_records.overpayment_credit(self, identifier, clientid, currency, day)
-        self.tables["credit_note"][identifier] = credit
+        self._store("credit_note", identifier, credit)
         self.on_event("credit_note.create", identifier)
         return credit
+
+    def _store(self, name: str, identifier: int, record: JsonObject) -> None:
+        lag_s = self.switches.list_lag_s
+        record["_listed_from"] = self.clock().timestamp() + lag_s if lag_s else 0.0
+        self.tables[name][identifier] = record
 
     def _tell(self, resource: Resource, verb: str, identifier: int) -> None:
         if resource.name != "other_income":
@@ -207,8 +219,8 @@ class Books:
         self._refuse_taken_email(clean["email"], identifier)
         clean["organization"] = clean["organization"] or clean["email"]
         clean["currency_code"] = (clean["currency_code"] or self.switches.base_currency).upper()
+        clean["username"] = clean["username"] or "".join(secrets.choice(_LETTERS) for _ in range(10))
         now = self.clock()
-        letters = string.ascii_letters + string.digits
         return {
             "id": identifier,
             "userid": identifier,
@@ -225,7 +237,6 @@ class Books:
             "role": "client",
             "statement_token": None,
             "subdomain": None,
-            "username": "".join(secrets.choice(letters) for _ in range(10)),
             "uuid": str(uuid.uuid4()),
             "vis_state": 0,
             **clean,

@@ -105,6 +105,16 @@ class OAuthError(Exception):
 
 
 @dataclass(eq=False)
+class ConsentError(Exception):
+    """A refusal that the browser brings back to the application (RFC 6749, 4.1.2.1)."""
+
+    redirect_uri: str
+    state: str | None
+    error: str
+    description: str
+
+
+@dataclass(eq=False)
 class EventsError(Exception):
     """An error of FreshBooks' events: a message, and one detail a field."""
 
@@ -129,6 +139,9 @@ class EventsError(Exception):
         detail = {"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": violations}
         code = _GRPC_CODES.get(self.status, 13)
         return {"code": code, "message": self.message, "details": [detail] if violations else []}
+
+
+INVALID_TOKEN = EventsError(401, "invalid_token: The request token failed to authenticate or validate.")
 
 
 @dataclass(eq=False)

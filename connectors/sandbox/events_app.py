@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from connectors.sandbox import listing
 from connectors.sandbox.answers import json_response
-from connectors.sandbox.errors import AccountingError, EventsError
+from connectors.sandbox.errors import INVALID_TOKEN, AccountingError, EventsError
 from connectors.sandbox.state import SandboxState
 from connectors.sandbox.wire import JsonObject, loads
 
@@ -47,7 +47,7 @@ class EventsApp:
 
     def _dispatch(self, request: Request, body: bytes) -> Response:
         if not self._state.oauth.accepts_header(request.headers.get("authorization", "")):
-            raise EventsError(401, "invalid_token: The request token failed to authenticate or validate.")
+            raise INVALID_TOKEN
         callbacks = self._state.callbacks
         identifier = request.path_params.get("identifier")
         if request.path_params["account"] != callbacks.account_id:

@@ -80,6 +80,7 @@ class Gate:
             self._state.history.append(entry)
             entry["number"] = len(self._state.history)
             switches = self._state.switches
+            passed, rate_headers = self._state.rates.count() if self._system == "freshbooks" else (True, {})
         if fault == "late_apply":
             self._late.append(_Late(scope, body, entry))
         if fault in ("cut_before", "late_apply"):
@@ -87,7 +88,12 @@ class Gate:
             return
         if fault == "slow":
             await asyncio.sleep(switches.slow_s)
-        answer = self._refusal(fault, scope, switches.retry_after_s)
+        if not passed:
+            answer: _Answer | None = self._too_many(rate_headers)
+        elif fault == "rate_limited":
+            answer = self._too_many(rate_headers | {"retry-after": str(switches.retry_after_s)})
+        else:
+            answer = self._refusal(fault, scope)
         if answer is None:
             answer = await self._run(scope, body)
             if fault == "lost_answer":
@@ -96,20 +102,26 @@ class Gate:
                 return
             if fault == "error_after":
                 answer = self._failure(502)
+            answer.headers += _encoded(rate_headers)
         entry["status"] = answer.status
         await _send(answer, send)
 
-    def _refusal(self, fault: str | None, scope: Scope, retry_after_s: int) -> _Answer | None:
+    def _too_many(self, headers: dict[str, str]) -> _Answer:
+        # the body of a 429 is not known, so that nothing can be relied on but the header
+        body = {"json": b'{"message": "Too many requests."}', "text": b"Too many requests.", "empty": b""}
+        kind = self._state.switches.rate_limit_body
+        return _answer(429, body[kind], "application/json" if kind == "json" else "text/plain", headers)
+
+    def _refusal(self, fault: str | None, scope: Scope) -> _Answer | None:
         if fault == "server_error":
             return self._failure(503)
-        if fault == "rate_limited":
-            # the body of a 429 is not known, so that nothing can be read from it but the header
-            return _json(429, {"message": "Too many requests."}, {"retry-after": str(retry_after_s)})
         if fault != "expired_token":
             return None
         if self._system == "clarity":
             message = "The access token is missing, invalid or expired."
             return _json(401, errors.ClarityError(401, "unauthorized", message).body())
+        if scope["path"].startswith("/events/"):
+            return _json(401, errors.INVALID_TOKEN.old_body())
         new_style = any(name == b"x-api-version" for name, _ in scope["headers"])
         if new_style and scope["path"].startswith("/accounting/"):
             return _json(401, errors.UNAUTHORIZED.new_body())
@@ -165,10 +177,17 @@ async def _send(answer: _Answer, send: Send) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
-def _json(status: int, body: JsonObject, headers: dict[str, str] | None = None) -> _Answer:
-    raw = dumps(body).encode()
-    sent = {"content-type": "application/json", "content-length": str(len(raw)), **(headers or {})}
-    return _Answer(status, [(name.encode(), value.encode()) for name, value in sent.items()], raw)
+def _json(status: int, body: JsonObject) -> _Answer:
+    return _answer(status, dumps(body).encode(), "application/json", {})
+
+
+def _answer(status: int, raw: bytes, kind: str, headers: dict[str, str]) -> _Answer:
+    sent = {"content-type": kind, "content-length": str(len(raw)), **headers}
+    return _Answer(status, _encoded(sent), raw)
+
+
+def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 def _legible(path: str, body: bytes) -> Any:

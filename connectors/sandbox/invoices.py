@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 DISPUTED, DRAFT, SENT, VIEWED, PAID = 0, 1, 2, 3, 4
 _WORDS = {DISPUTED: "disputed", DRAFT: "draft", SENT: "sent", VIEWED: "viewed"}
+_STATUSES = {word: status for status, word in _WORDS.items()}
 _FIRST_NUMBER = "0000001"
 # invoice field <- client field, copied once at creation
 _SNAPSHOT = {
@@ -60,7 +61,8 @@ def create(books: Books, identifier: int, sent: JsonObject, clean: JsonObject) -
             clean[ours] = client[theirs]
     clean["currency_code"] = (clean["currency_code"] or client["currency_code"]).upper()
     clean["invoice_number"] = claim_number(books, clean["invoice_number"], identifier)
-    base_status = _checked_status(clean.pop("status"), DRAFT)
+    worded = _STATUSES.get(clean.pop("v3_status") or "", DRAFT)
+    base_status = _checked_status(clean.pop("status"), worded)
     lines = clean.pop("lines")
     _due_date(clean)
     now = books.clock()
@@ -124,7 +126,8 @@ def claim_number(books: Books, wanted: str | None, identifier: int) -> str:
         return number
     if wanted in taken and books.switches.duplicate_number == "refuse":
         message = "Invoice number already exists."
-        raise AccountingError(422, errors.DUPLICATE_VALUE, message, "invoice_number", "invoice", wanted)
+        errno = books.switches.duplicate_number_errno
+        raise AccountingError(422, errno, message, "invoice_number", "invoice", wanted)
     return wanted
 
 
@@ -134,7 +137,7 @@ def next_number(number: str) -> str:
     >>> next_number("0000009"), next_number("WEB-099"), next_number("A-9"), next_number("X")
     ('0000010', 'WEB-100', 'A-10', 'X1')
     """
-    match = re.search(r"\d+$", number)
+    match = re.search(r"[0-9]{1,18}$", number)
     if match is None:
         return f"{number}1"
     digits = match.group()
@@ -234,7 +237,8 @@ def refresh(books: Books, invoice: JsonObject) -> None:
         discount_total=money(totals.discount, code),
         paid=money(paid, code),
         outstanding=money(totals.total - paid, code),
-        net_paid_amount=money(paid, code),
+        # as in a sample: a computed amount may carry far more digits than the currency has
+        net_paid_amount={"amount": format(paid, ".26f"), "code": code},
         payment_status="paid" if settled else "partial" if paid else "unpaid",
         date_paid=max(payment["date"] for payment in payments) if settled else None,
         due_date=_due_date(invoice),
@@ -270,11 +274,16 @@ def act(books: Books, invoice: JsonObject, sent: JsonObject) -> bool:
             books.tables["client"].get(invoice["customerid"], {}).get("email", "")
         ]
         books.emails.append({"object": "invoice", "id": invoice["id"], "recipients": recipients})
-    wanted = sent.get("action_email") or sent.get("action_mark_as_sent")
-    if wanted and invoice["_base_status"] == DRAFT:
-        invoice["_base_status"] = SENT
+    if sent.get("action_email") or sent.get("action_mark_as_sent"):
+        mark_sent(invoice)
     refresh(books, invoice)
     return bool(sent.get("action_email"))
+
+
+def mark_sent(invoice: JsonObject) -> None:
+    """Turn a draft into a sent invoice; the caller refreshes it."""
+    if invoice["_base_status"] == DRAFT:
+        invoice["_base_status"] = SENT
 
 
 def _checked_status(value: int | None, present: int) -> int:

@@ -23,8 +23,15 @@ def create(books: Books, identifier: int, clean: JsonObject) -> JsonObject:
         AccountingError: Unknown or deleted invoice, unknown type, an amount of zero or less.
     """
     invoice = books.referenced("invoice", "invoiceid", clean["invoiceid"], "payment")
-    _check(clean)
+    if invoice["display_status"] == "draft" and books.switches.payment_on_draft == "refuse":
+        message = "A draft invoice cannot be paid."
+        raise AccountingError(422, errors.INVALID_VALUE, message, "invoiceid", "payment", str(invoice["id"]))
+    _check(books, clean)
     _normalise(clean, invoice["currency_code"])
+    if books.switches.transactionid == "dropped":
+        clean["transactionid"] = None
+    if books.switches.payment_on_draft == "mark_sent":
+        invoices.mark_sent(invoice)
     payment = {
         "id": identifier,
         "logid": identifier,
@@ -51,7 +58,9 @@ def update(books: Books, payment: JsonObject, clean: JsonObject) -> None:
     Raises:
         AccountingError: As `create`.
     """
-    _check(clean)
+    _check(books, clean)
+    if books.switches.transactionid == "dropped":
+        clean.pop("transactionid", None)
     invoice = books.tables["invoice"][payment["invoiceid"]]
     _normalise(clean, invoice["currency_code"])
     payment.update(clean)
@@ -65,14 +74,14 @@ def visibility_changed(books: Books, payment: JsonObject) -> None:
     _book_surplus(books, invoice, payment)
 
 
-def _check(clean: JsonObject) -> None:
+def _check(books: Books, clean: JsonObject) -> None:
     kind = clean.get("type")
     if kind is not None and kind.casefold() not in PAYMENT_TYPES:
         message = "The field 'type' is not a valid payment type."
         raise AccountingError(422, errors.INVALID_VALUE, message, "type", "payment", kind)
     if "amount" in clean:
         amount = Decimal(clean["amount"]["amount"])
-        if amount < 0:
+        if amount < 0 and books.switches.negative_payment == "refuse":
             message = "The field 'amount' must not be negative."
             raise AccountingError(422, errors.NEGATIVE_VALUE, message, "amount", "payment", str(amount))
         if amount == 0:

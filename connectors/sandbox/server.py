@@ -12,20 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import uvicorn
-from starlette.types import ASGIApp, Scope
-from uvicorn.protocols.http.h11_impl import H11Protocol
-
 from connectors.sandbox.clarity_app import ClarityApp
 from connectors.sandbox.control import Control
 from connectors.sandbox.freshbooks_app import FreshBooksApp
-from connectors.sandbox.gate import CutConnection, Gate
+from connectors.sandbox.serving import HOST, Server, listen
 from connectors.sandbox.state import Credentials, SandboxState
 from connectors.sandbox.switches import Switches
 
 ACCOUNT_ID = "SANDBOX"
-_HOST = "127.0.0.1"
-_READY_TIMEOUT_S = 30.0
 
 
 def made_up_credentials() -> Credentials:
@@ -60,17 +54,17 @@ class Sandbox:
     def __post_init__(self) -> None:
         """Prepare the state; nothing listens yet."""
         self.state = SandboxState(self.credentials, self.switches)
-        self._servers: list[_Server] = []
+        self._servers: list[Server] = []
 
     @property
     def freshbooks_url(self) -> str:
         """Base address of FreshBooks, without a slash at the end."""
-        return f"http://{_HOST}:{self.freshbooks_port}"
+        return f"http://{HOST}:{self.freshbooks_port}"
 
     @property
     def clarity_url(self) -> str:
         """Base address of Clarity, without a slash at the end."""
-        return f"http://{_HOST}:{self.clarity_port}"
+        return f"http://{HOST}:{self.clarity_port}"
 
     @property
     def account_id(self) -> str:
@@ -123,15 +117,15 @@ class Sandbox:
         clarity = ClarityApp(self.state).build(control())
         sockets: list[socket.socket] = []
         try:
-            sockets.append(_listen(self.freshbooks_port))
-            sockets.append(_listen(self.clarity_port))
+            sockets.append(listen(self.freshbooks_port))
+            sockets.append(listen(self.clarity_port))
         except OSError:
             for opened in sockets:
                 opened.close()
             raise
         self.freshbooks_port, self.clarity_port = (opened.getsockname()[1] for opened in sockets)
         for system, app, opened in zip(("freshbooks", "clarity"), (freshbooks, clarity), sockets, strict=True):
-            server = _Server(app, system, self.state, opened)
+            server = Server(app, system, self.state, opened)
             self._servers.append(server)
             server.start()
 
@@ -265,78 +259,3 @@ def _ready_text(sandbox: Sandbox) -> str:
             "Stop with Ctrl+C.",
         )
     )
-
-
-def _listen(port: int) -> socket.socket:
-    # With the protocol named, asyncio switches Nagle's algorithm off; without, every answer waits 40 ms for an ACK.
-    opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        opened.bind((_HOST, port))
-        opened.listen(128)
-    except OSError:
-        opened.close()
-        raise
-    return opened
-
-
-class _Server(uvicorn.Server):
-    """One uvicorn server in its own thread, whose connections can be cut."""
-
-    def __init__(self, app: ASGIApp, system: str, state: SandboxState, opened: socket.socket) -> None:
-        protocol, cut = _cuttable()
-        super().__init__(
-            uvicorn.Config(
-                Gate(app, system=system, state=state, cut=cut),
-                http=protocol,
-                ws="none",
-                loop="asyncio",
-                lifespan="off",
-                log_config=None,
-                log_level="critical",
-                access_log=False,
-                server_header=False,
-                # slow answers must not hold up the end
-                timeout_graceful_shutdown=1,
-            )
-        )
-        self._socket = opened
-        self._ready = threading.Event()
-        self._thread = threading.Thread(
-            target=self.run, kwargs={"sockets": [opened]}, name=f"sandbox-{system}", daemon=True
-        )
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._ready.set()
-
-    def start(self) -> None:
-        self._thread.start()
-        if not self._ready.wait(_READY_TIMEOUT_S):
-            msg = "the sandbox server did not start"
-            raise OSError(msg)
-
-    def join(self) -> None:
-        self._thread.join()
-        self._socket.close()
-
-
-def _cuttable() -> tuple[type[H11Protocol], CutConnection]:
-    """A protocol that remembers its connections by the client's address, and the function that cuts one."""
-    transports: dict[Any, Any] = {}
-
-    class CuttableProtocol(H11Protocol):
-        def connection_made(self, transport: Any) -> None:
-            transports[transport.get_extra_info("peername")] = transport
-            super().connection_made(transport)
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            transports.pop(self.transport.get_extra_info("peername"), None)
-            super().connection_lost(exc)
-
-    def cut(scope: Scope) -> None:
-        transport = transports.get(tuple(scope["client"]))
-        if transport is not None:
-            transport.abort()
-
-    return CuttableProtocol, cut

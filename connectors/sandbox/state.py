@@ -12,6 +12,7 @@ from connectors.sandbox.clarity_books import ClarityBooks
 from connectors.sandbox.deliveries import WebhookSender
 from connectors.sandbox.faults import FaultPlan
 from connectors.sandbox.oauth import FreshBooksOAuth
+from connectors.sandbox.rates import RateLimiter
 from connectors.sandbox.switches import Switches
 from connectors.sandbox.times import Clock, utc_now
 from connectors.sandbox.wire import JsonObject
@@ -50,10 +51,13 @@ class SandboxState:
         """Start with empty books and the given credentials valid."""
         credentials = self.credentials
         self.faults = FaultPlan(lambda: self.switches)
+        self.rates = RateLimiter(lambda: self.switches, self.clock)
         self.freshbooks = Books(credentials.account_id, lambda: self.switches, self.clock)
         self.callbacks = Callbacks(credentials.account_id, lambda: self.switches, self.clock)
         self.freshbooks.on_event = self.callbacks.emit
-        self.oauth = FreshBooksOAuth(credentials.client_id, credentials.client_secret, self.clock)
+        self.oauth = FreshBooksOAuth(
+            credentials.client_id, credentials.client_secret, self.clock, lambda: self.switches
+        )
         self.oauth.grant(credentials.access_token, credentials.refresh_token, life_s=self.switches.access_token_s)
         self.clarity = ClarityBooks(credentials.clarity_client_id, credentials.clarity_client_secret, self.clock)
         self.deliveries = WebhookSender(credentials.webhook_secret, lambda: self.switches, self.clock)
@@ -65,6 +69,7 @@ class SandboxState:
             self.freshbooks.reset()
             self.clarity.reset()
             self.callbacks.clear()
+            self.rates.reset()
             self.faults.reset()
             self.deliveries.clear()
             self.history.clear()
