@@ -1,7 +1,8 @@
 """Command line of the runner: ``mapper-sync`` or ``python -m sync``.
 
 Everything heavy is imported inside the commands, so that ``--help`` answers at once. Exit codes: 0 done, 1 aborted
-(refused login, unreachable server, stopped), 2 usage or settings, 3 invalid input, or done with records set aside.
+(refused login, unreachable server, stopped) or the doctor's contradictions, 2 usage or settings, 3 invalid input, or
+done with records set aside.
 """
 
 from __future__ import annotations

@@ -42,14 +42,19 @@ def add(commands: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
 
 def run(arguments: argparse.Namespace, settings: Settings) -> int:
     """Examine, print, write down; 0, or 1 when a finding contradicts the settings or a test record is left."""
+    from sync.doctor.file import read_section
+
     if arguments.clean:
         return _clean(arguments, settings)
+    specs = _specs(arguments.mappings)  # whatever is wrong with files shows before anything is asked
+    for system in SYSTEMS:
+        read_section(_path(arguments), system)
     systems = [arguments.system] if arguments.system else _configured(settings)
     results = [_freshbooks(arguments, settings) if one == "freshbooks" else _clarity(settings) for one in systems]
     code = 0
     shown: dict[str, Any] = {}
     for system, (findings, common, more) in zip(systems, results, strict=True):
-        path, verdict = _keep(arguments, settings, system, findings, common)
+        path, verdict = _keep(_path(arguments), specs, settings.settle_s, system, findings, common)
         code = max(code, int(bool(verdict.contradictions or more.get("left") or more.get("ended"))))
         shown[system] = {
             "findings": [found.as_dict() for found in findings],
@@ -114,8 +119,9 @@ def _clarity(settings: Settings) -> tuple[list[Finding], dict[str, Any], dict[st
 
 
 def _keep(
-    arguments: argparse.Namespace,
-    settings: Settings,
+    path: Path,
+    specs: Sequence[Any],
+    settle_s: float,
     system: str,
     findings: Sequence[Finding],
     common: dict[str, Any],
@@ -124,19 +130,23 @@ def _keep(
     from sync.doctor.file import read_section, settings_of, write_section
     from sync.doctor.judge import judge, judge_clarity
     from sync.findings import ClarityFindings, FreshBooksFindings
-    from sync.settings import config_path, doctor_path
 
-    path = arguments.out or doctor_path(config_path(arguments.config, os.environ)[0])
     before = read_section(path, system)
     same = all(before.get(name) == common.get(name) for name in ("url", "account"))
     content = settings_of(findings, before if same else {}, common, common["date"])
     if system == "clarity":
         verdict = judge_clarity(ClarityFindings.model_validate(content))
     else:
-        known = FreshBooksFindings.model_validate(content)
-        verdict = judge(known, _specs(arguments.mappings), settle_s=settings.settle_s)
+        verdict = judge(FreshBooksFindings.model_validate(content), specs, settle_s=settle_s)
     write_section(path, system, content)
     return path, verdict
+
+
+def _path(arguments: argparse.Namespace) -> Path:
+    from sync.settings import config_path, doctor_path
+
+    named: Path | None = arguments.out
+    return named or doctor_path(config_path(arguments.config, os.environ)[0])
 
 
 def _specs(folder: Path | None) -> list[Any]:

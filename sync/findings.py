@@ -55,9 +55,12 @@ class FreshBooksFindings(_Findings):
         duplicate_number, deleted_number: A used invoice number, and one of a deleted invoice.
         duplicate_email: A second client with the same e-mail.
         emoji: Characters outside the basic multilingual plane; "altered" are stored as something else.
-        payment_on_draft: Whether a draft takes a payment.
+        payment_on_draft: What a partial payment does to a draft.
+        negative_payment: Whether a payment below zero is taken; the runner sends none.
+        transactionid: What becomes of a payment's `transactionid`; the runner searches the note.
         lag_s: Whole seconds until a new record showed in searches, rounded up.
         error_shape: Of an answer without X-API-VERSION.
+        new_errors_since: First X-API-VERSION that is answered in the new shape; "any" or "none".
         rate_limit: Requests that the server's header promises.
         filters: "client.email" -> how the filter matches; "applied" works in a way that could not be told.
         max_lengths: "invoice.invoice_number" -> characters; 0 when no limit was met.
@@ -73,9 +76,12 @@ class FreshBooksFindings(_Findings):
     deleted_number: Answer | None = None
     duplicate_email: Answer | None = None
     emoji: Literal["accept", "refuse", "altered"] | None = None
-    payment_on_draft: Answer | None = None
+    payment_on_draft: Literal["stays-draft", "becomes-sent", "refuse"] | None = None
+    negative_payment: Answer | None = None
+    transactionid: Literal["kept", "dropped", "refuse"] | None = None
     lag_s: int | None = Field(default=None, ge=0)
     error_shape: Literal["old", "new"] | None = None
+    new_errors_since: str | None = None
     rate_limit: int | None = None
     filters: dict[str, FilterKind] = {}
     max_lengths: dict[str, int] = {}

@@ -107,6 +107,11 @@ class Account:
             self._sleep(min(_PAUSE_S if wait_s is None else wait_s, _LONGEST_PAUSE_S))
         raise AssertionError("the last try returns or raises")
 
+    def pause(self, seconds: float) -> None:
+        """Wait, for instance until a search shows what was written."""
+        if seconds > 0:
+            self._sleep(seconds)
+
     def key(self, entity: str) -> str:
         """Member that wraps one object."""
         return self._profile.entity(entity).key
@@ -136,6 +141,7 @@ class TestRecords:
 
     Attributes:
         marker: In every record; unique for this examination.
+        wait_s: How long a search may lag behind a write, as far as that is known.
     """
 
     __test__ = False  # not a test class, whatever its name says
@@ -144,6 +150,8 @@ class TestRecords:
         self._account = account
         self.run = run
         self.marker = f"{MARKER} {run}"
+        self.wait_s = 0.0
+        self._in_doubt = False
         self._made: dict[str, list[int | str]] = {entity: [] for entity in _ORDER}
 
     def create(self, entity: str, body: Mapping[str, Any]) -> Reply:
@@ -157,7 +165,11 @@ class TestRecords:
         """
         field = {"client": "organization", "invoice": "notes", "payment": "note"}[entity]
         query = [("include[]", "lines")] if entity == "invoice" else []
-        reply = self._account.ask("POST", entity, query=query, body={field: self.marker, **body})
+        try:
+            reply = self._account.ask("POST", entity, query=query, body={field: self.marker, **body})
+        except AmbiguousWriteError:
+            self._in_doubt = True
+            raise
         made = self.row(reply, entity)
         if reply.ok and made.get("id") is not None:
             self._made[entity].append(made["id"])
@@ -187,6 +199,8 @@ class TestRecords:
             What could not be removed, as "invoice 4711".
         """
         left: list[str] = []
+        if self._in_doubt:
+            self._account.pause(self.wait_s)
         try:
             # From the client down, so that what a lost answer left is found before its parent goes.
             sweep = remove_marked(self._account, self.marker)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date, timedelta
 from functools import partial
 
 from sync.doctor.account import Account, Reply, Row
@@ -10,7 +11,7 @@ from sync.doctor.filters import RELIED, probe_filter, sample_of, vis_state
 from sync.doctor.finding import Finding, guarded, not_known
 
 NO_ID = 2_147_483_646
-NEW_VERSION = "2023-02-20"
+_FIRST_VERSION, _LAST_VERSION = date(2000, 1, 1), date(2100, 1, 1)
 
 
 def reading_probes(account: Account) -> Iterator[Finding]:
@@ -21,7 +22,7 @@ def reading_probes(account: Account) -> Iterator[Finding]:
     """
     reply = account.ask("GET", "client", NO_ID)
     yield error_shape(reply)
-    yield versioned_shape(account)
+    yield from guarded("version header", partial(new_errors_since, account))
     yield rate_limit(reply)
     yield page_size(account)
     samples: dict[str, list[Row]] = {}
@@ -43,12 +44,25 @@ def error_shape(reply: Reply) -> Finding:
     return Finding(probe, f"{shape}; unknown id: {reply.said()}", "error_shape", shape, 1)
 
 
-def versioned_shape(account: Account) -> Finding:
-    """The shape that a version header asks for; the runner sends none."""
-    reply = account.ask("GET", "client", NO_ID, headers={"X-API-VERSION": NEW_VERSION})
-    shape = _shape(reply)
-    result = f"not known: {reply.said()}" if shape is None else f"{shape}; unknown id: {reply.said()}"
-    return Finding(f"error shape with X-API-VERSION {NEW_VERSION}", result, evidence=int(shape is not None))
+def new_errors_since(account: Account) -> Finding:
+    """The first version header that asks for the new shape, found by halving; the runner sends none."""
+    probe, setting = "first X-API-VERSION with the new error shape", "new_errors_since"
+    asked = 0
+
+    def is_new(day: date) -> bool:
+        nonlocal asked
+        asked += 1
+        return _shape(account.ask("GET", "client", NO_ID, headers={"X-API-VERSION": day.isoformat()})) == "new"
+
+    if is_new(_FIRST_VERSION):
+        return Finding(probe, "any", setting, "any", asked)
+    if not is_new(_LAST_VERSION):
+        return Finding(probe, "none", setting, "none", asked)
+    old, new = _FIRST_VERSION, _LAST_VERSION
+    while (new - old).days > 1:
+        middle = old + timedelta(days=(new - old).days // 2)
+        old, new = (old, middle) if is_new(middle) else (middle, new)
+    return Finding(probe, new.isoformat(), setting, new.isoformat(), asked)
 
 
 def rate_limit(reply: Reply) -> Finding:

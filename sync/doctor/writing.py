@@ -18,6 +18,7 @@ from sync.doctor import amounts, lengths
 from sync.doctor.account import Account, Reply, Row, TestRecords
 from sync.doctor.filters import RELIED, probe_filter, vis_state
 from sync.doctor.finding import Finding, guarded, not_known
+from sync.invoices import is_draft
 
 LAG_LIMIT_S = 30.0
 _LAG_STEP_S = 0.5
@@ -68,8 +69,8 @@ class WritingProbes:
         self._client: Row = {}
         self._draft: Row = {}
         self._payment: Row | None = None
-        self._deleted: Any = None
-        self._deleted_client: Any = None
+        self._payable: Any = None
+        self._deleted: dict[str, Any] = {}
 
     def run(self) -> Iterator[Finding]:
         """All of them, one finding after the other.
@@ -97,16 +98,17 @@ class WritingProbes:
             if sample is not None:
                 yield from guarded(relied.setting, partial(probe_filter, self._account, relied, sample))
         yield from guarded("payment on a draft", self._payment_on_draft)
+        yield from guarded("transactionid", self._transactionid)
+        yield from guarded("payment below zero", self._negative_payment)
+        yield from guarded("a used invoice number", self._duplicate_number)
+        yield from guarded("the number of a deleted invoice", self._deleted_number)
+        yield from guarded("a second client with the same e-mail", self._duplicate_email)
+        self._account.pause(self._records.wait_s)
         for relied in RELIED:
             if relied.entity == "payment" and self._payment is not None:
                 yield from guarded(relied.setting, partial(probe_filter, self._account, relied, self._payment))
-        yield from guarded("a used invoice number", self._duplicate_number)
-        yield from guarded("the number of a deleted invoice", self._deleted_number)
-        if self._deleted is not None:
-            yield from guarded("vis_state", partial(vis_state, self._account, "invoice", self._deleted))
-        yield from guarded("a second client with the same e-mail", self._duplicate_email)
-        if self._deleted_client is not None:
-            yield from guarded("vis_state", partial(vis_state, self._account, "client", self._deleted_client))
+        for entity, deleted in self._deleted.items():
+            yield from guarded(f"{entity} vis_state", partial(vis_state, self._account, entity, deleted))
         for entity, field in _LENGTHS:
             yield from guarded(f"longest {entity} {field}", partial(self._length, entity, field))
 
@@ -163,6 +165,7 @@ class WritingProbes:
                 self._sleep(_LAG_STEP_S)
                 longest = self._clock() - began
         seconds = math.ceil(longest)
+        self._records.wait_s = 2.0 * longest
         return Finding(probe, f"{seconds} s" if seconds else "at once", "lag_s", seconds, len(looks))
 
     def _rounding(self) -> Finding:
@@ -239,20 +242,53 @@ class WritingProbes:
 
     def _payment_on_draft(self) -> Finding:
         probe, setting = "payment on a draft", "payment_on_draft"
-        body = {
-            "invoiceid": self._draft["id"],
-            "amount": {"amount": "0.50", "code": self._currency},
-            "date": self._today,
-            "type": "Other",
-            "note": f"{self._records.marker} Note",
-        }
-        reply = self._records.create("payment", body)
+        # A draft of its own: an account that marks it as sent may take no changes of it any more.
+        made = self._new_invoice(amounts.ROUNDING_PROBES[0][:1])
+        draft = self._records.row(made, "invoice")
+        if not made.ok:
+            return not_known(probe, f"a second draft is refused: {made.said()}", setting)
+        self._payable = draft["id"]
+        reply = self._pay("0.50")
         if not reply.ok:
             return Finding(probe, f"refused: {reply.said()}", setting, "refuse", 1)
         self._payment = self._records.row(reply, "payment")
-        after = self._records.row(self._account.ask("GET", "invoice", self._draft["id"]), "invoice")
-        shown = ", ".join(f"{name} {after.get(name)}" for name in ("status", "v3_status", "payment_status"))
-        return Finding(probe, f"accepted; the draft is then {shown}", setting, "accept", 2)
+        after = self._records.row(self._account.ask("GET", "invoice", draft["id"]), "invoice")
+        shown = ", ".join(f"{name} {after.get(name)}" for name in ("status", "display_status", "v3_status"))
+        word = "stays-draft" if is_draft(after) else "becomes-sent"
+        return Finding(probe, f"accepted; then {shown}", setting, word, 2)
+
+    def _transactionid(self) -> Finding:
+        probe, setting = "transactionid of a payment", "transactionid"
+        if self._payment is None:
+            return not_known(probe, "no payment was taken", setting)
+        sent = f"md-{self._records.run}"
+        reply = self._pay("0.25", transactionid=sent)
+        if not reply.ok:
+            return Finding(probe, f"refused: {reply.said()}", setting, "refuse", 1)
+        stored = self._records.row(
+            self._account.ask("GET", "payment", self._records.row(reply, "payment")["id"]), "payment"
+        )
+        word = "kept" if str(stored.get("transactionid")) == sent else "dropped"
+        return Finding(probe, word, setting, word, 1)
+
+    def _negative_payment(self) -> Finding:
+        probe, setting = "payment below zero", "negative_payment"
+        if self._payment is None:
+            return not_known(probe, "no payment was taken", setting)
+        reply = self._pay("-0.10")
+        if not reply.ok:
+            return Finding(probe, f"refused: {reply.said()}", setting, "refuse", 1)
+        return Finding(probe, "accepted", setting, "accept", 1)
+
+    def _pay(self, amount: str, **more: Any) -> Reply:
+        body = {
+            "invoiceid": self._payable,
+            "amount": {"amount": amount, "code": self._currency},
+            "date": self._today,
+            "type": "Other",
+            "note": f"{self._records.marker} Note {amount}",
+        }
+        return self._records.create("payment", {**body, **more})
 
     def _duplicate_number(self) -> Finding:
         return self._second_number("a used invoice number", "duplicate_number", str(self._draft["invoice_number"]))
@@ -263,7 +299,7 @@ class WritingProbes:
         row = self._records.row(first, "invoice")
         if not first.ok or not self._records.remove("invoice", row["id"]).ok:
             return not_known(probe, f"a second draft is refused: {first.said()}", setting)
-        self._deleted = row["id"]
+        self._deleted["invoice"] = row["id"]
         return self._second_number(probe, setting, str(row["invoice_number"]))
 
     def _second_number(self, probe: str, setting: str, number: str) -> Finding:
@@ -283,7 +319,7 @@ class WritingProbes:
             return Finding(probe, f"refused: {reply.said()}", setting, "refuse", 1)
         second = self._records.row(reply, "client")["id"]
         if self._records.remove("client", second).ok:
-            self._deleted_client = second
+            self._deleted["client"] = second
         return Finding(probe, "accepted", setting, "accept", 1)
 
     def _length(self, entity: str, field: str) -> Finding:

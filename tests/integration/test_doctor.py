@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,10 @@ DEFAULTS: dict[str, Any] = {
     "tax_percent_places": 3,
     "negative_lines": True,
     "emoji": "accept",
-    "payment_on_draft": "accept",
+    "payment_on_draft": "stays-draft",
+    "negative_payment": "refuse",
+    "transactionid": "kept",
+    "new_errors_since": "any",
     "duplicate_number": "refuse",
     "deleted_number": "refuse",
     "duplicate_email": "accept",
@@ -57,6 +60,9 @@ DEFAULTS: dict[str, Any] = {
     **{f"max_lengths.invoice.{name}": 0 for name in ("invoice_number", "po_number", "notes")},
     **{f"max_lengths.line.{name}": 0 for name in ("name", "description")},
 }
+
+
+NO_PAYMENT = dict.fromkeys(("negative_payment", "transactionid", "filters.payment.invoiceid", "filters.payment.notes"))
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +112,14 @@ def living(sandbox: Sandbox) -> list[str]:
         ({"unit_cost_places": 9}, {"unit_cost_places": 6}),
         ({"negative_unit_cost": "refuse"}, {"negative_lines": False}),
         ({"emoji": "refuse"}, {"emoji": "refuse"}),
+        ({"payment_on_draft": "mark_sent"}, {"payment_on_draft": "becomes-sent"}),
+        ({"payment_on_draft": "refuse"}, {"payment_on_draft": "refuse", **NO_PAYMENT}),
+        ({"negative_payment": "accept"}, {"negative_payment": "accept"}),
+        ({"transactionid": "dropped"}, {"transactionid": "dropped"}),
+        ({"new_errors_since": "2023-02-20"}, {"new_errors_since": "2023-02-20"}),
+        ({"new_errors_since": "9"}, {"new_errors_since": "none"}),
+        ({"rate_limit": 5000, "rate_limit_body": "text"}, {"rate_limit": 5000}),
+        ({"base_currency": "JPY"}, {}),
         ({"duplicate_number": "accept"}, {"duplicate_number": "accept", "deleted_number": "accept"}),
         ({"duplicate_email": "refuse"}, {"duplicate_email": "refuse", "filters.client.vis_state": None}),
         ({"email_search": "casefold"}, {"filters.client.email": "equals-nocase"}),
@@ -147,24 +161,81 @@ def test_a_rounding_rule_that_nobody_knows_is_called_unknown(sandbox: Sandbox, m
     assert "no known rule fits" in told
 
 
-def test_searches_that_lag_are_timed(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    from connectors.sandbox import freshbooks_app
+def test_the_error_number_of_a_used_number_is_told(sandbox: Sandbox) -> None:
+    sandbox.state.change_switches(duplicate_number_errno=1004)
+    (told,) = [one.result for one in examine(sandbox).findings if one.setting == "duplicate_number"]
+    assert told == "refused: status 422, errno 1004, field invoice_number"
 
-    clock = [1000.0]
-    select = freshbooks_app.listing.select
-    seen_at: dict[tuple[str, int], float] = {}
 
-    def late(books: Any, resource: Any, query: Any) -> list[Any]:
-        rows = select(books, resource, query)
-        for row in rows:
-            seen_at.setdefault((resource.name, row["id"]), clock[0])
-        return [row for row in rows if clock[0] - seen_at[resource.name, row["id"]] >= 1.2]
+@pytest.mark.parametrize(
+    ("variable", "value", "arguments", "code", "part"),
+    [
+        ("FRESHBOOKS_ACCOUNT_ID", "", (), 2, "FRESHBOOKS_ACCOUNT_ID is not set"),
+        ("FRESHBOOKS_ACCESS_TOKEN", "wrong", (), 1, "the access token was refused"),
+        ("FRESHBOOKS_API_URL", "http://127.0.0.1:9", (), 1, "cannot reach"),
+        ("MAPPER_LOG", "", ("clarity",), 2, "CLARITY_API_URL is not set"),
+        ("MAPPER_LOG", "", ("--mappings", "."), 3, "no mapping files"),
+        ("MAPPER_LOG", "", ("--out", "no/such/folder/doctor.toml"), 3, "cannot be written"),
+    ],
+)
+def test_what_is_missing_is_one_clear_line(
+    sandbox: Sandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    variable: str,
+    value: str,
+    arguments: tuple[str, ...],
+    code: int,
+    part: str,
+) -> None:
+    connect(monkeypatch, sandbox, tmp_path)
+    monkeypatch.setenv(variable, value)
+    assert main(["doctor", *arguments]) == code
+    error = capsys.readouterr().err
+    assert part in error
+    assert error.count("\n") == 1
 
-    def sleep(seconds: float) -> None:
-        clock[0] += seconds
 
-    monkeypatch.setattr(freshbooks_app.listing, "select", late)
-    assert found(examine(sandbox, sleep=sleep, clock=lambda: clock[0]))["lag_s"] == 3  # one lag for each of two looks
+class Hours:
+    """A clock of both ends that only the doctor's waiting moves."""
+
+    def __init__(self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = datetime(2026, 3, 1, tzinfo=UTC)
+        monkeypatch.setattr(sandbox.state.freshbooks, "clock", lambda: self.now)
+        monkeypatch.setattr(sandbox.state.rates, "_clock", lambda: self.now)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    def clock(self) -> float:
+        return self.now.timestamp()
+
+
+def test_searches_that_lag_are_timed_and_mislead_no_other_probe(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hours = Hours(sandbox, monkeypatch)
+    sandbox.state.change_switches(list_lag_s=2.7)
+    assert found(examine(sandbox, sleep=hours.sleep, clock=hours.clock)) == DEFAULTS | {"lag_s": 3}
+    assert living(sandbox) == []
+
+
+def test_a_lost_answer_is_swept_once_the_search_shows_it(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = Hours(sandbox, monkeypatch)
+    sandbox.state.change_switches(list_lag_s=2.7)
+    fault = ScriptedFault("lost_answer", system="freshbooks", method="POST", path="payments/payments")
+    sandbox.state.faults.script(fault)
+    examine(sandbox, sleep=hours.sleep, clock=hours.clock)
+    assert sandbox.state.freshbooks.tables["payment"]
+    assert living(sandbox) == []
+
+
+def test_a_rate_limit_is_waited_for(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = Hours(sandbox, monkeypatch)
+    sandbox.state.change_switches(rate_limit=20, rate_window_s=40, rate_limit_body="empty")
+    assert found(examine(sandbox, sleep=hours.sleep, clock=lambda: 0.0)) == DEFAULTS | {"rate_limit": 20}
+    assert living(sandbox) == []
 
 
 def test_reading_alone_writes_nothing_and_still_sees_an_ignored_filter(sandbox: Sandbox) -> None:
