@@ -127,17 +127,25 @@ def _keep(
     common: dict[str, Any],
 ) -> tuple[Path, Any]:
     """Write the section, and hold it against the settings."""
+    from pydantic import ValidationError
+
     from sync.doctor.file import read_section, settings_of, write_section
     from sync.doctor.judge import judge, judge_clarity
+    from sync.errors import InputError
     from sync.findings import ClarityFindings, FreshBooksFindings
 
     before = read_section(path, system)
     same = all(before.get(name) == common.get(name) for name in ("url", "account"))
     content = settings_of(findings, before if same else {}, common, common["date"])
-    if system == "clarity":
-        verdict = judge_clarity(ClarityFindings.model_validate(content))
-    else:
-        verdict = judge(FreshBooksFindings.model_validate(content), specs, settle_s=settle_s)
+    try:
+        if system == "clarity":
+            verdict = judge_clarity(ClarityFindings.model_validate(content))
+        else:
+            verdict = judge(FreshBooksFindings.model_validate(content), specs, settle_s=settle_s)
+    except ValidationError as error:
+        key = ".".join(str(part) for part in error.errors(include_url=False, include_input=False)[0]["loc"])
+        where = f"[systems.{system}.findings]"
+        raise InputError(f"{path}: {where}: {key} is none of the doctor's values; delete the section") from None
     write_section(path, system, content)
     return path, verdict
 

@@ -372,6 +372,21 @@ def test_the_command_writes_findings_that_the_runner_reads(
     assert "of another freshbooks account" in other.notices[0]
 
 
+def test_a_value_that_is_not_the_doctors_is_named_and_nothing_is_written(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connect(monkeypatch, sandbox, tmp_path)
+    common = f'url = "{sandbox.freshbooks_url}"\naccount = "{sandbox.account_id}"\n'
+    text = f'[systems.freshbooks.findings]\ndate = 2026-01-01\n{common}emoji = "perhaps"\n'
+    Path("other.toml").write_text(text)
+    assert main(["doctor", "freshbooks", "--out", "other.toml"]) == 3
+    assert "emoji is none of the doctor's values" in capsys.readouterr().err
+    Path("doctor.toml").write_text(text)
+    assert main(["doctor", "freshbooks"]) == 2
+    assert "doctor.toml: systems.freshbooks.findings.emoji" in capsys.readouterr().err
+    assert Path("other.toml").read_text() == text
+
+
 def test_reading_later_keeps_what_writing_found(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
