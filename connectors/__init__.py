@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         TokenSource,
         TokenStore,
     )
-    from connectors.webhooks import WebhookRefused, sign_clarity, verify_clarity
+    from connectors.webhooks import WebhookRefused, sign_clarity, sign_freshbooks, verify_clarity, verify_freshbooks
 
 __all__ = [
     "AmbiguousWriteError",
@@ -70,7 +70,9 @@ __all__ = [
     "load_profile",
     "loads",
     "sign_clarity",
+    "sign_freshbooks",
     "verify_clarity",
+    "verify_freshbooks",
 ]
 
 _HOMES = {
@@ -98,7 +100,7 @@ _HOMES = {
         "TokenSource",
         "TokenStore",
     ),
-    "webhooks": ("WebhookRefused", "sign_clarity", "verify_clarity"),
+    "webhooks": ("WebhookRefused", "sign_clarity", "sign_freshbooks", "verify_clarity", "verify_freshbooks"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -5,14 +5,14 @@ No public reference exists; paths and parameter names are the assumptions A1, A6
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 from connectors.clarity_port import Flavour, Head, Row, detect_flavour
 from connectors.errors import ConnectorError
-from connectors.http import Api, Closing, bearer, root_url, unusable
+from connectors.http import Answer, Api, Closing, bearer, root_url, unusable
 from connectors.profiles import SystemProfile, load_profile
 from connectors.tokens import TokenSource
 
@@ -156,6 +156,31 @@ class Clarity(Closing):
         """Id and last change of a record, as the store wrote them."""
         identifier, updated = row.get("id"), row.get(str(self._filter["updated"]))
         return Head(None if identifier is None else str(identifier), updated if isinstance(updated, str) else None)
+
+    def register_webhook(self, url: str, events: Sequence[str], secret: str) -> bool:
+        """Register an address where the profile names a path for it (`webhooks.register_path`); False where none is.
+
+        No public source tells of such an API; the body is an assumption like the rest of A12.
+
+        Raises:
+            ConnectorError: The store refused it.
+        """
+        path = self._profile.webhooks.get("register_path")
+        if not path:
+            return False
+        body = {"url": url, "events": list(events), "secret": secret}
+        self._api.request("POST", f"{self._prefix}/{str(path).lstrip('/')}", body=body, operation="POST webhooks")
+        return True
+
+    def answer(self, entity: str, record_id: str | None = None, *, query: Sequence[tuple[str, str]] = ()) -> Answer:
+        """The whole answer of a list, or of one record, whatever it says; for those who study the store.
+
+        Raises:
+            ConnectorError: There was no complete answer, or no token.
+        """
+        known = self._profile.entity(entity)
+        path = f"{self._prefix}/{known.path}" + ("" if record_id is None else f"/{quote(record_id, safe='')}")
+        return self._api.answer("GET", path, query=query, operation=f"GET {known.path}")
 
     def _page(self, entity: str, operation: str, page: int, since: datetime | None) -> tuple[list[Row], bool]:
         """One page, and whether another one may follow."""

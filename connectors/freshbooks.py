@@ -6,7 +6,7 @@ it does not know and hands out everything instead, so every `find_..._by_...` co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.freshbooks_callbacks import FreshBooksCallbacks
 from connectors.freshbooks_pages import Row, has_id, read_pages, result_of
-from connectors.http import Api, Closing, unusable
+from connectors.http import Answer, Api, Closing, unusable
 from connectors.profiles import EntityProfile, SystemProfile, load_profile
 from connectors.tokens import TokenSource
 
@@ -64,6 +64,8 @@ class FreshBooks(Closing):
         tokens: TokenSource,
         timeout_s: float = 30.0,
         profile: SystemProfile | None = None,
+        unusable_filters: Collection[str] = (),
+        email_case_ignored: bool = False,
     ) -> None:
         """Set up without any request.
 
@@ -73,6 +75,9 @@ class FreshBooks(Closing):
             tokens: Gives and renews the access token.
             timeout_s: Total for one request.
             profile: Another system profile than the shipped one.
+            unusable_filters: "client.email" and the like: proved on this account to be ignored or to miss rows.
+                They are not sent, so that every page is read.
+            email_case_ignored: Proved on this account: `search[email]` finds every spelling.
 
         Raises:
             ValueError: base_url or account_id is not usable.
@@ -80,9 +85,12 @@ class FreshBooks(Closing):
         if not account_id.strip():
             raise ValueError("the FreshBooks account id is empty")
         self._api = Api(base_url=base_url, tokens=tokens, timeout_s=timeout_s)
-        self._prefix = f"/accounting/account/{quote(account_id.strip(), safe='')}/"
+        self._account = quote(account_id.strip(), safe="")
+        self._prefix = f"/accounting/account/{self._account}/"
         self._profile = profile or load_profile("freshbooks")
-        self.callbacks = FreshBooksCallbacks(self._api, quote(account_id.strip(), safe=""))
+        self._unusable_filters = frozenset(unusable_filters)
+        self._email_case_ignored = email_case_ignored
+        self.callbacks = FreshBooksCallbacks(self._api, self._account)
 
     def close(self) -> None:
         """Close kept connections."""
@@ -113,7 +121,8 @@ class FreshBooks(Closing):
             ConnectorError: A page was repeated, so the list cannot be trusted to end; or the request failed.
         """
         known = self._entity(entity)
-        query = [(f"search[{name}]", value) for name, value in filters.items()]
+        usable = {name: value for name, value in filters.items() if not self._is_unusable(entity, name)}
+        query = [(f"search[{name}]", value) for name, value in usable.items()]
         if vis_state is not None:
             query.append(("search[vis_state]", str(vis_state)))
         query += [("include[]", name) for name in include]
@@ -126,6 +135,9 @@ class FreshBooks(Closing):
             operation=f"GET {known.path}",
         )
 
+    def _is_unusable(self, entity: str, name: str) -> bool:
+        return f"{entity}.{name.removesuffix('_min').removesuffix('_max')}" in self._unusable_filters
+
     def find_clients_by_email(self, email: str) -> list[Row]:
         """Every client with this e-mail: active, archived and deleted ones (`vis_state` tells which).
 
@@ -135,11 +147,12 @@ class FreshBooks(Closing):
         wanted = normalised(email)
         if not wanted:
             return []
-
-        spellings = dict.fromkeys((wanted, email.strip()))
+        one_look_finds_all = self._email_case_ignored or "client.email" in self._unusable_filters
+        spellings = [wanted] if one_look_finds_all else dict.fromkeys((wanted, email.strip()))
         rows = self._find_with_deleted("client", [{"email": spelling} for spelling in spellings])
-        known = {row["id"] for row in rows}
-        rows += [row for row in self.find("client", {"email_like": wanted}) if row["id"] not in known]
+        if not one_look_finds_all:
+            known = {row["id"] for row in rows}
+            rows += [row for row in self.find("client", {"email_like": wanted}) if row["id"] not in known]
         return [row for row in rows if normalised(str(row.get("email") or "")) == wanted]
 
     def find_invoices_by_number(self, number: str) -> list[Row]:
@@ -255,6 +268,30 @@ class FreshBooks(Closing):
         """The request path of an entity's list, or of one object; for showing what would be sent."""
         known = self._entity(entity)
         return self._prefix + known.path if object_id is None else self._path(known, object_id)
+
+    def answer(
+        self,
+        method: str,
+        entity: str,
+        object_id: int | str | None = None,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One request and its whole answer whatever it says; for those who study the account.
+
+        Args:
+            body: Fields, without the outer key.
+
+        Raises:
+            ConnectorError: There was no complete answer, or no token.
+        """
+        known = self._entity(entity)
+        path = self.path_of(entity, object_id)
+        wrapped = None if body is None else {known.key: body}
+        operation = f"{method} {known.path}"
+        return self._api.answer(method, path, query=query, body=wrapped, headers=headers, operation=operation)
 
     def whoami(self) -> Row:
         """The signed-in identity with its business memberships and account ids."""

@@ -326,9 +326,38 @@ class Api:
                 self._sleep(wait_s)
         return self._once(method, url, content, sent, operation)
 
+    def answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        operation: str,
+    ) -> Answer:
+        """Send once and hand out the whole answer whatever its status; for those who study a server.
+
+        Args:
+            method: As for `request`, or DELETE.
+            headers: Further ones.
+
+        Raises:
+            ConnectorError: There was no complete answer, or no token.
+        """
+        content = None if body is None else dumps(body).encode()
+        url = self._base_url + path + (f"?{query_string(query)}" if query else "")
+        return self._signed_in(method, url, content, operation, headers)
+
     def _once(self, method: str, url: str, content: bytes | None, sent: Sequence[str], operation: str) -> Any:
+        answer = self._signed_in(method, url, content, operation)
+        return judge(answer, method=method, operation=operation, sent=sent, now=self._now())
+
+    def _signed_in(
+        self, method: str, url: str, content: bytes | None, operation: str, more: Mapping[str, str] | None = None
+    ) -> Answer:
         token = self._tokens.token()
-        answer = self._send(method, url, content, token, operation)
+        answer = self._send(method, url, content, token, operation, more)
         for _ in range(_RENEWALS):
             if answer.status != 401:  # else refused before anything was done, so a write may be sent again
                 break
@@ -336,11 +365,20 @@ class Api:
             if renewed == token:
                 break
             token = renewed
-            answer = self._send(method, url, content, token, operation)
-        return judge(answer, method=method, operation=operation, sent=sent, now=self._now())
+            answer = self._send(method, url, content, token, operation, more)
+        return answer
 
-    def _send(self, method: str, url: str, content: bytes | None, token: str, operation: str) -> Answer:
+    def _send(
+        self,
+        method: str,
+        url: str,
+        content: bytes | None,
+        token: str,
+        operation: str,
+        more: Mapping[str, str] | None,
+    ) -> Answer:
         headers = {
+            **(more or {}),
             **self._credential(token),
             "Accept": "application/json",
             "User-Agent": "mapper-ai",

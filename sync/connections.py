@@ -64,6 +64,8 @@ def open_freshbooks(settings: Settings, token_store: Callable[[], Store]) -> Fre
             account_id=books.account_id or "",
             tokens=tokens,
             timeout_s=settings.http_timeout_s,
+            unusable_filters=settings.findings.unusable_filters if settings.findings else (),
+            email_case_ignored=settings.findings is not None and settings.findings.email_case_ignored,
         )
     except ValueError as error:
         raise SettingsError(f"the FreshBooks settings do not fit: {error}") from None

@@ -44,6 +44,8 @@ class Source(Protocol):
 
     def list_updated(self, entity: str, since: datetime | None) -> Iterator[dict[str, Any]]: ...
 
+    def get(self, entity: str, id: int | str) -> dict[str, Any]: ...  # noqa: A002  as the connector's
+
     def head(self, row: Mapping[str, Any]) -> Head: ...
 
 
@@ -63,6 +65,7 @@ def poll_clarity(
     now: float,
     overlap_s: float = 300,
     start_date: date | None = None,
+    complete_rows: bool = True,
     entities: Iterable[str] = tuple(EVENTS),
 ) -> PollReport:
     """Fetch what changed since the last poll and put it into the inbox.
@@ -73,12 +76,21 @@ def poll_clarity(
         now: Unix seconds.
         overlap_s: How far before its cursor an entity is asked for, in seconds.
         start_date: Where the first poll starts (midnight UTC); None for everything there is.
+        complete_rows: False where lists are known to leave members out (A9): each record is fetched by its id.
     """
     report = PollReport()
     state: Literal["stopped", "reconnect"] = "stopped"
     for entity in entities:
         try:
-            report.result += _poll_entity(store, clarity, entity, now=now, overlap_s=overlap_s, start_date=start_date)
+            report.result += _poll_entity(
+                store,
+                clarity,
+                entity,
+                now=now,
+                overlap_s=overlap_s,
+                start_date=start_date,
+                complete_rows=complete_rows,
+            )
         except RejectedError as error:
             if error.status == 404 and entity in ("payment", "product"):
                 log.info("this store has no such list", extra={"entity": entity})
@@ -105,7 +117,14 @@ def poll_clarity(
 
 
 def _poll_entity(
-    store: Store, clarity: Source, entity: str, *, now: float, overlap_s: float, start_date: date | None
+    store: Store,
+    clarity: Source,
+    entity: str,
+    *,
+    now: float,
+    overlap_s: float,
+    start_date: date | None,
+    complete_rows: bool,
 ) -> IngestResult:
     position = _load_cursor(store, entity)
     since = None
@@ -114,7 +133,9 @@ def _poll_entity(
     elif start_date is not None:
         since = datetime.combine(start_date, time(), UTC)
     total, newest = IngestResult(), position
-    for rows in _batches(clarity.list_updated(entity, since)):
+    listed = clarity.list_updated(entity, since)
+    records = listed if complete_rows else (clarity.get(entity, clarity.head(row).id or "") for row in listed)
+    for rows in _batches(records):
         heads = [clarity.head(row) for row in rows]
         envelopes = [_envelope(entity, row, head) for row, head in zip(rows, heads, strict=True)]
         total += ingest(store, envelopes, source="poll", now=now)

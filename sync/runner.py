@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -184,7 +185,9 @@ def serve(
     """
     import uvicorn
 
+    from sync.callbacks import CallbackDesk, clarity_secrets, keep_confirming
     from sync.ingress import create_app
+    from sync.webhook_secrets import WebhookSecrets
 
     stop = stop or threading.Event()
     flow = flow or _flow()
@@ -204,9 +207,14 @@ def serve(
             threads.append(
                 threading.Thread(target=_keep_polling, args=(context, something_new), name="poll", daemon=True)
             )
+        secrets = WebhookSecrets(opened, key=settings.token_key, key_source=settings.sign_in.token_key, now=now)
+        offered = threading.Event()
+        confirming = partial(keep_confirming, secrets, context.freshbooks.callbacks, offered=offered, stop=stop)
+        threads.append(threading.Thread(target=confirming, name="callbacks", daemon=True))
         app = create_app(
             opened,
-            clarity_secrets=[secret.get_secret_value() for secret in settings.clarity.webhook_secrets],
+            clarity_secrets=clarity_secrets(settings, secrets, now=now),
+            callbacks=CallbackDesk(opened, secrets, on_offer=offered.set),
             now=now,
             on_new=something_new.set,
             ready=threads[0].is_alive,
@@ -223,6 +231,7 @@ def serve(
         finally:
             stop.set()
             something_new.set()
+            offered.set()
             for thread in threads:
                 thread.join(timeout=settings.http_timeout_s * 2 + 5)
 
@@ -264,8 +273,9 @@ def _scratch(url: str) -> Iterator[Store]:
 
 def _copy_rows(original: Store, scratch: Store) -> None:
     with original.read() as source, scratch.write() as target:
+        there = set(sa.inspect(source).get_table_names())  # one that is only read may lack the newest tables
         for table in metadata.sorted_tables:
-            if table.name == "schema_version":
+            if table.name == "schema_version" or table.name not in there:
                 continue
             rows = source.execution_options(yield_per=1000).execute(sa.select(table))
             for part in rows.mappings().partitions():
@@ -297,13 +307,14 @@ def _context(
 def _poll(context: Context, report: RunReport) -> None:
     if context.clarity is None or context.stop.is_set():
         return
-    wanted = context.settings.poll
+    wanted, findings = context.settings.poll, context.settings.clarity_findings
     found = poll_clarity(
         context.store,
         context.clarity,
         now=context.now(),
         overlap_s=wanted.overlap_s,
         start_date=wanted.start_date,
+        complete_rows=findings is None or findings.complete_rows is not False,
     )
     report.polled = found.result
     report.problems += found.problems

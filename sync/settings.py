@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from connectors.clarity_port import FLAVOURS, Flavour
 from sync.errors import SettingsError
+from sync.findings import DOCTOR_FILE, FINDINGS, ClarityFindings, FreshBooksFindings
 from sync.signin_settings import FRESHBOOKS_API_URL, SignInSettings, from_environment, variable_of
 
 DEFAULT_STORE_URL = "sqlite:///mapper.db"
@@ -102,7 +103,16 @@ class ClaritySettings(_Part):
 
 
 class Settings(_Part):
-    """All settings of one run. ``settle_s`` and ``http_timeout_s`` are seconds."""
+    """All settings of one run.
+
+    Attributes:
+        settle_s: Seconds until a look after a lost answer; never less than what the doctor measured.
+        http_timeout_s: Seconds for one request.
+        examined: What the doctor found out by system, of whichever account, with its file.
+        findings: What the doctor found out about this FreshBooks account; None when it was not asked.
+        clarity_findings: The same for this Clarity store.
+        notices: Lines about findings that are there and do not count.
+    """
 
     store_url: str = DEFAULT_STORE_URL
     freshbooks: FreshBooksSettings = FreshBooksSettings()
@@ -114,6 +124,10 @@ class Settings(_Part):
     policies: Policies = Policies()
     poll: PollSettings = PollSettings()
     sign_in: SignInSettings = SignInSettings()
+    examined: dict[str, tuple[Path, FreshBooksFindings | ClarityFindings]] = {}
+    findings: FreshBooksFindings | None = None
+    clarity_findings: ClarityFindings | None = None
+    notices: tuple[str, ...] = ()
 
     def require_freshbooks(self) -> FreshBooksSettings:
         """The FreshBooks connection, complete.
@@ -155,7 +169,7 @@ def load_settings(environ: Mapping[str, str] | None = None, config: Path | None 
         SettingsError: A value does not fit; one line naming the variable, or the file and key.
     """
     env = {k: v.strip() for k, v in (os.environ if environ is None else environ).items() if v.strip()}
-    sections = _sections(config, env)
+    sections, examined = _sections(config, env)
     sections["sign_in"] = _sign_in(env, sections.get("sign_in", SignInSettings()))
     clarity_url = _url(env, "CLARITY_API_URL")
     if clarity_url is not None:
@@ -163,7 +177,7 @@ def load_settings(environ: Mapping[str, str] | None = None, config: Path | None 
         for name in ("CLARITY_CLIENT_ID", "CLARITY_CLIENT_SECRET"):
             if name not in env and ("CLARITY_API_KEY" not in env or _flavour(env) == "cef"):
                 raise SettingsError(f"{name} is not set: CLARITY_API_URL needs it (or unset CLARITY_API_URL)")
-    return Settings(
+    settings = Settings(
         store_url=env.get("MAPPER_STORE_URL", DEFAULT_STORE_URL),
         freshbooks=FreshBooksSettings(
             api_url=_url(env, "FRESHBOOKS_API_URL") or FRESHBOOKS_URL,
@@ -187,35 +201,89 @@ def load_settings(environ: Mapping[str, str] | None = None, config: Path | None 
         http_timeout_s=_seconds(env, "MAPPER_HTTP_TIMEOUT_S", 30.0, above_zero=True),
         token_key=_secret(env, "MAPPER_TOKEN_KEY"),
         log_file=env.get("MAPPER_LOG"),
+        examined=examined,
         **sections,
     )
+    return with_findings(settings)
 
 
-def _sections(config: Path | None, env: Mapping[str, str]) -> dict[str, Any]:
-    named = config or (Path(env["MAPPER_CONFIG"]) if "MAPPER_CONFIG" in env else None)
-    path = named or Path(DEFAULT_CONFIG)
+def with_findings(settings: Settings) -> Settings:
+    """The settings with those of the examined findings that belong to these very accounts."""
+    update: dict[str, Any] = {}
+    notices: list[str] = []
+    for system, (path, findings) in settings.examined.items():
+        if isinstance(findings, FreshBooksFindings):
+            here = (settings.freshbooks.account_id, settings.freshbooks.api_url)
+            known, name = (findings.account, findings.url), "findings"
+        else:
+            here, known, name = (settings.clarity.api_url, ""), (findings.url, ""), "clarity_findings"
+        if here == known:
+            update[name] = findings
+        elif None not in here:
+            what = "account" if system == "freshbooks" else "store"
+            notices.append(f"{path}: the findings are of another {system} {what} and do not count here")
+    lag_s = update["findings"].lag_s if "findings" in update else None
+    if lag_s is not None and 2 * lag_s > settings.settle_s:
+        update["settle_s"] = float(2 * lag_s)
+        notices.append(
+            f"waiting {2 * lag_s} s and not {settings.settle_s:g} s for a lost answer: searches lag {lag_s} s"
+        )
+    return settings.model_copy(update={**update, "notices": tuple(notices)})
+
+
+def _sections(config: Path | None, env: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, tuple[Path, Any]]]:
+    """The checked sections of mapper.toml, and the findings of the doctor by system, with their file."""
+    path, named = config_path(config, env)
+    documents = [(file, _document(file, needed=named and file == path)) for file in (path, doctor_path(path))]
+    found: dict[str, Any] = {}
+    models: dict[str, type[BaseModel]] = {"policies": Policies, "poll": PollSettings, "sign_in": SignInSettings}
+    for name, model in models.items():
+        if name in documents[0][1]:
+            found[name] = _checked(path, name, model, documents[0][1][name])
+    findings: dict[str, tuple[Path, Any]] = {}
+    for file, document in documents:  # doctor.toml, the second, wins
+        for system, model in FINDINGS.items():
+            section = _inside(_inside(document.get("systems"), system), "findings")
+            if section is not None:
+                findings[system] = (file, _checked(file, f"systems.{system}.findings", model, section))
+    return found, findings
+
+
+def config_path(config: Path | None, environ: Mapping[str, str]) -> tuple[Path, bool]:
+    """Which mapper.toml counts, and whether somebody named it, so that it has to be there."""
+    named = config or (Path(environ["MAPPER_CONFIG"]) if environ.get("MAPPER_CONFIG") else None)
+    return named or Path(DEFAULT_CONFIG), named is not None
+
+
+def doctor_path(config: Path) -> Path:
+    """Where the findings stand: beside mapper.toml."""
+    return config.with_name(DOCTOR_FILE)
+
+
+def _document(path: Path, *, needed: bool) -> dict[str, Any]:
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        if named is not None:
+        if needed:
             raise SettingsError(f"{path}: no such file; give an existing mapper.toml") from None
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read ({type(error).__name__})") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: not valid TOML: {error}") from None
-    found: dict[str, Any] = {}
-    models: dict[str, type[BaseModel]] = {"policies": Policies, "poll": PollSettings, "sign_in": SignInSettings}
-    for name, model in models.items():
-        if name not in document:
-            continue
-        try:
-            found[name] = model.model_validate(document[name])
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            key = ".".join([name, *(str(part) for part in first["loc"])])
-            raise SettingsError(f"{path}: {key}: {_mend(first['type'], first['msg'], model)}") from None
-    return found
+
+
+def _checked(path: Path, name: str, model: type[BaseModel], section: Any) -> Any:
+    try:
+        return model.model_validate(section)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join([name, *(str(part) for part in first["loc"])])
+        raise SettingsError(f"{path}: {key}: {_mend(first['type'], first['msg'], model)}") from None
+
+
+def _inside(section: Any, name: str) -> Any:
+    return section.get(name) if isinstance(section, Mapping) else None
 
 
 def _sign_in(env: Mapping[str, str], section: SignInSettings) -> SignInSettings:

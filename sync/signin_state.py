@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from sync.errors import NoStoreError
-from sync.settings import Settings
+from sync.settings import Settings, with_findings
 from sync.store import Store, open_store, sqlite_file
 from sync.store import sign_in as sign_in_table
 from sync.store import token as token_table
@@ -70,7 +70,9 @@ def with_sign_in(settings: Settings) -> Settings:
         "account_id": books.account_id or known.account_id,
         "redirect_uri": known.redirect_uri or "",
     }
-    return settings.model_copy(update={"freshbooks": books.model_copy(update=update)})
+    found = settings.model_copy(update={"freshbooks": books.model_copy(update=update)})
+    # Findings belong to an account: one that was chosen at sign-in is known only now.
+    return found if books.account_id else with_findings(found)
 
 
 def sign_in_of(store: Store, connection: str) -> SignIn | None:

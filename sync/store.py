@@ -145,6 +145,18 @@ sign_in = sa.Table(
     sa.Column("signed_in_at", sa.Double),
 )
 
+webhook = sa.Table(
+    "webhook",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),  # also of its secret in the token table, after "webhook:"
+    sa.Column("system", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False, default="{}"),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("until", sa.Double),
+    sa.Index("webhook_state", "system", "state"),
+)
+
 spec = sa.Table(
     "spec",
     metadata,

@@ -42,7 +42,7 @@ MAPPER = (
     "approve",
     "fmt",
 )
-SYNC = ("run", "serve", "status", "errors", "replay", "auth")
+SYNC = ("run", "serve", "status", "errors", "replay", "auth", "doctor", "webhooks")
 
 
 @pytest.mark.parametrize("words", [("mapper",), ("mapper-sync",)])
