@@ -145,8 +145,9 @@ def _line_of(text: str, path: tuple[str, ...]) -> int | None:
             in_text = next((mark for mark in ('"""', "'''") if rest.count(mark) == 1), "")
         else:
             continue
-        if found == path[: len(found)] and len(found) > depth:
-            best, depth = number, len(found)
+        shared = min(len(found), len(path))
+        if found[:shared] == path[:shared] and shared > depth:
+            best, depth = number, shared
     return best
 
 
