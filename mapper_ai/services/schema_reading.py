@@ -68,10 +68,11 @@ class Document:
             return found
         if reference == "#":
             return self.root
-        for schema in self._definitions():
-            if isinstance(schema, dict) and schema.get("$anchor") == reference[1:]:
-                return schema
-        self.fail(at, f"refers to {reference[:120]!r}, which is not in the file")
+        named = (s for s in self._definitions() if isinstance(s, dict) and s.get("$anchor") == reference[1:])
+        schema = next(named, None)
+        if schema is None:
+            self.fail(at, f"refers to {reference[:120]!r}, which is not in the file")
+        return schema
 
     def _definitions(self) -> Iterator[Any]:
         for key in ("$defs", "definitions"):
