@@ -78,6 +78,10 @@ def _show(args: argparse.Namespace) -> int:
     from connectors.registry import registry
 
     known = registry(args.config).get(args.system)
+    if args.entity and args.entity not in known.profile.entities:
+        from mapper_ai.errors import InputError
+
+        raise InputError(f"{known.name} has no entity {args.entity!r}; known: {', '.join(known.profile.entities)}")
     carried = _carried(args.mappings, known)
     if args.json:
         say(as_json(_plain(known, args.entity, carried)))

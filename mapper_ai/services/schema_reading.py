@@ -164,7 +164,7 @@ class Reader:
                 return None, seen
             merged = _joined(target, merged)
         for position, part in enumerate(_parts(schema, "allOf")):
-            inner, seen = self._flat(part, f"{at}/allOf/{position}", seen)
+            inner, _ = self._flat(part, f"{at}/allOf/{position}", seen)
             merged = _joined(merged, inner or {})
         for word in ("oneOf", "anyOf"):
             branches = []
