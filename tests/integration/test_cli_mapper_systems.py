@@ -138,7 +138,7 @@ def test_the_same_description_in_yaml_gives_the_same_profile(call: Call, tmp_pat
     import yaml
 
     call("add", "acme", "--openapi", written(tmp_path / "a.json", OPENAPI), "--out", tmp_path / "1.yaml")
-    text = yaml.safe_dump(OPENAPI | {"openapi": "3.1.0"})
+    text = yaml.safe_dump(OPENAPI | {"openapi": "3.1.0"}, sort_keys=False)
     call("add", "acme", "--openapi", written(tmp_path / "a.yaml", text), "--out", tmp_path / "2.yaml")
     first, second = ((tmp_path / name).read_text().split("entities:")[1] for name in ("1.yaml", "2.yaml"))
     assert first == second
@@ -169,7 +169,7 @@ def test_samples_become_a_system_by_kind(call: Call, tmp_path: Path) -> None:
     assert (code, "1 entities: order" in out) == (0, True)
     fields = {field.path: field for field in load_system("seen").fields("order")}
     assert fields["id"].required
-    assert not fields["poNumber"].required
+    assert not fields["notes"].required
     assert "lineItems[].sku" in fields
 
 
