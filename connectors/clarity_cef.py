@@ -21,7 +21,7 @@ from connectors.errors import (
     ConnectorError,
     RejectedError,
 )
-from connectors.http import Api, Closing, root_url, unusable
+from connectors.http import Api, Closing, Pace, root_url, unusable
 from connectors.profiles import SystemProfile, load_profile
 from connectors.scrub import scrub
 from connectors.tokens import TokenSource
@@ -88,8 +88,13 @@ class ClarityCef(Closing):
         self._document = str(settings["A45"].value)
         if self._document not in ("SalesOrder", "SalesInvoice"):
             raise ValueError(f"setting A45: expected SalesOrder or SalesInvoice, got {self._document!r}")
+        per_minute = settings["A10"].value
         self._api = Api(
-            base_url=root_url(base_url, self._prefix), tokens=session, timeout_s=timeout_s, credential=credential
+            base_url=root_url(base_url, self._prefix),
+            tokens=session,
+            timeout_s=timeout_s,
+            credential=credential,
+            pace=Pace(int(per_minute)) if per_minute else None,
         )
 
     def close(self) -> None:
@@ -195,7 +200,7 @@ class ClarityCef(Closing):
         return Changes(changed, tuple(key for key in known if key not in hashes), hashes)
 
     def set_attributes(self, entity: str, id: int | str, values: Mapping[str, str]) -> None:  # noqa: A002  API's word
-        """Write custom attributes, the only way back to this flavour (A43); nothing here moves money.
+        """Write custom attributes, the only way back to this flavour (A43, off by default); nothing moves money.
 
         The record is read, changed and sent back whole, because an update may empty what it does not name.
 
@@ -208,6 +213,8 @@ class ClarityCef(Closing):
             RejectedError: Refused, also with status 200.
             AmbiguousWriteError: Sent without a clear answer; sending it again is harmless.
         """
+        if not self._profile.assumed("A43", "enabled"):
+            raise ValueError("nothing is written back to Clarity: the setting A43.enabled is false")
         if entity not in _WRITABLE:
             raise ValueError(f"{entity}: attributes are written to {', '.join(_WRITABLE)} only")
         record = self._one(entity, id)

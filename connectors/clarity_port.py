@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Protocol
 
 Row = dict[str, Any]
 Flavour = Literal["rest", "cef"]
@@ -31,10 +30,7 @@ class Head:
 
 
 class ClarityPort(Protocol):
-    """A store that can be polled and asked for one record."""
-
-    @property
-    def flavour(self) -> Flavour: ...
+    """A store that can be polled and asked for one record, in either flavour, or what a plug-in brings."""
 
     def list_updated(self, entity: str, since: datetime | None) -> Iterator[Row]:
         """Records changed at or after an aware instant, None for all; see each flavour for the order."""
@@ -47,12 +43,6 @@ class ClarityPort(Protocol):
     def head(self, row: Mapping[str, Any]) -> Head: ...
 
     def close(self) -> None: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
 
 
 def detect_flavour(records: Iterable[Mapping[str, Any]]) -> Flavour:

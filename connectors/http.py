@@ -10,7 +10,9 @@ import json
 import logging
 import re
 import ssl
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
@@ -256,6 +258,48 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
+@dataclass(frozen=True)
+class ErrorNames:
+    """Where an error body of a system holds its code and message: `{"error": {"code", "message"}}`."""
+
+    member: str = "error"
+    code: str = "code"
+    message: str = "message"
+
+    def canonical(self, body: Any) -> Any:
+        """The body with the names that `read_problem` knows."""
+        inner = body.get(self.member) if isinstance(body, Mapping) else None
+        if self == ErrorNames() or not isinstance(inner, Mapping):
+            return body
+        return {"error": {"code": inner.get(self.code), "message": inner.get(self.message)}}
+
+
+class Pace:
+    """At most so many requests in any minute; a request beyond waits until the oldest is a minute old."""
+
+    def __init__(
+        self,
+        per_minute: int,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._sent: deque[float] = deque(maxlen=per_minute)
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        """Take the next place, waiting for it where needed."""
+        with self._lock:
+            now = self._clock()
+            full = len(self._sent) == self._sent.maxlen
+            at = max(now, self._sent[0] + 60) if full else now
+            self._sent.append(at)
+        if at > now:
+            self._sleep(at - now)
+
+
 class Api:
     """JSON requests of one system with its token; a 401 is answered by a renewed token, at most twice."""
 
@@ -268,11 +312,15 @@ class Api:
         credential: Callable[[str], Mapping[str, str]] = bearer,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
+        error_names: ErrorNames | None = None,
+        pace: Pace | None = None,
     ) -> None:
         """Check the URL; nothing is opened.
 
         Args:
             credential: The headers that carry a token: a bearer, an API key, a session's cookies.
+            error_names: Where this system's errors differ from `{"error": {"code", "message"}}`.
+            pace: Limit of requests a minute; None for none.
             sleep: Waits between the quick repeats of what surely changed nothing.
 
         Raises:
@@ -284,6 +332,8 @@ class Api:
         self._transport = Transport(self._base_url, timeout_s=timeout_s)
         self._now = now
         self._sleep = sleep
+        self._errors = error_names or ErrorNames()
+        self._pace = pace
 
     def close(self) -> None:
         self._transport.close()
@@ -347,15 +397,18 @@ class Api:
         """
         content = None if body is None else dumps(body).encode()
         url = self._base_url + path + (f"?{query_string(query)}" if query else "")
-        return self._signed_in(method, url, content, operation, headers)
+        return self._signed_in(method, url, content, operation, headers)[0]
 
     def _once(self, method: str, url: str, content: bytes | None, sent: Sequence[str], operation: str) -> Any:
-        answer = self._signed_in(method, url, content, operation)
-        return judge(answer, method=method, operation=operation, sent=sent, now=self._now())
+        answer, token = self._signed_in(method, url, content, operation)
+        # The token was sent too: a server that repeats a request must not bring it into a message.
+        sent = [*sent, *_parts_of(token)]
+        return judge(answer, method=method, operation=operation, sent=sent, now=self._now(), errors=self._errors)
 
     def _signed_in(
         self, method: str, url: str, content: bytes | None, operation: str, more: Mapping[str, str] | None = None
-    ) -> Answer:
+    ) -> tuple[Answer, str]:
+        """The answer, and the token it was got with."""
         token = self._tokens.token()
         answer = self._send(method, url, content, token, operation, more)
         for _ in range(_RENEWALS):
@@ -366,7 +419,7 @@ class Api:
                 break
             token = renewed
             answer = self._send(method, url, content, token, operation, more)
-        return answer
+        return answer, token
 
     def _send(
         self,
@@ -377,6 +430,8 @@ class Api:
         operation: str,
         more: Mapping[str, str] | None,
     ) -> Answer:
+        if self._pace is not None:
+            self._pace.wait()
         headers = {
             **(more or {}),
             **self._credential(token),
@@ -388,7 +443,15 @@ class Api:
         return self._transport.exchange(method, url, headers=headers, content=content, operation=operation)
 
 
-def judge(answer: Answer, *, method: str, operation: str, sent: Sequence[str], now: float) -> Any:
+def judge(
+    answer: Answer,
+    *,
+    method: str,
+    operation: str,
+    sent: Sequence[str],
+    now: float,
+    errors: ErrorNames = ErrorNames(),
+) -> Any:
     """Turn an answer into its body or the error it means.
 
     | answer | GET | POST, PUT, PATCH, DELETE |
@@ -409,6 +472,7 @@ def judge(answer: Answer, *, method: str, operation: str, sent: Sequence[str], n
         operation: Names the call in messages.
         sent: Values of the request, masked where the answer repeats them; those under 3 characters are kept.
         now: Unix seconds, for Retry-After.
+        errors: How this system names code and message.
     """
     status = answer.status
     wait_s = parse_retry_after(answer.headers.get("retry-after"), now)
@@ -426,7 +490,7 @@ def judge(answer: Answer, *, method: str, operation: str, sent: Sequence[str], n
         return None
     body = answer.json_or_none()
     masked = [value for value in sent if len(value) >= 3]
-    problem = read_problem(body, masked, accounting_only=status < 300)
+    problem = read_problem(errors.canonical(body), masked, accounting_only=status < 300)
     if problem is not None and problem.errno == 409:
         raise TransientError(f"{operation}: errno 409, being changed by another request", wait_s)
     if problem is not None and problem.errno == 500:
@@ -442,6 +506,11 @@ def judge(answer: Answer, *, method: str, operation: str, sent: Sequence[str], n
 def unusable(method: str, operation: str, missing: str) -> ConnectorError:
     """The error for a 2xx answer that lacks what it must hold: unclear for a write, a failed read else."""
     return _lost(method, operation, f"the answer has no {missing}")
+
+
+def _parts_of(token: str) -> list[str]:
+    """A token and, where it is a session's cookies, each of their values."""
+    return [token, *re.findall(r"=([^;\s]{6,})", token)]
 
 
 def _texts(value: Any) -> Iterator[str]:

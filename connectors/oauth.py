@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from connectors.errors import AmbiguousWriteError, AuthError, TransientError
 from connectors.http import Transport, query_string
-from connectors.tokens import InvalidGrantError, OAuthPaths, TokenPair, ask_token, read_pair
+from connectors.tokens import InvalidGrantError, OAuthPaths, TokenPair, ask_token, basic_header, read_pair
 
 CODE_LIFE_MINUTES = 5
 
@@ -40,7 +40,7 @@ class Consent:
 
     Attributes:
         state: Comes back with the code and proves that the answer belongs to this request.
-        verifier: PKCE secret; only its digest is in the address.
+        verifier: PKCE secret; only its digest is in the address. Empty without PKCE.
         made_at: Unix seconds.
     """
 
@@ -51,9 +51,9 @@ class Consent:
     made_at: float
 
     @classmethod
-    def new(cls, redirect_uri: str, scope: str, *, now: float) -> Consent:
+    def new(cls, redirect_uri: str, scope: str, *, now: float, pkce: bool = True) -> Consent:
         """With a fresh state and verifier."""
-        return cls(redirect_uri, scope, secrets.token_urlsafe(24), secrets.token_urlsafe(48), now)
+        return cls(redirect_uri, scope, secrets.token_urlsafe(24), secrets.token_urlsafe(48) if pkce else "", now)
 
     def url(self, authorize_url: str, client_id: str) -> str:
         """The address where the person consents."""
@@ -64,9 +64,10 @@ class Consent:
             ("redirect_uri", self.redirect_uri),
             *([("scope", self.scope)] if self.scope else []),
             ("state", self.state),
-            ("code_challenge", base64.urlsafe_b64encode(digest).rstrip(b"=").decode()),
-            ("code_challenge_method", "S256"),
         ]
+        if self.verifier:
+            pairs.append(("code_challenge", base64.urlsafe_b64encode(digest).rstrip(b"=").decode()))
+            pairs.append(("code_challenge_method", "S256"))
         return f"{authorize_url}?{query_string(pairs)}"
 
 
@@ -133,10 +134,10 @@ def exchange_code(
         TransientError: No usable answer.
     """
     asked_at = now()
+    login, basic = oauth.login(client_id, client_secret)
     fields = {
         "grant_type": "authorization_code",
-        "client_id": client_id,
-        "client_secret": client_secret,
+        **login,
         "code": code,
         "redirect_uri": redirect_uri,
     }
@@ -144,7 +145,7 @@ def exchange_code(
         fields["code_verifier"] = verifier
     url = oauth.url(base_url, oauth.token)
     try:
-        body = ask_token(url, fields, timeout_s, system=oauth.system, now=now)
+        body = ask_token(url, fields, timeout_s, system=oauth.system, now=now, basic=basic)
     except InvalidGrantError as error:
         raise ConsentError(
             f"{oauth.system} refused the code ({error.message}): codes work once, for {CODE_LIFE_MINUTES} minutes and "
@@ -166,8 +167,11 @@ def revoke_token(
         TransientError: No clear answer; the token may live on.
     """
     url = oauth.url(base_url, oauth.revoke)
-    fields = {"client_id": client_id, "client_secret": client_secret, "token": token}
+    login, basic = oauth.login(client_id, client_secret)
+    fields = {**login, "token": token}
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+    if basic is not None:
+        headers["Authorization"] = basic_header(basic)
     operation = f"{oauth.system} sign-out"
     with Transport(url, timeout_s=timeout_s) as transport:
         try:

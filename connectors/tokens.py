@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from connectors.errors import AmbiguousWriteError, AuthError, Problem, ReconnectError, TransientError, read_problem
 from connectors.http import Answer, Transport, parse_retry_after, root_url
@@ -36,6 +37,8 @@ class OAuthPaths:
         api_path: Part of a base URL that these paths do not stand below.
         life_s: Of an access token whose answer does not say.
         always_rotates: An answer to a refresh without a new refresh token is no usable answer.
+        pkce: Whether a consent is asked for with PKCE.
+        basic: The application names itself in the Authorization header and not in the body.
     """
 
     system: str
@@ -45,6 +48,14 @@ class OAuthPaths:
     life_s: int
     always_rotates: bool
     api_path: str = ""
+    pkce: bool = True
+    basic: bool = False
+
+    def login(self, client_id: str, client_secret: str) -> tuple[dict[str, str], tuple[str, str] | None]:
+        """How the application names itself: form fields, and what goes into the header."""
+        if self.basic:
+            return {}, (client_id, client_secret)
+        return {"client_id": client_id, "client_secret": client_secret}, None
 
     def url(self, base_url: str, path: str) -> str:
         """The address of one of the paths; raises ValueError for an unusable base URL."""
@@ -147,16 +158,29 @@ class ClientCredentials:
         client_secret: str,
         scope: str = CLARITY_SCOPE,
         token_path: str = CLARITY_OAUTH.token,
+        api_path: str = CLARITY_API_PATH,
+        by: str = "body",
+        life_s: float = 3600.0,
+        early_s: float = REFRESH_EARLY_S,
         timeout_s: float = 30.0,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._url = root_url(base_url, CLARITY_API_PATH) + token_path
-        self._fields = {
-            "grant_type": "client_credentials",
-            "client_id": client_id,
-            "client_secret": client_secret,
-            "scope": scope,
-        }
+        """Set up without any request.
+
+        Args:
+            scope: Asked for (A4).
+            token_path: Of A2, as the next three.
+            api_path: Cut from the end of base_url (A1).
+            by: "body", or "basic" for the Authorization header.
+            life_s: Lifetime of a token whose answer does not state one.
+            early_s: Renew this long before the end, or after half of a short life.
+        """
+        self._url = root_url(base_url, api_path) + token_path
+        self._fields = {"grant_type": "client_credentials", "scope": scope}
+        self._basic: tuple[str, str] | None = (client_id, client_secret) if by == "basic" else None
+        if self._basic is None:
+            self._fields |= {"client_id": client_id, "client_secret": client_secret}
+        self._life_s, self._early_s = life_s, early_s
         self._timeout_s = timeout_s
         self._now = now
         self._lock = threading.Lock()
@@ -180,11 +204,11 @@ class ClientCredentials:
 
     def _fetch(self) -> str:
         asked_at = self._now()
-        body = ask_token(self._url, self._fields, self._timeout_s, system="Clarity", now=self._now)
+        body = ask_token(self._url, self._fields, self._timeout_s, system="Clarity", now=self._now, basic=self._basic)
         access = _required_text(body, "access_token", "Clarity")
-        lifetime_s = float(_seconds(body.get("expires_in"), default=3600))
+        lifetime_s = float(_seconds(body.get("expires_in"), default=self._life_s))
         # Half of a short life, else every call would renew a token that lives less than a minute.
-        early_s = min(REFRESH_EARLY_S, lifetime_s / 2)
+        early_s = min(self._early_s, lifetime_s / 2)
         self._held = (access, asked_at + lifetime_s - early_s)
         return access
 
@@ -223,7 +247,7 @@ class RefreshingToken:
         """
         self._url = oauth.url(base_url, oauth.token)
         self._oauth = oauth
-        self._client = {"client_id": client_id, "client_secret": client_secret}
+        self._client, self._basic = oauth.login(client_id, client_secret)
         self._redirect_uri = redirect_uri
         self._store = store
         self._initial = initial_refresh_token or None
@@ -288,7 +312,9 @@ class RefreshingToken:
         fields = {**self._client, "grant_type": "refresh_token", "refresh_token": refresh}
         if self._redirect_uri:
             fields["redirect_uri"] = self._redirect_uri
-        body = ask_token(self._url, fields, self._timeout_s, system=self._oauth.system, now=self._now)
+        body = ask_token(
+            self._url, fields, self._timeout_s, system=self._oauth.system, now=self._now, basic=self._basic
+        )
         return read_pair(body, self._oauth, asked_at=asked_at, refresh=refresh)
 
 
@@ -321,8 +347,19 @@ class InvalidGrantError(AuthError):
     """The code or the refresh token is dead; another one may still be tried."""
 
 
+def basic_header(client: tuple[str, str]) -> str:
+    """Id and secret as RFC 6749 §2.3.1 wants them: both form-encoded before they are joined."""
+    return "Basic " + b64encode(":".join(quote_plus(part) for part in client).encode()).decode()
+
+
 def ask_token(
-    url: str, fields: dict[str, str], timeout_s: float, *, system: str, now: Callable[[], float]
+    url: str,
+    fields: dict[str, str],
+    timeout_s: float,
+    *,
+    system: str,
+    now: Callable[[], float],
+    basic: tuple[str, str] | None = None,
 ) -> dict[str, Any]:
     """POST a form to a token endpoint and return its JSON object.
 
@@ -333,6 +370,8 @@ def ask_token(
             refresh token was used up shows at the next try.
     """
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+    if basic is not None:
+        headers["Authorization"] = basic_header(basic)
     content = urlencode(fields).encode()
     with Transport(url, timeout_s=timeout_s) as transport:
         try:
@@ -340,6 +379,7 @@ def ask_token(
         except AmbiguousWriteError as error:
             raise TransientError(error.message) from error
     sent = [value for name, value in fields.items() if name in _SECRET_FIELDS and value]
+    sent += [*(basic or ()), headers["Authorization"].removeprefix("Basic ")] if basic else []
     return _read_token_answer(answer, sent, system, now)
 
 

@@ -87,7 +87,7 @@ def _login(arguments: argparse.Namespace, settings: Settings) -> int:
             listener = stack.enter_context(listening(redirect_uri))
             redirect_uri = listener.redirect_uri
         asked = None if arguments.scope is None else arguments.scope.split()
-        scopes = needed_scopes(system, _folder(arguments)) if asked is None else asked
+        scopes = needed_scopes(system, _folder(arguments), settings) if asked is None else asked
         url = signin.begin(settings, system, scopes=scopes, redirect_uri=redirect_uri)
         if arguments.print_url:
             _print(arguments, {"authorize_url": url}, [url])
@@ -146,7 +146,7 @@ def _finish(arguments: argparse.Namespace, settings: Settings, pasted: str) -> i
         settings,
         arguments.system,
         pasted,
-        needed=None if folder is None else needed_scopes(arguments.system, folder),
+        needed=None if folder is None else needed_scopes(arguments.system, folder, settings),
         account=arguments.account,
         redirect_uri=arguments.redirect_uri,
     )
@@ -213,7 +213,7 @@ def _status(arguments: argparse.Namespace, settings: Settings) -> int:
     from sync.signin_status import read_connections, status_lines
 
     folder = _folder(arguments)
-    needed = {} if folder is None else {system: needed_scopes(system, folder) for system in _SYSTEMS}
+    needed = {} if folder is None else {system: needed_scopes(system, folder, settings) for system in _SYSTEMS}
     found = read_connections(settings, needed)
     lines = [line for status in found for line in status_lines(status)]
     _print(arguments, [status.as_dict() for status in found], lines)

@@ -153,7 +153,7 @@ def _register_clarity(arguments: argparse.Namespace, ends: _Ends) -> int:
     from sync.hooks import clarity_events
 
     uri = _uri(arguments, "clarity")
-    events = clarity_events()
+    events = clarity_events(ends.settings.reading)
     own = bool(ends.settings.clarity.webhook_secrets)
     # A secret that is known already is shown nowhere: whoever has lost it rotates.
     made = None if own or ends.clarity.secret() else ends.clarity.make()
@@ -176,9 +176,11 @@ def _register_clarity(arguments: argparse.Namespace, ends: _Ends) -> int:
 def _verify_clarity(arguments: argparse.Namespace, ends: _Ends) -> int:
     from sync.errors import SyncError
     from sync.hooks import ping
+    from sync.ingress import webhook_scheme
 
     uri = _uri(arguments, "clarity")
-    status, code = ping(uri, _signing_secret(ends), now=time.time(), timeout_s=ends.settings.http_timeout_s)
+    header, timeout_s = webhook_scheme(ends.settings).header, ends.settings.http_timeout_s
+    status, code = ping(uri, _signing_secret(ends), header=header, now=time.time(), timeout_s=timeout_s)
     if status != 202:
         raise SyncError(
             f"{uri} answered {status}{f' ({code})' if code else ''} to a signed test delivery: is 'mapper-sync serve'"

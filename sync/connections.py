@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import urllib.request
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 
 from connectors.cef_session import CefSession
 from connectors.clarity import Clarity, api_key
 from connectors.clarity_cef import ClarityCef
-from connectors.clarity_port import ClarityPort
+from connectors.clarity_port import ClarityPort, Head
 from connectors.freshbooks import FreshBooks
 from connectors.http import bearer
-from connectors.profiles import load_profile
-from connectors.tokens import CLARITY_OAUTH, ClientCredentials, RefreshingToken, StaticToken, TokenSource
+from connectors.profiles import SystemProfile
+from connectors.registry import Source
+from connectors.tokens import CLARITY_OAUTH, ClientCredentials, OAuthPaths, RefreshingToken, StaticToken, TokenSource
 from sync.errors import SettingsError, SyncError
+from sync.reading import Reading, assumed
 from sync.settings import Settings
 from sync.signin_state import with_sign_in
 from sync.store import Store
@@ -72,60 +77,113 @@ def open_freshbooks(settings: Settings, token_store: Callable[[], Store]) -> Fre
 
 
 def open_clarity(settings: Settings) -> ClarityPort | None:
-    """The client of the configured flavour; None when Clarity is not configured.
+    """The client of the source: Clarity in the configured flavour, or what a plug-in brings; None when not configured.
 
     Raises:
         SettingsError: A value is unusable.
     """
-    shop, secret = settings.clarity, settings.clarity.client_secret
+    shop, secret, system = settings.clarity, settings.clarity.client_secret, settings.source_system
+    if system.connect is not None:
+        try:
+            return _Plugged(system.connect(system.profile, dict(os.environ), settings.http_timeout_s), settings.reading)
+        except ValueError as error:
+            raise SettingsError(f"{system.origin}: the system {system.name} cannot be opened: {error}") from None
     if shop.api_url is None or (secret is None and shop.api_key is None):
         return None
-    tokens: TokenSource
     try:
         if shop.flavour == "cef":
-            session = CefSession(
+            return ClarityCef(
                 base_url=shop.api_url,
-                user_name=shop.client_id or "",
-                password=secret.get_secret_value() if secret else "",
+                session=CefSession(
+                    base_url=shop.api_url,
+                    user_name=shop.client_id or "",
+                    password=secret.get_secret_value() if secret else "",
+                    api_path=str(system.profile.assumed("A1")),
+                    login_path=str(system.profile.assumed("A2", "path")),
+                    timeout_s=settings.http_timeout_s,
+                ),
                 timeout_s=settings.http_timeout_s,
+                profile=system.profile,
             )
-            return ClarityCef(base_url=shop.api_url, session=session, timeout_s=settings.http_timeout_s)
-        if shop.api_key is not None:
-            tokens = StaticToken(shop.api_key.get_secret_value())
-        else:
-            tokens = _clarity_oauth(settings, shop.api_url, secret.get_secret_value() if secret else "")
         return Clarity(
             base_url=shop.api_url,
-            tokens=tokens,
+            tokens=_clarity_tokens(settings),
             timeout_s=settings.http_timeout_s,
-            credential=_credential(settings),
+            profile=system.profile,
+            credential=bearer if shop.api_key is None else api_key(str(system.profile.assumed("A5"))),
         )
-    except ValueError as error:
+    except (ValueError, KeyError) as error:
         raise SettingsError(f"the Clarity settings do not fit: {error}") from None
 
 
-def _credential(settings: Settings) -> Callable[[str], Mapping[str, str]]:
-    """How a token or key is sent (A5)."""
-    if settings.clarity.api_key is None:
-        return bearer
-    return api_key(str(load_profile("clarity-rest").settings["A5"].value))
+def clarity_oauth(profile: SystemProfile) -> OAuthPaths:
+    """Clarity's OAuth endpoints as the profile has them (A1, A2, A3)."""
+    sign_in, consent = assumed(profile, "A2"), assumed(profile, "A3")
+    by = sign_in["secret_in"]
+    return replace(
+        CLARITY_OAUTH,
+        authorize=consent["authorize_path"],
+        token=consent["token_path"],
+        life_s=int(sign_in["life_s"]),
+        api_path=str(assumed(profile, "A1")),
+        pkce=consent["pkce"],
+        basic=by == "basic",
+    )
 
 
-def _clarity_oauth(settings: Settings, api_url: str, secret: str) -> TokenSource:
-    client_id, timeout_s = settings.clarity.client_id or "", settings.http_timeout_s
-    if settings.sign_in.clarity_grant == "client_credentials":
-        return ClientCredentials(base_url=api_url, client_id=client_id, client_secret=secret, timeout_s=timeout_s)
-    from sync.tokens_db import StoredTokens
+def clarity_scopes(profile: SystemProfile) -> tuple[str, ...]:
+    """What a sign-in at Clarity asks for (A4); the right to write only where something is written back (A43)."""
+    scopes = assumed(profile, "A4")
+    return tuple(f"{scopes['read']} {scopes['write'] if assumed(profile, 'A43')['enabled'] else ''}".split())
 
-    key = KeyChoice(settings.sign_in.token_key, settings.token_key)
-    return RefreshingToken(
+
+def _clarity_tokens(settings: Settings) -> TokenSource:
+    """An API key where one is set (A5), a person's consent (A3), else the machine login of A2."""
+    shop, profile = settings.clarity, settings.profile
+    if shop.api_key is not None:
+        return StaticToken(shop.api_key.get_secret_value())
+    sign_in, oauth = assumed(profile, "A2"), clarity_oauth(profile)
+    api_url, client_id = shop.api_url or "", shop.client_id or ""
+    secret = shop.client_secret.get_secret_value() if shop.client_secret else ""
+    if settings.sign_in.clarity_grant == "authorization_code":
+        from sync.tokens_db import StoredTokens
+
+        key = KeyChoice(settings.sign_in.token_key, settings.token_key)
+        return RefreshingToken(
+            base_url=api_url,
+            client_id=client_id,
+            client_secret=secret,
+            store=StoredTokens(settings.store_url, "clarity", key=key),
+            timeout_s=settings.http_timeout_s,
+            early_s=float(sign_in["early_s"]),
+            oauth=oauth,
+        )
+    return ClientCredentials(
         base_url=api_url,
         client_id=client_id,
         client_secret=secret,
-        store=StoredTokens(settings.store_url, "clarity", key=key),
-        timeout_s=timeout_s,
-        oauth=CLARITY_OAUTH,
+        scope=" ".join(clarity_scopes(profile)),
+        token_path=sign_in["path"],
+        api_path=oauth.api_path,
+        by=sign_in["secret_in"],
+        life_s=float(oauth.life_s),
+        early_s=float(sign_in["early_s"]),
+        timeout_s=settings.http_timeout_s,
     )
+
+
+class _Plugged:
+    """A plug-in's source; its records are filed under what its profile names (A8, A17)."""
+
+    def __init__(self, source: Source, reading: Reading) -> None:
+        self._reading = reading
+        self.list_updated = source.list_updated
+        self.get = source.get
+        self.close = source.close
+
+    def head(self, row: Mapping[str, Any]) -> Head:
+        identifier, updated = row.get(self._reading.id), row.get(self._reading.updated)
+        return Head(None if identifier is None else str(identifier), updated if isinstance(updated, str) else None)
 
 
 def require_reachable(url: str, variable: str) -> None:

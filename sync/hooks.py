@@ -18,9 +18,9 @@ import sqlalchemy as sa
 from connectors.errors import RejectedError
 from connectors.freshbooks_callbacks import Callback, FreshBooksCallbacks
 from connectors.http import Transport
-from connectors.webhooks import SIGNATURE_HEADER, sign_clarity
-from sync.envelope import KNOWN_EVENTS
+from connectors.webhooks import sign_clarity
 from sync.errors import InputError, SyncError
+from sync.reading import Reading
 from sync.store import Store, inbox
 from sync.webhook_secrets import ANY, WebhookSecrets
 
@@ -223,12 +223,12 @@ class ClarityHooks:
         return len(names)
 
 
-def clarity_events() -> list[str]:
-    """The events to switch on in Clarity's administration (its public ones and A15)."""
-    return sorted(KNOWN_EVENTS)
+def clarity_events(reading: Reading) -> list[str]:
+    """The events to switch on in Clarity's administration (its public ones, A15 and A40)."""
+    return sorted(reading.events)
 
 
-def ping(uri: str, secret: str, *, now: float, timeout_s: float) -> tuple[int, str]:
+def ping(uri: str, secret: str, *, header: str, now: float, timeout_s: float) -> tuple[int, str]:
     """Send a signed delivery of our own to the public address: status, and the error's code if there is one.
 
     Raises:
@@ -236,7 +236,7 @@ def ping(uri: str, secret: str, *, now: float, timeout_s: float) -> tuple[int, s
     """
     body = {"id": f"ping-{randomness.token_hex(8)}", "type": PING, "data": {"object": "mapper", "id": "ping"}}
     raw = json.dumps(body).encode()
-    headers = {"Content-Type": "application/json", SIGNATURE_HEADER: sign_clarity(secret, int(now), raw)}
+    headers = {"Content-Type": "application/json", header: sign_clarity(secret, int(now), raw)}
     with Transport(uri, timeout_s=timeout_s) as transport:
         answer = transport.exchange("POST", uri, headers=headers, content=raw, operation="POST webhooks/clarity")
     found = answer.json_or_none()

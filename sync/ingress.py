@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
@@ -22,12 +23,20 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from connectors.webhooks import FRESHBOOKS_SIGNATURE_HEADER, SIGNATURE_HEADER, WebhookRefused, verify_clarity
+from connectors.webhooks import (
+    FRESHBOOKS_SIGNATURE_HEADER,
+    SIGNATURE_HEADER,
+    TOLERANCE_S,
+    WebhookRefused,
+    verify_clarity,
+)
 from sync import inbox
 from sync.callbacks import CallbackDesk, HandshakeTakenError
 from sync.envelope import Delivery, EnvelopeError, parse_delivery
 from sync.errors import SettingsError
 from sync.inbox import IngestResult, ingest
+from sync.reading import Reading, assumed
+from sync.settings import Settings
 from sync.status import status
 from sync.store import Store
 from sync.webhook_secrets import WebhookSecrets
@@ -52,16 +61,40 @@ _NO_SECRET = {
 }
 
 
+@dataclass(frozen=True)
+class Scheme:
+    """How the source signs its webhooks (A13), and how long it waits for the answer (A14), in seconds."""
+
+    header: str = SIGNATURE_HEADER
+    tolerance_s: float = TOLERANCE_S
+    answer_within_s: float = 10.0
+
+
+def webhook_scheme(settings: Settings) -> Scheme:
+    """The scheme of the source's profile."""
+    signing, timing = assumed(settings.profile, "A13"), assumed(settings.profile, "A14")
+    return Scheme(signing["header"], float(signing["tolerance_s"]), float(timing["answer_within_s"]))
+
+
 class GroupWriter:
     """Stores deliveries from many requests in few transactions."""
 
-    def __init__(self, store: Store, *, now: Callable[[], float], on_new: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        now: Callable[[], float],
+        on_new: Callable[[], None] | None = None,
+        reading: Reading | None = None,
+    ) -> None:
         """Start the writing thread.
 
         Args:
             on_new: Called after a commit that brought new events.
+            reading: How the source's records are read; as shipped when None.
         """
         self._store = store
+        self._reading = reading
         self._now = now
         self._on_new = on_new or (lambda: None)
         self._queue: queue.Queue[tuple[Delivery, str, Future[IngestResult]] | None] = queue.Queue(_QUEUE_SIZE)
@@ -105,7 +138,7 @@ class GroupWriter:
         for source in dict.fromkeys(source for _, source, _ in batch):
             items = [(delivery, future) for delivery, item_source, future in batch if item_source == source]
             try:
-                result = ingest(self._store, [delivery for delivery, _ in items], source=source, now=self._now())
+                result = self._ingest([delivery for delivery, _ in items], source)
             except Exception as error:  # every waiting request must get an answer
                 log.error("deliveries could not be stored together", exc_info=error)
                 new += sum(self._store_single(delivery, source, future) for delivery, future in items)
@@ -119,12 +152,15 @@ class GroupWriter:
 
     def _store_single(self, delivery: Delivery, source: str, future: Future[IngestResult]) -> int:
         try:
-            result = ingest(self._store, [delivery], source=source, now=self._now())
+            result = self._ingest([delivery], source)
         except Exception as error:  # the sender is told 503 and tries again
             _finish(future, error)
             return 0
         _finish(future, result)
         return result.new
+
+    def _ingest(self, deliveries: list[Delivery], source: str) -> IngestResult:
+        return ingest(self._store, deliveries, source=source, now=self._now(), reading=self._reading)
 
 
 def _finish(future: Future[IngestResult], result: IngestResult | Exception) -> None:
@@ -145,6 +181,8 @@ def create_app(
     callbacks: CallbackDesk | None = None,
     on_new: Callable[[], None] | None = None,
     ready: Callable[[], bool] = lambda: True,
+    scheme: Scheme | None = None,
+    reading: Reading | None = None,
 ) -> Starlette:
     """The web application.
 
@@ -155,8 +193,11 @@ def create_app(
         callbacks: Judges FreshBooks' callbacks; None makes one of this store, with the store's own key.
         on_new: Called from the writing thread when new events are stored.
         ready: Whether the rest of the process (the worker) is at work; part of ``/readyz``.
+        scheme: Header, tolerance and time limit of the source's webhooks (A13, A14); as shipped when None.
+        reading: How the source's bodies are read; as shipped when None.
     """
-    writer = GroupWriter(store, now=now, on_new=on_new)
+    wanted = scheme or Scheme()
+    writer = GroupWriter(store, now=now, on_new=on_new, reading=reading)
     seen: Counter[tuple[str, str]] = Counter()
 
     desk = callbacks or CallbackDesk(store, WebhookSecrets(store, key=None, now=now))
@@ -169,8 +210,8 @@ def create_app(
 
     def _verified(request: Request, raw: bytes) -> tuple[Delivery, bool]:
         secrets = clarity_secrets() if callable(clarity_secrets) else clarity_secrets
-        verify_clarity(request.headers.get(SIGNATURE_HEADER), raw, secrets, now())
-        return parse_delivery(raw), False
+        verify_clarity(request.headers.get(wanted.header), raw, secrets, now(), wanted.tolerance_s)
+        return parse_delivery(raw, reading), False
 
     def _from_freshbooks(request: Request, raw: bytes) -> tuple[Delivery, bool]:
         return desk.read(raw, request.headers.get(FRESHBOOKS_SIGNATURE_HEADER))
@@ -186,7 +227,9 @@ def create_app(
             if repeated:
                 return answer(system, 202, "duplicate", None)
             source = "webhook" if system == "clarity" else system
-            result = await asyncio.wrap_future(writer.submit(delivery, source))
+            # Later than this the sender has given up; it is told to come again, and coming twice does no harm.
+            waited = asyncio.wrap_future(writer.submit(delivery, source))
+            result = await asyncio.wait_for(waited, wanted.answer_within_s)
         except HandshakeTakenError:
             return answer(system, 202, "handshake", None)
         except WebhookRefused as refused:
@@ -196,6 +239,8 @@ def create_app(
             return answer(system, code, refused.reason, message)
         except EnvelopeError as error:
             return answer(system, 400, "bad-body", str(error))
+        except TimeoutError:
+            return answer(system, 503, "not-stored", "the delivery could not be stored in time; try again")
         except queue.Full:
             return answer(system, 503, "queue-full", "too many deliveries are waiting; try again")
         except SQLAlchemyError:

@@ -19,6 +19,7 @@ from connectors.clarity_port import Head
 from connectors.errors import AuthError, ConnectorError, ReconnectError, RejectedError
 from sync.envelope import version_of
 from sync.inbox import IngestResult, ingest, wake
+from sync.reading import Reading, shipped
 from sync.records import set_connection
 from sync.recovery import reconnect_text
 from sync.store import Store
@@ -67,6 +68,7 @@ def poll_clarity(
     start_date: date | None = None,
     complete_rows: bool = True,
     entities: Iterable[str] = tuple(EVENTS),
+    reading: Reading | None = None,
 ) -> PollReport:
     """Fetch what changed since the last poll and put it into the inbox.
 
@@ -77,20 +79,14 @@ def poll_clarity(
         overlap_s: How far before its cursor an entity is asked for, in seconds.
         start_date: Where the first poll starts (midnight UTC); None for everything there is.
         complete_rows: False where lists are known to leave members out (A9): each record is fetched by its id.
+        reading: How the source's records are read; as shipped when None.
     """
     report = PollReport()
     state: Literal["stopped", "reconnect"] = "stopped"
+    spans = Spans(overlap_s, start_date, complete_rows, reading or shipped())
     for entity in entities:
         try:
-            report.result += _poll_entity(
-                store,
-                clarity,
-                entity,
-                now=now,
-                overlap_s=overlap_s,
-                start_date=start_date,
-                complete_rows=complete_rows,
-            )
+            report.result += _poll_entity(store, clarity, entity, spans, now=now)
         except RejectedError as error:
             if error.status == 404 and entity in ("payment", "product"):
                 log.info("this store has no such list", extra={"entity": entity})
@@ -116,30 +112,31 @@ def poll_clarity(
     return report
 
 
-def _poll_entity(
-    store: Store,
-    clarity: Source,
-    entity: str,
-    *,
-    now: float,
-    overlap_s: float,
-    start_date: date | None,
-    complete_rows: bool,
-) -> IngestResult:
-    position = _load_cursor(store, entity)
+@dataclass(frozen=True)
+class Spans:
+    """From when on is asked, and how the rows are read; the arguments of `poll_clarity`."""
+
+    overlap_s: float
+    start_date: date | None
+    complete_rows: bool
+    reading: Reading
+
+
+def _poll_entity(store: Store, clarity: Source, entity: str, spans: Spans, *, now: float) -> IngestResult:
+    position, reading = _load_cursor(store, entity), spans.reading
     since = None
     if position is not None:
-        since = datetime.fromisoformat(position) - timedelta(seconds=overlap_s)
-    elif start_date is not None:
-        since = datetime.combine(start_date, time(), UTC)
+        since = datetime.fromisoformat(position) - timedelta(seconds=spans.overlap_s)
+    elif spans.start_date is not None:
+        since = datetime.combine(spans.start_date, time(), UTC)
     total, newest = IngestResult(), position
     listed = clarity.list_updated(entity, since)
-    records = listed if complete_rows else (clarity.get(entity, clarity.head(row).id or "") for row in listed)
+    records = listed if spans.complete_rows else (clarity.get(entity, clarity.head(row).id or "") for row in listed)
     for rows in _batches(records):
         heads = [clarity.head(row) for row in rows]
-        envelopes = [_envelope(entity, row, head) for row, head in zip(rows, heads, strict=True)]
-        total += ingest(store, envelopes, source="poll", now=now)
-        versions = [version for head in heads if (version := version_of(head.updated)) is not None]
+        envelopes = [_envelope(entity, row, head, reading) for row, head in zip(rows, heads, strict=True)]
+        total += ingest(store, envelopes, source="poll", now=now, reading=reading)
+        versions = [v for head in heads if (v := version_of(head.updated, reading.zone)) is not None]
         newest = max([*versions, *([newest] if newest else [])], default=None)
     if newest is not None and newest != position:
         _save_cursor(store, entity, newest, now=now)
@@ -152,11 +149,11 @@ def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield batch
 
 
-def _envelope(entity: str, row: dict[str, Any], head: Head) -> dict[str, Any]:
-    record_id, version = head.id or "?", version_of(head.updated)
+def _envelope(entity: str, row: dict[str, Any], head: Head, reading: Reading) -> dict[str, Any]:
+    record_id, version = head.id or "?", version_of(head.updated, reading.zone)
     envelope: dict[str, Any] = {
         "type": EVENTS[entity],
-        "data": {"object": entity, "id": head.id, "updatedAt": head.updated, "resource": row},
+        "data": {"object": entity, "id": head.id, "updatedAt": head.updated, "resource": reading.record(row)},
     }
     if version is not None:
         envelope["id"] = f"poll:{entity}:{record_id}:{version}"

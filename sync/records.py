@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from connectors.scrub import scrub
 from sync.envelope import dumps, lane_of, loads, version_of
+from sync.reading import Reading, shipped
 from sync.store import Store
 from sync.store import connection as connection_table
 from sync.store import note as note_table
@@ -68,7 +69,14 @@ def latest(store: Store, key: str) -> Snapshot | None:
 
 
 def remember(
-    store: Store, entity: str, record_id: str, payload: Mapping[str, Any], *, updated: str | None, now: float
+    store: Store,
+    entity: str,
+    record_id: str,
+    payload: Mapping[str, Any],
+    *,
+    updated: str | None,
+    now: float,
+    reading: Reading | None = None,
 ) -> bool:
     """Keep a fetched record as the newest snapshot, scrubbed, unless a newer one is known.
 
@@ -78,8 +86,12 @@ def remember(
     Returns:
         Whether it was kept.
     """
+    reading = reading or shipped()
+    version = version_of(updated, reading.zone)
     with store.write() as conn:
-        return remember_in(store, conn, entity, record_id, scrub(payload), version_of(updated), now=now)
+        return remember_in(
+            store, conn, entity, record_id, scrub(reading.record(payload)), version, now=now, reading=reading
+        )
 
 
 def remember_in(
@@ -91,6 +103,7 @@ def remember_in(
     version: str | None,
     *,
     now: float,
+    reading: Reading | None = None,
 ) -> bool:
     """As ``remember``, inside the caller's transaction, for a payload that is scrubbed already."""
     key = f"{entity}:{record_id}"
@@ -107,7 +120,7 @@ def remember_in(
     values = {
         "entity": entity,
         "id": record_id,
-        "lane_key": lane_of(entity, key, payload),
+        "lane_key": lane_of(entity, key, payload, reading),
         "version": version,
         "payload": text,
         "sha256": hashlib.sha256(text.encode()).hexdigest(),

@@ -26,6 +26,7 @@ from sync.errors import NoStoreError, StoreError, SyncError
 from sync.inbox import IngestResult
 from sync.log import bound
 from sync.poll import poll_clarity
+from sync.reading import assumed
 from sync.settings import Settings
 from sync.signin_state import with_sign_in
 from sync.status import ledger_totals, status
@@ -137,7 +138,7 @@ def run(
     flow = flow or _flow()
     began, clock = now(), time.monotonic()
     mappings = flow.load_mappings(mappings_dir)
-    deliveries = inbox.read_events(events) if events is not None else []
+    deliveries = inbox.read_events(events, settings.reading) if events is not None else []
     settings = with_sign_in(settings)
     settings.require_freshbooks()
     require_reachable(settings.freshbooks.api_url, "FRESHBOOKS_API_URL")
@@ -149,7 +150,7 @@ def run(
         try:
             inbox.release_dead(opened)
             if deliveries:
-                report.ingested = inbox.ingest(opened, deliveries, source="file", now=now())
+                report.ingested = inbox.ingest(opened, deliveries, source="file", now=now(), reading=settings.reading)
             _poll(context, report)
             _drain(context, flow, report, max_wait_s=max_wait_s, on_progress=on_progress, wait=wait or stop.wait)
             report.status = status(opened)
@@ -186,7 +187,7 @@ def serve(
     import uvicorn
 
     from sync.callbacks import CallbackDesk, clarity_secrets, keep_confirming
-    from sync.ingress import create_app
+    from sync.ingress import create_app, webhook_scheme
     from sync.webhook_secrets import WebhookSecrets
 
     stop = stop or threading.Event()
@@ -218,6 +219,8 @@ def serve(
             now=now,
             on_new=something_new.set,
             ready=threads[0].is_alive,
+            scheme=webhook_scheme(settings),
+            reading=settings.reading,
         )
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=10)
         server = uvicorn.Server(config)
@@ -308,13 +311,15 @@ def _poll(context: Context, report: RunReport) -> None:
     if context.clarity is None or context.stop.is_set():
         return
     wanted, findings = context.settings.poll, context.settings.clarity_findings
+    usual_s = assumed(context.settings.profile, "A8")["overlap_s"]
     found = poll_clarity(
         context.store,
         context.clarity,
         now=context.now(),
-        overlap_s=wanted.overlap_s,
+        overlap_s=usual_s if wanted.overlap_s is None else wanted.overlap_s,
         start_date=wanted.start_date,
         complete_rows=findings is None or findings.complete_rows is not False,
+        reading=context.settings.reading,
     )
     report.polled = found.result
     report.problems += found.problems

@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -17,9 +18,20 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from connectors.clarity_port import FLAVOURS, Flavour
+from connectors.profiles import SystemProfile, load_profile
+from connectors.registry import Known, registry
+from connectors.systems_config import ProfileError
 from sync.errors import SettingsError
 from sync.findings import DOCTOR_FILE, FINDINGS, ClarityFindings, FreshBooksFindings
-from sync.signin_settings import FRESHBOOKS_API_URL, SignInSettings, from_environment, variable_of
+from sync.reading import Reading, assumed, reading_of
+from sync.signin_settings import (
+    FRESHBOOKS_API_URL,
+    MAKE_KEY,
+    SignInSettings,
+    from_environment,
+    is_key,
+    variable_of,
+)
 
 DEFAULT_STORE_URL = "sqlite:///mapper.db"
 DEFAULT_CONFIG = "mapper.toml"
@@ -27,7 +39,7 @@ FRESHBOOKS_URL = FRESHBOOKS_API_URL
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
 class PaymentPolicies(_Part):
@@ -53,12 +65,12 @@ class PollSettings(_Part):
     """Polling of Clarity (``[poll]`` of mapper.toml).
 
     Attributes:
-        overlap_s: How far before the cursor every poll starts, in seconds (facts/clarity A8: 5 minutes).
+        overlap_s: How far before the cursor every poll starts, in seconds; None for what the profile says (A8).
         interval_s: Time between two polls of ``serve``, in seconds.
         start_date: The first poll asks for changes since this day, UTC; without it, for everything.
     """
 
-    overlap_s: int = Field(default=300, ge=0)
+    overlap_s: int | None = Field(default=None, ge=0)
     interval_s: int = Field(default=300, ge=1)
     start_date: date | None = None
 
@@ -82,7 +94,7 @@ class FreshBooksSettings(_Part):
 
 
 class ClaritySettings(_Part):
-    """The Clarity connection. ``api_url`` is the base without ``/api/v1``; None when not configured.
+    """The Clarity connection. ``api_url`` is the base without the path of A1; None when not configured.
 
     Attributes:
         flavour: With ``cef``, client id and secret are the user name and password of the framework's sign-in.
@@ -128,6 +140,23 @@ class Settings(_Part):
     findings: FreshBooksFindings | None = None
     clarity_findings: ClarityFindings | None = None
     notices: tuple[str, ...] = ()
+    source: Known | None = None
+
+    @property
+    def source_system(self) -> Known:
+        """The system that is polled and asked for records, with its corrected settings."""
+        name = f"clarity-{self.clarity.flavour}"
+        return self.source or Known(name, "shipped", load_profile(name))
+
+    @property
+    def profile(self) -> SystemProfile:
+        """The profile of the source."""
+        return self.source_system.profile
+
+    @cached_property
+    def reading(self) -> Reading:
+        """How the source's records are read."""
+        return reading_of(self.profile)
 
     def require_freshbooks(self) -> FreshBooksSettings:
         """The FreshBooks connection, complete.
@@ -171,11 +200,14 @@ def load_settings(environ: Mapping[str, str] | None = None, config: Path | None 
     env = {k: v.strip() for k, v in (os.environ if environ is None else environ).items() if v.strip()}
     sections, examined = _sections(config, env)
     sections["sign_in"] = _sign_in(env, sections.get("sign_in", SignInSettings()))
+    source = _source(config, env)
+    flavour: Flavour = "cef" if source.name == "clarity-cef" else "rest"
     clarity_url = _url(env, "CLARITY_API_URL")
     if clarity_url is not None:
-        clarity_url = clarity_url.removesuffix("/api/v1")
-        for name in ("CLARITY_CLIENT_ID", "CLARITY_CLIENT_SECRET"):
-            if name not in env and ("CLARITY_API_KEY" not in env or _flavour(env) == "cef"):
+        clarity_url = clarity_url.removesuffix(str(assumed(source.profile, "A1")))
+        keyed = source.connect is not None or ("CLARITY_API_KEY" in env and flavour == "rest")
+        for name in () if keyed else ("CLARITY_CLIENT_ID", "CLARITY_CLIENT_SECRET"):
+            if name not in env:
                 raise SettingsError(f"{name} is not set: CLARITY_API_URL needs it (or unset CLARITY_API_URL)")
     settings = Settings(
         store_url=env.get("MAPPER_STORE_URL", DEFAULT_STORE_URL),
@@ -188,20 +220,19 @@ def load_settings(environ: Mapping[str, str] | None = None, config: Path | None 
             refresh_token=_secret(env, "FRESHBOOKS_REFRESH_TOKEN"),
         ),
         clarity=ClaritySettings(
-            flavour=_flavour(env),
+            flavour=flavour,
             api_url=clarity_url,
             client_id=env.get("CLARITY_CLIENT_ID"),
             client_secret=_secret(env, "CLARITY_CLIENT_SECRET"),
             api_key=_secret(env, "CLARITY_API_KEY"),
-            webhook_secrets=tuple(
-                SecretStr(part.strip()) for part in env.get("CLARITY_WEBHOOK_SECRET", "").split(",") if part.strip()
-            ),
+            webhook_secrets=_webhook_secrets(env, int(assumed(source.profile, "A13")["secrets"])),
         ),
         settle_s=_seconds(env, "MAPPER_SETTLE_S", 20.0, above_zero=False),
         http_timeout_s=_seconds(env, "MAPPER_HTTP_TIMEOUT_S", 30.0, above_zero=True),
-        token_key=_secret(env, "MAPPER_TOKEN_KEY"),
+        token_key=_token_key(env, sections["sign_in"]),
         log_file=env.get("MAPPER_LOG"),
         examined=examined,
+        source=source,
         **sections,
     )
     return with_findings(settings)
@@ -313,19 +344,48 @@ def _url(env: Mapping[str, str], name: str) -> str | None:
     value = env[name].rstrip("/")
     try:
         parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and "@" not in value
     except ValueError:
         usable = False
     if not usable:
-        raise SettingsError(f"{name}: expected an address such as https://api.example.com, got {value!r}")
+        got = "one with a password in it" if "@" in value else repr(value)
+        raise SettingsError(f"{name}: expected an address such as https://api.example.com, got {got}")
     return value
 
 
-def _flavour(env: Mapping[str, str]) -> Flavour:
+def _token_key(env: Mapping[str, str], sign_in: SignInSettings) -> SecretStr | None:
+    found = _secret(env, "MAPPER_TOKEN_KEY")
+    if found is not None and sign_in.token_key in (None, "env") and not is_key(found.get_secret_value()):
+        raise SettingsError(f"MAPPER_TOKEN_KEY: expected a Fernet key (32 bytes, base64); make one with {MAKE_KEY}")
+    return found
+
+
+def _source(config: Path | None, env: Mapping[str, str]) -> Known:
+    """The system that CLARITY_FLAVOUR names, else the one of `[systems] source`."""
+    try:
+        found = registry(config_path(config, env)[0])
+        return found.get(_flavour_system(env) or found.config.source)
+    except ProfileError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _flavour_system(env: Mapping[str, str]) -> str | None:
+    told = env.get("CLARITY_FLAVOUR")
+    if told is None:
+        return None
     for flavour in FLAVOURS:
-        if env.get("CLARITY_FLAVOUR", FLAVOURS[0]).lower() == flavour:
-            return flavour
-    raise SettingsError(f"CLARITY_FLAVOUR: expected {' or '.join(FLAVOURS)}, got {env['CLARITY_FLAVOUR']!r}")
+        if told.lower() == flavour:
+            return f"clarity-{flavour}"
+    raise SettingsError(f"CLARITY_FLAVOUR: expected {' or '.join(FLAVOURS)}, got {told!r}")
+
+
+def _webhook_secrets(env: Mapping[str, str], most: int) -> tuple[SecretStr, ...]:
+    found = [part.strip() for part in env.get("CLARITY_WEBHOOK_SECRET", "").split(",") if part.strip()]
+    if len(found) > most:
+        raise SettingsError(
+            f"CLARITY_WEBHOOK_SECRET: holds {len(found)} secrets, {most} may be valid at a time (setting A13.secrets)"
+        )
+    return tuple(SecretStr(secret) for secret in found)
 
 
 def _seconds(env: Mapping[str, str], name: str, default: float, *, above_zero: bool) -> float:

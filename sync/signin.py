@@ -17,7 +17,7 @@ from connectors.freshbooks import FreshBooks
 from connectors.oauth import Consent, PastedError, exchange_code, read_pasted, revoke_token
 from connectors.tokens import CLARITY_OAUTH, FRESHBOOKS_OAUTH, OAuthPaths, StaticToken
 from sync import records
-from sync.connections import open_clarity, open_freshbooks, require_reachable
+from sync.connections import clarity_oauth, open_clarity, open_freshbooks, require_reachable
 from sync.errors import InputError, SettingsError, SyncError
 from sync.inbox import wake
 from sync.poll import CLARITY_LOGIN
@@ -97,7 +97,9 @@ def begin(
         SettingsError: The client is not set up, or the redirect address cannot work.
     """
     client = _client(settings, system)
-    consent = Consent.new(_redirect(settings, system, redirect_uri), " ".join(scopes), now=now())
+    consent = Consent.new(
+        _redirect(settings, system, redirect_uri), " ".join(scopes), now=now(), pkce=client.oauth.pkce
+    )
     kept = {name: str(value) for name, value in asdict(consent).items()}
     with _tokens(settings, system) as (_, tokens), tokens.exclusive() as cell:
         cell.save_consent(kept)
@@ -147,7 +149,7 @@ def finish(
                 client_secret=client.client_secret,
                 code=code,
                 redirect_uri=redirect,
-                verifier=consent.verifier if consent else None,
+                verifier=(consent.verifier or None) if consent else None,
                 timeout_s=settings.http_timeout_s,
                 now=now,
             )
@@ -213,7 +215,7 @@ def try_clarity(settings: Settings) -> SignedIn:
     if client is None or url is None:
         raise SettingsError("CLARITY_API_URL is not set: set it to the address of the Clarity store")
     require_reachable(url, "CLARITY_API_URL")
-    with client:
+    with closing(client):
         next(client.list_updated("order", None), None)
     key = settings.clarity.api_key is not None
     what = "the API key" if key else "the client id and secret"
@@ -344,7 +346,7 @@ def _client(settings: Settings, system: System) -> _Client:
     oauth = FRESHBOOKS_OAUTH
     if system == "clarity":
         client_id, secret = settings.clarity.client_id, settings.clarity.client_secret
-        base_url, oauth = settings.clarity.api_url, CLARITY_OAUTH
+        base_url, oauth = settings.clarity.api_url, clarity_oauth(settings.profile)
     prefix = system.upper()
     if base_url is None:
         raise SettingsError("CLARITY_API_URL is not set: set it to the address of the Clarity store")

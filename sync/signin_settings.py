@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ FRESHBOOKS_AUTH_URL = "https://auth.freshbooks.com"
 DEFAULT_REDIRECT = "https://localhost/callback"
 """Nothing listens there: the browser shows an error page whose address holds the code."""
 
+MAKE_KEY = "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _VARIABLES = {
     "token_key": "MAPPER_TOKEN_KEY_FROM",
@@ -73,6 +75,14 @@ def check_redirect(uri: str) -> None:
     loopback = parts.scheme == "http" and parts.hostname in _LOOPBACK
     if not parts.hostname or not (parts.scheme == "https" or loopback) or parts.query or parts.fragment:
         raise ValueError("expected https://host/path without a query (or http://127.0.0.1:PORT/path)")
+
+
+def is_key(text: str) -> bool:
+    """Whether a text is a key of the token table, or several separated by commas."""
+    try:
+        return all(len(urlsafe_b64decode(part)) == 32 for part in text.replace(",", " ").split())
+    except ValueError:
+        return False
 
 
 def from_environment(env: Mapping[str, str]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from cryptography.fernet import Fernet, MultiFernet
 from pydantic import SecretStr
 
 from sync.errors import SettingsError
+from sync.signin_settings import MAKE_KEY
 from sync.store import Store
 
 KeySource = Literal["env", "keyring", "file"]
@@ -24,7 +25,6 @@ KeySource = Literal["env", "keyring", "file"]
 KEYRING_SERVICE = "mapper-ai"
 KEYRING_USER = "token-key"
 _VARIABLE = "MAPPER_TOKEN_KEY"
-_MAKE_ONE = "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
 _memory_key = Fernet.generate_key()
 
 
@@ -88,7 +88,7 @@ def _texts(source: KeySource, choice: KeyChoice, store: Store, *, create: bool) 
     if source == "env":
         found = choice.env.get_secret_value() if choice.env is not None else ""
         if not found and create:
-            raise SettingsError(f"{_VARIABLE} is not set: tokens are kept encrypted with it; make one with {_MAKE_ONE}")
+            raise SettingsError(f"{_VARIABLE} is not set: tokens are kept encrypted with it; make one with {MAKE_KEY}")
     elif source == "keyring":
         found = _from_keyring()
         if not found and create:
@@ -114,7 +114,7 @@ def _fernets(texts: Sequence[str], source: KeySource, store: Store) -> list[Fern
         return [Fernet(text) for text in texts]
     except ValueError:
         where = _place(source, store)
-        raise SettingsError(f"{where}: expected a Fernet key (32 bytes, base64); make one with {_MAKE_ONE}") from None
+        raise SettingsError(f"{where}: expected a Fernet key (32 bytes, base64); make one with {MAKE_KEY}") from None
 
 
 def _keep(source: KeySource, store: Store, texts: Sequence[str]) -> None:
@@ -134,7 +134,7 @@ def _key_file(store: Store) -> Path:
     if store.path is None:
         raise SettingsError(
             f'{_VARIABLE} is not set: a PostgreSQL store needs it (or token_key = "keyring") to keep tokens'
-            f" encrypted; make one with {_MAKE_ONE}"
+            f" encrypted; make one with {MAKE_KEY}"
         )
     return store.path.with_name(store.path.name + ".key")
 

@@ -24,6 +24,7 @@ from sync.inbox import Event
 from sync.log import bound
 from sync.lookups import Finder
 from sync.outcome import Outcome
+from sync.reading import assumed
 from sync.recovery import outcome_of
 from sync.settings import Settings
 from sync.store import Store
@@ -76,7 +77,8 @@ class Context:
     finder: Finder = field(init=False)
 
     def __post_init__(self) -> None:
-        self.finder = Finder(self.freshbooks, self.now)
+        exact = assumed(self.settings.profile, "A36") == "exact"
+        self.finder = Finder(self.freshbooks, self.now, exact_skus=exact)
 
     def renew(self, event: Event) -> None:
         """To be called before every write: prolongs the lease, raises LaneLostError when another worker has it."""

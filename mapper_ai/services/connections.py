@@ -38,7 +38,7 @@ def connections(settings: Settings, mappings: Path) -> list[Connection]:
         SyncError: The store cannot be read.
         SpecError: A mapping cannot be read.
     """
-    needed: dict[str, tuple[str, ...]] = {system: needed_scopes(system, mappings) for system in SYSTEMS}
+    needed: dict[str, tuple[str, ...]] = {system: needed_scopes(system, mappings, settings) for system in SYSTEMS}
     found = {status.system: status for status in read_connections(settings, needed)}
     return [
         Connection(
@@ -54,12 +54,12 @@ def connections(settings: Settings, mappings: Path) -> list[Connection]:
 
 def authorize_url(settings: Settings, system: System, mappings: Path) -> str:
     """A fresh address to consent at; the ones before it cannot be answered any more."""
-    return signin.begin(settings, system, scopes=needed_scopes(system, mappings))
+    return signin.begin(settings, system, scopes=needed_scopes(system, mappings, settings))
 
 
 def connect(settings: Settings, system: System, pasted: str, mappings: Path) -> SignedIn:
     """Finish a sign-in with what the person pasted; raises as `sync.signin.finish`."""
-    return signin.finish(settings, system, pasted, needed=needed_scopes(system, mappings))
+    return signin.finish(settings, system, pasted, needed=needed_scopes(system, mappings, settings))
 
 
 def try_connection(settings: Settings) -> SignedIn:

@@ -40,6 +40,9 @@ def profile(**settings: Any) -> SystemProfile:
     return load_profile("clarity-cef").with_settings({"A21": ZONE, **settings})
 
 
+WRITING = {"enabled": True, "member": "SerializableAttributes"}
+
+
 def connect(sandbox: Sandbox, **settings: Any) -> ClarityCef:
     session = CefSession(base_url=sandbox.cef_url, user_name=sandbox.cef_user_name, password=sandbox.cef_password)
     return ClarityCef(base_url=sandbox.cef_url, session=session, timeout_s=5, profile=profile(**settings))
@@ -260,7 +263,9 @@ def test_attributes_are_written_without_losing_anything(sandbox: Sandbox) -> Non
     case = next(case for case in cef_batch(generate(SEED, COUNT)).cases if case.order.get("SerializableAttributes"))
     control_raw(sandbox, "cef/SalesOrder", case.order)
     before = sandbox.state.cef.records["SalesOrder"][case.order["ID"]]
-    with connect(sandbox) as clarity:
+    with connect(sandbox) as clarity, pytest.raises(ValueError, match=r"A43\.enabled"):
+        clarity.set_attributes("order", case.order["ID"], {"freshbooksInvoiceId": "42"})
+    with connect(sandbox, A43=WRITING) as clarity:
         clarity.set_attributes("order", case.order["ID"], {"freshbooksInvoiceId": "42"})
         with pytest.raises(ValueError, match="only"):
             clarity.set_attributes("payment", 1, {})
@@ -275,7 +280,7 @@ def test_attributes_are_written_without_losing_anything(sandbox: Sandbox) -> Non
 
 def test_a_write_that_timed_out_behind_a_200_is_in_doubt(sandbox: Sandbox) -> None:
     control(sandbox, "cef/Account", {"ID": 1, "CustomKey": "A", "Name": "Example"})
-    with connect(sandbox) as clarity:
+    with connect(sandbox, A43=WRITING) as clarity:
         clarity.get("account", 1)
         original = sandbox.state.cef.update
         sandbox.state.cef.update = lambda *_: {  # type: ignore[method-assign]

@@ -176,18 +176,6 @@ def test_the_other_flavours_records_are_named(stub: Any, reply: Any, clarity: Cl
         list(clarity.list_updated("order", None))
 
 
-def test_the_way_back_writes_named_members_only(stub: Any, reply: Any, clarity: Clarity) -> None:
-    stub.replies(reply(200, {"id": "1", "paymentStatus": "paid"}))
-    changes = {"paymentStatus": "paid", "externalRefs": {"freshbooksInvoiceId": "42"}}
-    assert clarity.update("order", "1", changes)["paymentStatus"] == "paid"
-    assert (stub.seen[0].method, stub.seen[0].path) == ("PATCH", "/api/v1/orders/1")
-    with pytest.raises(ValueError, match="A43 lets paymentStatus, externalRefs be written, not total"):
-        clarity.update("order", "1", {"total": "0.00"})
-    with pytest.raises(ValueError, match="only an order or a customer"):
-        clarity.update("payment", "1", {})
-    assert len(stub.seen) == 1
-
-
 def test_assumptions_are_settings(stub: Any, reply: Any) -> None:
     profile = load_profile("clarity-rest")
     paging = {**profile.settings["A7"].value, "size_param": "limit", "size": 20}

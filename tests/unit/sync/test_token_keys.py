@@ -177,6 +177,7 @@ def test_no_keyring_is_one_clear_line_of_the_command(
         (None, "short", "MAPPER_TOKEN_KEY: expected a Fernet key"),
         (None, f"{NEW},short", "MAPPER_TOKEN_KEY: expected a Fernet key"),
     ],
+    ids=["none", "too-short", "second-too-short"],  # not the values: keys are made anew in every process
 )
 def test_a_key_that_does_not_fit_is_said(store: Store, source: KeySource | None, env: str | None, says: str) -> None:
     with pytest.raises(SettingsError, match=says) as caught:
