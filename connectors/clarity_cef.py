@@ -347,5 +347,5 @@ def _zone(name: Any) -> ZoneInfo:
         return ZoneInfo(str(name))
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(
-            f"setting A21: {name!r} is no time zone; write one such as America/New_York, the server's own"
+            f"setting A21: expected the server's time zone, such as America/New_York, got {name!r}"
         ) from None

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from connectors.clarity_port import Head
 from connectors.registry import load_system, registry
 from mapper_ai.__main__ import main
 from sync.connections import open_clarity
@@ -351,6 +352,7 @@ def test_a_plug_in_offers_a_system_and_a_source(call: Call, tmp_path: Path, monk
     source = open_clarity(load_settings({}, tmp_path / "mapper.toml"))
     assert source is not None
     assert list(source.list_updated("order", None)) == [{"id": 1, "entity": "order", "title": "Acme"}]
+    assert source.head({"id": 1, "updatedAt": "2026-03-01"}) == Head("1", "2026-03-01")
     monkeypatch.delenv("ACME_TOKEN")
     with pytest.raises(SettingsError, match="acme-plug cannot be opened: ACME_TOKEN is not set"):
         open_clarity(load_settings({}, tmp_path / "mapper.toml"))

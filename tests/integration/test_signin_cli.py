@@ -293,7 +293,12 @@ def test_logout_without_the_server_keeps_the_pair_unless_told(
     assert cli.status()["method"] == "none"
 
 
-def test_several_accounts_wait_for_a_choice(stub: OAuthStub, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_accounts_wait_for_a_choice(
+    stub: OAuthStub, cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from sync.settings import load_settings
+    from sync.signin_state import with_sign_in
+
     at_stub(stub, monkeypatch)
     stub.accounts = {"ONE": "First", "TWO": "Second"}
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
@@ -304,6 +309,15 @@ def test_several_accounts_wait_for_a_choice(stub: OAuthStub, cli: Cli, monkeypat
     assert "account 'THREE' is none of this sign-in's; there are: ONE (First), TWO (Second)" in cli.line()
     assert cli.json("account", "freshbooks", "TWO")["account"] == "TWO"
     assert (cli.status()["state"], cli.status()["account_name"]) == ("ok", "Second")
+    # What the doctor found is of one account: it counts once that account is known from the sign-in.
+    config = tmp_path / "mapper.toml"
+    config.touch()
+    common = f'date = 2026-03-01\nurl = "{stub.url}"\nlag_s = 30\n'
+    (tmp_path / "doctor.toml").write_text(f'[systems.freshbooks.findings]\naccount = "TWO"\n{common}')
+    before = load_settings(config=config)
+    after = with_sign_in(before)
+    assert (before.findings, before.settle_s) == (None, 20.0)
+    assert (after.findings is not None, after.settle_s, len(after.notices)) == (True, 60.0, 1)
     # Signing in again keeps the choice; naming one changes it.
     assert cli("login", "freshbooks", "--code", "abcdef123457") == 0
     assert "account TWO (Second)" in cli.out

@@ -300,6 +300,15 @@ def test_a15_events_that_are_worked_on() -> None:
     assert filed(changed(A15=["order.placed"]), body).handled
 
 
+def test_a15_is_not_about_what_was_asked_for(tmp_path: Path) -> None:
+    reading = reading_of(changed(A15=["order.placed"]))
+    body = {"type": "product.updated", "data": {"object": "product", "id": "1", "resource": {"id": "1"}}}
+    with closing(open_store(f"sqlite:///{tmp_path / 's.db'}")) as store:
+        sent = ingest(store, [{**body, "id": "sent"}], source="webhook", now=1.0, reading=reading)
+        asked = ingest(store, [{**body, "id": "asked"}], source="poll", now=1.0, reading=reading)
+    assert (sent.ignored, asked.new) == (1, 1)
+
+
 def test_a16_snapshots_that_cannot_be_used_are_not_kept(tmp_path: Path) -> None:
     body = {"type": "order.created", "id": "e", "data": {"id": "1", "resource": {"id": "1", "total": "1"}}}
     store = open_store(f"sqlite:///{tmp_path / 's.db'}")
