@@ -9,10 +9,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from cryptography.fernet import Fernet
 
@@ -394,6 +396,26 @@ def test_clarity_s_api_key_goes_into_its_own_header(stub: OAuthStub, cli: Cli, m
     assert cli("login", "clarity") == 0
     assert "takes the API key" in cli.out
     assert stub.keys == ["key-of-the-shop"]
+
+
+def test_clarity_s_consent_page_signs_in(sandbox: Sandbox, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sync.connections import open_clarity
+    from sync.settings import load_settings
+
+    monkeypatch.setenv("CLARITY_API_URL", sandbox.clarity_url)
+    monkeypatch.setenv("CLARITY_CLIENT_ID", sandbox.client_id)
+    monkeypatch.setenv("CLARITY_CLIENT_SECRET", sandbox.client_secret)
+    monkeypatch.setenv("CLARITY_GRANT", "authorization_code")
+    page = httpx2.post(cli.url("clarity", "--mappings", str(MAPPINGS)), data={"decision": "allow"})
+    assert cli("login", "clarity", "--code", page.headers["location"]) == 0
+    assert cli.status("clarity")["scopes"] == ["customers:read", "orders:read", "payments:read", "products:read"]
+    client = open_clarity(load_settings())
+    assert client is not None
+    with closing(client):
+        httpx2.post(f"{sandbox.clarity_url}/_control/oauth/expire", json={})
+        assert list(client.list_updated("order", None)) == []
+    assert cli("logout", "clarity") == 0
+    assert cli.status("clarity")["state"] != "ok"
 
 
 @pytest.mark.parametrize("rotates", [True, False])

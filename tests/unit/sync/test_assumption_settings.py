@@ -40,6 +40,7 @@ from sync.settings import ClaritySettings, Settings, load_settings
 from sync.signin_settings import SignInSettings
 from sync.store import open_store
 from tests.flows import MAPPINGS, order
+from tests.two_ways import assert_same, both_ways
 
 SHIPPED = load_profile("clarity-rest")
 Answer = Callable[[str, Mapping[str, str], Mapping[str, str]], tuple[int, Any]]
@@ -400,7 +401,9 @@ def test_a39_how_exact_totals_are() -> None:
 
     def reasons(profile: SystemProfile) -> set[str]:
         spec = with_corrections(blueprint("order-to-invoice"), profile)
-        return {reason.id for reason in compile_spec(spec).apply(record).reasons}
+        compiled = compile_spec(spec)
+        assert_same(*both_ways(compiled, record))
+        return {reason.id for reason in compiled.apply(record).reasons}
 
     assert "totals-do-not-add-up" in reasons(SHIPPED)
     assert "totals-do-not-add-up" not in reasons(changed(A39="0.02"))
