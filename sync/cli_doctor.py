@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _configured(settings: Settings) -> list[str]:
-    examinable = settings.clarity.configured and settings.clarity.flavour == "rest"
+    examinable = settings.clarity.configured and settings.source_system.name == "clarity-rest"
     return [system for system in SYSTEMS if system == "freshbooks" or examinable]
 
 
@@ -116,7 +116,8 @@ def _clarity(settings: Settings) -> tuple[list[Finding], dict[str, Any], dict[st
         raise SettingsError("CLARITY_API_URL is not set: set it and CLARITY_CLIENT_ID, CLARITY_CLIENT_SECRET")
     if not isinstance(client, Clarity):
         client.close()
-        raise SettingsError("the doctor examines Clarity's REST flavour only; CLARITY_FLAVOUR names another one")
+        name = settings.source_system.name
+        raise SettingsError(f"the doctor examines Clarity's REST flavour only, the source here is {name}")
     require_reachable(settings.clarity.api_url or "", "CLARITY_API_URL")
     with client:
         findings = list(clarity_probes(client))

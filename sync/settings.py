@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from connectors import systems_config
 from connectors.clarity_port import FLAVOURS, Flavour
 from connectors.profiles import SystemProfile, load_profile
 from connectors.registry import Known, registry
@@ -34,7 +35,6 @@ from sync.signin_settings import (
 )
 
 DEFAULT_STORE_URL = "sqlite:///mapper.db"
-DEFAULT_CONFIG = "mapper.toml"
 FRESHBOOKS_URL = FRESHBOOKS_API_URL
 
 
@@ -282,8 +282,7 @@ def _sections(config: Path | None, env: Mapping[str, str]) -> tuple[dict[str, An
 
 def config_path(config: Path | None, environ: Mapping[str, str]) -> tuple[Path, bool]:
     """Which mapper.toml counts, and whether somebody named it, so that it has to be there."""
-    named = config or (Path(environ["MAPPER_CONFIG"]) if environ.get("MAPPER_CONFIG") else None)
-    return named or Path(DEFAULT_CONFIG), named is not None
+    return config or systems_config.config_path(environ), bool(config or environ.get("MAPPER_CONFIG", "").strip())
 
 
 def doctor_path(config: Path) -> Path:
