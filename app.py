@@ -13,6 +13,7 @@ st.navigation(
         st.Page(PAGES["review"], title="Review", url_path="review"),
         st.Page(PAGES["preview"], title="Preview", url_path="preview"),
         st.Page(PAGES["run"], title="Run", url_path="run"),
+        st.Page(PAGES["settings"], title="Settings", url_path="settings"),
     ],
     position="top",
 ).run()

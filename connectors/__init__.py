@@ -9,7 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from connectors.cef_session import CefSession
     from connectors.clarity import Clarity
+    from connectors.clarity_cef import ClarityCef
+    from connectors.clarity_port import ClarityPort, detect_flavour
     from connectors.errors import (
         AmbiguousWriteError,
         AuthError,
@@ -36,12 +39,15 @@ if TYPE_CHECKING:
         TokenSource,
         TokenStore,
     )
-    from connectors.webhooks import WebhookRefused, sign_clarity, verify_clarity
+    from connectors.webhooks import WebhookRefused, sign_clarity, sign_freshbooks, verify_clarity, verify_freshbooks
 
 __all__ = [
     "AmbiguousWriteError",
     "AuthError",
+    "CefSession",
     "Clarity",
+    "ClarityCef",
+    "ClarityPort",
     "ClientCredentials",
     "ConnectorError",
     "ContractField",
@@ -57,17 +63,23 @@ __all__ = [
     "TokenStore",
     "TransientError",
     "WebhookRefused",
+    "detect_flavour",
     "dumps",
     "entity_schema",
     "list_systems",
     "load_profile",
     "loads",
     "sign_clarity",
+    "sign_freshbooks",
     "verify_clarity",
+    "verify_freshbooks",
 ]
 
 _HOMES = {
+    "cef_session": ("CefSession",),
     "clarity": ("Clarity",),
+    "clarity_cef": ("ClarityCef",),
+    "clarity_port": ("ClarityPort", "detect_flavour"),
     "errors": ("AmbiguousWriteError", "AuthError", "ConnectorError", "RejectedError", "TransientError"),
     "freshbooks": ("FreshBooks",),
     "http": ("dumps", "loads"),
@@ -88,7 +100,7 @@ _HOMES = {
         "TokenSource",
         "TokenStore",
     ),
-    "webhooks": ("WebhookRefused", "sign_clarity", "verify_clarity"),
+    "webhooks": ("WebhookRefused", "sign_clarity", "sign_freshbooks", "verify_clarity", "verify_freshbooks"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -7,10 +7,12 @@ Messages name the operation, the status and the field; tokens, secrets and custo
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 MASK = "…"
 _EMAIL = re.compile(r"[^\s@'\"<>(),;:]+@[^\s@'\"<>(),;:]+")
@@ -76,6 +78,18 @@ class AuthError(ConnectorError):
     """No record can succeed until somebody reconnects or corrects the credentials."""
 
 
+class ReconnectError(AuthError):
+    """The stored sign-in is worth nothing any more: only a person's new consent helps.
+
+    Attributes:
+        system: FreshBooks or Clarity.
+    """
+
+    def __init__(self, system: str, message: str) -> None:
+        super().__init__(message)
+        self.system = system
+
+
 @dataclass(frozen=True)
 class Problem:
     """What an error body says, whichever of its shapes it came in.
@@ -94,7 +108,8 @@ def read_problem(body: Any, secrets: Sequence[str] = (), *, accounting_only: boo
     """Read an error body of either system; None when the body is not one.
 
     Knows FreshBooks' old and new accounting shapes, its OAuth, events, ledger, projects and online-payments
-    shapes (facts: FreshBooks error table) and Clarity's `{"error": {...}}` (assumption A11).
+    shapes (facts: FreshBooks error table), Clarity's `{"error": {...}}` (assumption A11) and ServiceStack's
+    `{"ResponseStatus": {...}}` and failed actions, which Clarity's framework answers.
 
     Args:
         body: Decoded JSON of an answer, success or not.
@@ -106,7 +121,7 @@ def read_problem(body: Any, secrets: Sequence[str] = (), *, accounting_only: boo
     """
     if not isinstance(body, Mapping):
         return None
-    readers = (_old_accounting, _new_style, _named_error, _error_list, _plain)
+    readers = (_old_accounting, _new_style, _named_error, _error_list, _plain, _service_stack, _failed_action)
     for reader in readers[:1] if accounting_only else readers:
         found = reader(body)
         if found is not None:
@@ -195,6 +210,27 @@ def _plain(body: Mapping[str, Any]) -> _Found:
     return None
 
 
+def _service_stack(body: Mapping[str, Any]) -> _Found:
+    """`{"ResponseStatus": {"ErrorCode", "Message", "Errors": [{"FieldName", "Message"}]}}`."""
+    status = body.get("ResponseStatus")
+    if not isinstance(status, Mapping) or not ("ErrorCode" in status or "Message" in status):
+        return None
+    code = _text(status.get("ErrorCode")) or None
+    errors = status.get("Errors")
+    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], Mapping) else {}
+    message = ": ".join(part for part in (code, _text(status.get("Message"))) if part)
+    return Problem(None, _text(first.get("FieldName")) or None, message, code), []
+
+
+def _failed_action(body: Mapping[str, Any]) -> _Found:
+    """`{"ActionSucceeded": false, "Messages": [...]}`, which comes with status 200."""
+    if body.get("ActionSucceeded") is not False:
+        return None
+    messages = body.get("Messages")
+    texts = [_text(message) for message in messages[:3]] if isinstance(messages, list) else []
+    return Problem(message="; ".join(filter(None, texts)) or "the action failed without a reason"), []
+
+
 def _text(value: Any) -> str:
     return "" if value is None or isinstance(value, (Mapping, list)) else str(value)
 
@@ -206,7 +242,8 @@ def _number(value: Any) -> int | None:
 
 def _short(text: str, limit: int, values: Sequence[str]) -> str:
     """One line without the given values and without e-mail addresses, cut to the limit."""
-    for value in sorted({value for value in values if value.strip()}, key=len, reverse=True):
-        text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", MASK, text)
+    spelled = {way for value in values if value.strip() for way in (value, quote(value), json.dumps(value)[1:-1])}
+    for value in sorted(spelled, key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", MASK, text, flags=re.IGNORECASE)
     text = " ".join(_EMAIL.sub(MASK, text).split())
     return text if len(text) <= limit else text[: limit - 1] + MASK

@@ -6,24 +6,22 @@ it does not know and hands out everything instead, so every `find_..._by_...` co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from connectors.errors import ConnectorError
-from connectors.http import Api, Closing, unusable
+from connectors.freshbooks_callbacks import FreshBooksCallbacks
+from connectors.freshbooks_pages import Row, has_id, read_pages, result_of
+from connectors.http import Answer, Api, Closing, unusable
 from connectors.profiles import EntityProfile, SystemProfile, load_profile
 from connectors.tokens import TokenSource
 
-PAGE_SIZE = 100
-"""The server's silent maximum (FreshBooks docs, parameters)."""
-
 DELETED = 1
 """vis_state of a soft-deleted object; 0 is active, 2 archived."""
-
-Row = dict[str, Any]
 
 _EASTERN = ZoneInfo("America/New_York")
 _ACTION_PARTS = ("email_recipients", "email_include_pdf", "invoice_customized_email")
@@ -45,6 +43,16 @@ def parse_accounting_time(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=_EASTERN).astimezone(UTC)
 
 
+@dataclass(frozen=True)
+class Business:
+    """A business somebody may work in; `account_id` stands in accounting paths, `business_id` in others."""
+
+    account_id: str
+    business_id: int
+    name: str
+    role: str
+
+
 class FreshBooks(Closing):
     """Client of one FreshBooks account; safe to share between threads."""
 
@@ -56,6 +64,8 @@ class FreshBooks(Closing):
         tokens: TokenSource,
         timeout_s: float = 30.0,
         profile: SystemProfile | None = None,
+        unusable_filters: Collection[str] = (),
+        email_case_ignored: bool = False,
     ) -> None:
         """Set up without any request.
 
@@ -65,6 +75,9 @@ class FreshBooks(Closing):
             tokens: Gives and renews the access token.
             timeout_s: Total for one request.
             profile: Another system profile than the shipped one.
+            unusable_filters: "client.email" and the like: proved on this account to be ignored or to miss rows.
+                They are not sent, so that every page is read.
+            email_case_ignored: Proved on this account: `search[email]` finds every spelling.
 
         Raises:
             ValueError: base_url or account_id is not usable.
@@ -72,8 +85,12 @@ class FreshBooks(Closing):
         if not account_id.strip():
             raise ValueError("the FreshBooks account id is empty")
         self._api = Api(base_url=base_url, tokens=tokens, timeout_s=timeout_s)
-        self._prefix = f"/accounting/account/{quote(account_id.strip(), safe='')}/"
+        self._account = quote(account_id.strip(), safe="")
+        self._prefix = f"/accounting/account/{self._account}/"
         self._profile = profile or load_profile("freshbooks")
+        self._unusable_filters = frozenset(unusable_filters)
+        self._email_case_ignored = email_case_ignored
+        self.callbacks = FreshBooksCallbacks(self._api, self._account)
 
     def close(self) -> None:
         """Close kept connections."""
@@ -104,33 +121,22 @@ class FreshBooks(Closing):
             ConnectorError: A page was repeated, so the list cannot be trusted to end; or the request failed.
         """
         known = self._entity(entity)
-        query = [(f"search[{name}]", value) for name, value in filters.items()]
+        usable = {name: value for name, value in filters.items() if not self._is_unusable(entity, name)}
+        query = [(f"search[{name}]", value) for name, value in usable.items()]
         if vis_state is not None:
             query.append(("search[vis_state]", str(vis_state)))
         query += [("include[]", name) for name in include]
-        operation = f"GET {known.path}"
-        seen_ids: set[str] = set()
-        seen_pages: set[tuple[str, ...]] = set()
-        page = 1
-        while True:
-            asked = [*query, ("page", str(page)), ("per_page", str(PAGE_SIZE))]
-            body = self._api.request("GET", self._prefix + known.path, query=asked, operation=operation)
-            result = _result(body)
-            rows = result.get(known.list_key)
-            if not isinstance(rows, list) or not all(_has_id(row, known) for row in rows):
-                raise unusable("GET", operation, f"list {known.list_key} of objects with {known.id_key}")
-            ids = tuple(str(row[known.id_key]) for row in rows)
-            if rows and ids in seen_pages:
-                raise ConnectorError(f"{operation}: page {page} repeats an earlier page")
-            seen_pages.add(ids)
-            for row, row_id in zip(rows, ids, strict=True):
-                if row_id not in seen_ids:  # rows shift between pages when others write meanwhile
-                    seen_ids.add(row_id)
-                    yield row
-            pages = result.get("pages")
-            if not rows or (page >= pages if isinstance(pages, int) else len(rows) < PAGE_SIZE):
-                return
-            page += 1
+        yield from read_pages(
+            self._api,
+            self._prefix + known.path,
+            list_key=known.list_key,
+            id_key=known.id_key,
+            query=query,
+            operation=f"GET {known.path}",
+        )
+
+    def _is_unusable(self, entity: str, name: str) -> bool:
+        return f"{entity}.{name.removesuffix('_min').removesuffix('_max')}" in self._unusable_filters
 
     def find_clients_by_email(self, email: str) -> list[Row]:
         """Every client with this e-mail: active, archived and deleted ones (`vis_state` tells which).
@@ -141,11 +147,12 @@ class FreshBooks(Closing):
         wanted = normalised(email)
         if not wanted:
             return []
-
-        spellings = dict.fromkeys((wanted, email.strip()))
+        one_look_finds_all = self._email_case_ignored or "client.email" in self._unusable_filters
+        spellings = [wanted] if one_look_finds_all else dict.fromkeys((wanted, email.strip()))
         rows = self._find_with_deleted("client", [{"email": spelling} for spelling in spellings])
-        known = {row["id"] for row in rows}
-        rows += [row for row in self.find("client", {"email_like": wanted}) if row["id"] not in known]
+        if not one_look_finds_all:
+            known = {row["id"] for row in rows}
+            rows += [row for row in self.find("client", {"email_like": wanted}) if row["id"] not in known]
         return [row for row in rows if normalised(str(row.get("email") or "")) == wanted]
 
     def find_invoices_by_number(self, number: str) -> list[Row]:
@@ -179,11 +186,23 @@ class FreshBooks(Closing):
                 return rows
         return []
 
-    def find_taxes_by_name(self, name: str) -> list[Row]:
-        """The taxes with this name, compared trimmed and without case; the filter finds parts of names too."""
+    def find_taxes(self, name: str, percent: Decimal | None = None) -> list[Row]:
+        """The stored taxes of this name, compared trimmed and without case, and of this percent when one is given.
+
+        Reads them all: the filter by name finds substrings only, and an account has few.
+        """
         wanted = normalised(name)
-        rows = self.find("tax", {"name": name.strip()}) if wanted else ()
-        return [row for row in rows if normalised(str(row.get("name") or "")) == wanted]
+        return [
+            row
+            for row in (self.find("tax", {}) if wanted else ())
+            if normalised(str(row.get("name") or "")) == wanted
+            and (percent is None or _decimal(row.get("amount")) == percent)
+        ]
+
+    def find_credit_notes_of_client(self, client_id: int | str) -> list[Row]:
+        """The credit notes of one client that were not deleted, with lines."""
+        rows = self.find("credit_note", {"clientid": str(client_id)}, include=("lines",))
+        return [row for row in rows if str(row.get("clientid")) == str(client_id) and row.get("vis_state") != DELETED]
 
     def get(self, entity: str, id: int | str, *, include: Sequence[str] = ()) -> Row:  # noqa: A002  API's word
         """One object by id; a deleted one is still readable, with vis_state 1.
@@ -203,7 +222,7 @@ class FreshBooks(Closing):
             body: Its fields, without the outer key. Unknown ones are dropped silently by FreshBooks.
 
         Returns:
-            The whole object as stored; an invoice with its lines.
+            The whole object as stored; an invoice or credit note with its lines.
 
         Raises:
             ConnectorError: AmbiguousWriteError when it may exist or not.
@@ -215,7 +234,7 @@ class FreshBooks(Closing):
         """Change the given fields, keep the others; `lines` is replaced whole.
 
         Returns:
-            The whole object as stored; an invoice with its lines.
+            The whole object as stored; an invoice or credit note with its lines.
 
         Raises:
             ValueError: body mixes vis_state or actions with other fields. FreshBooks would run only the first
@@ -226,6 +245,21 @@ class FreshBooks(Closing):
         known = self._entity(entity)
         return self._single("PUT", known, self._path(known, id), _with_lines(entity), body)
 
+    def delete(self, entity: str, id: int | str) -> None:  # noqa: A002  API's word
+        """Delete one object the way its kind asks for: most are only hidden, a tax is gone for good.
+
+        Raises:
+            RejectedError: Unknown id (404, errno 1012).
+            ValueError: The profile knows no way to delete this kind.
+        """
+        known = self._entity(entity)
+        if known.delete == "http-delete":
+            self._api.request("DELETE", self._path(known, id), operation=f"DELETE {known.path}")
+        elif known.delete.startswith("put-vis-state"):
+            self.update(entity, id, {"vis_state": DELETED})
+        else:
+            raise ValueError(f"{entity} cannot be deleted")
+
     def mark_invoice_sent(self, id: int | str) -> Row:  # noqa: A002  API's word
         """Turn a draft into a sent invoice without e-mailing anybody."""
         return self.update("invoice", id, {"action_mark_as_sent": True})
@@ -235,6 +269,30 @@ class FreshBooks(Closing):
         known = self._entity(entity)
         return self._prefix + known.path if object_id is None else self._path(known, object_id)
 
+    def answer(
+        self,
+        method: str,
+        entity: str,
+        object_id: int | str | None = None,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One request and its whole answer whatever it says; for those who study the account.
+
+        Args:
+            body: Fields, without the outer key.
+
+        Raises:
+            ConnectorError: There was no complete answer, or no token.
+        """
+        known = self._entity(entity)
+        path = self.path_of(entity, object_id)
+        wrapped = None if body is None else {known.key: body}
+        operation = f"{method} {known.path}"
+        return self._api.answer(method, path, query=query, body=wrapped, headers=headers, operation=operation)
+
     def whoami(self) -> Row:
         """The signed-in identity with its business memberships and account ids."""
         operation = "GET users/me"
@@ -243,6 +301,32 @@ class FreshBooks(Closing):
         if not isinstance(response, dict):
             raise unusable("GET", operation, "response")
         return response
+
+    def businesses(self) -> list[Business]:
+        """The businesses of the signed-in person that have an accounting account."""
+        found = []
+        for membership in self.whoami().get("business_memberships") or []:
+            business = membership.get("business") if isinstance(membership, dict) else None
+            if isinstance(business, dict) and business.get("account_id"):
+                name, role = str(business.get("name") or ""), str(membership.get("role") or "")
+                found.append(Business(str(business["account_id"]), int(business["id"]), name, role))
+        return found
+
+    def system(self, system_id: int | str) -> Row:
+        """Settings of the business, its base `currency_code` among them.
+
+        Args:
+            system_id: `systemid` of a role in `whoami`.
+
+        Raises:
+            RejectedError: Unknown id (404, errno 1012).
+        """
+        operation = "GET systems/systems"
+        path = f"{self._prefix}systems/systems/{quote(str(system_id), safe='')}"
+        found = result_of(self._api.request("GET", path, operation=operation)).get("system")
+        if not isinstance(found, dict):
+            raise unusable("GET", operation, "system")
+        return found
 
     def _entity(self, name: str) -> EntityProfile:
         return self._profile.entity(name)
@@ -264,8 +348,8 @@ class FreshBooks(Closing):
         operation = f"{method} {known.path}"
         wrapped = None if body is None else {known.key: body}
         answer = self._api.request(method, path, query=query, body=wrapped, operation=operation)
-        found = _result(answer).get(known.key)
-        if not isinstance(found, dict) or not _has_id(found, known):
+        found = result_of(answer).get(known.key)
+        if not isinstance(found, dict) or not has_id(found, known.id_key):
             raise unusable(method, operation, f"{known.key} with {known.id_key}")
         return found
 
@@ -281,19 +365,15 @@ class FreshBooks(Closing):
         return list(rows.values())
 
 
-def _result(body: Any) -> Mapping[str, Any]:
-    """The inside of `{"response": {"result": {...}}}`, empty when the envelope is another one."""
-    response = body.get("response") if isinstance(body, dict) else None
-    result = response.get("result") if isinstance(response, dict) else None
-    return result if isinstance(result, dict) else {}
-
-
-def _has_id(row: Any, known: EntityProfile) -> bool:
-    return isinstance(row, dict) and row.get(known.id_key) is not None
+def _decimal(value: Any) -> Decimal | None:
+    try:
+        return Decimal(str(value))
+    except InvalidOperation:
+        return None
 
 
 def _with_lines(entity: str) -> list[tuple[str, str]]:
-    return [("include[]", "lines")] if entity == "invoice" else []
+    return [("include[]", "lines")] if entity in ("invoice", "credit_note") else []
 
 
 def _phase(name: str, body: Mapping[str, Any]) -> str:

@@ -10,7 +10,9 @@ import json
 import logging
 import re
 import ssl
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
@@ -47,6 +49,9 @@ QUICK_PAUSES_S = (0.2, 0.8)
 """What surely changed nothing (a failed read, 429, no connection) is repeated twice before the record has to wait."""
 
 LONGEST_QUICK_PAUSE_S = 5.0
+
+_RENEWALS = 2
+"""With several processes at work, the first renewed token may have died before it was used."""
 
 _MAX_DIGITS = 40
 """No amount has more digits; a hostile exponent would otherwise be written out as a megabyte of zeros."""
@@ -248,8 +253,55 @@ def _lost(method: str, operation: str, why: str) -> ConnectorError:
     return AmbiguousWriteError(f"{operation}: sent, no clear answer ({why})")
 
 
+def bearer(token: str) -> dict[str, str]:
+    """The header of OAuth."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+@dataclass(frozen=True)
+class ErrorNames:
+    """Where an error body of a system holds its code and message: `{"error": {"code", "message"}}`."""
+
+    member: str = "error"
+    code: str = "code"
+    message: str = "message"
+
+    def canonical(self, body: Any) -> Any:
+        """The body with the names that `read_problem` knows."""
+        inner = body.get(self.member) if isinstance(body, Mapping) else None
+        if self == ErrorNames() or not isinstance(inner, Mapping):
+            return body
+        return {"error": {"code": inner.get(self.code), "message": inner.get(self.message)}}
+
+
+class Pace:
+    """At most so many requests in any minute; a request beyond waits until the oldest is a minute old."""
+
+    def __init__(
+        self,
+        per_minute: int,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._sent: deque[float] = deque(maxlen=per_minute)
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        """Take the next place, waiting for it where needed."""
+        with self._lock:
+            now = self._clock()
+            full = len(self._sent) == self._sent.maxlen
+            at = max(now, self._sent[0] + 60) if full else now
+            self._sent.append(at)
+        if at > now:
+            self._sleep(at - now)
+
+
 class Api:
-    """JSON requests of one system with its token; a 401 is answered by one renewed token."""
+    """JSON requests of one system with its token; a 401 is answered by a renewed token, at most twice."""
 
     def __init__(
         self,
@@ -257,12 +309,18 @@ class Api:
         base_url: str,
         tokens: TokenSource,
         timeout_s: float = 30.0,
+        credential: Callable[[str], Mapping[str, str]] = bearer,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
+        error_names: ErrorNames | None = None,
+        pace: Pace | None = None,
     ) -> None:
         """Check the URL; nothing is opened.
 
         Args:
+            credential: The headers that carry a token: a bearer, an API key, a session's cookies.
+            error_names: Where this system's errors differ from `{"error": {"code", "message"}}`.
+            pace: Limit of requests a minute; None for none.
             sleep: Waits between the quick repeats of what surely changed nothing.
 
         Raises:
@@ -270,9 +328,12 @@ class Api:
         """
         self._base_url = root_url(base_url)
         self._tokens = tokens
+        self._credential = credential
         self._transport = Transport(self._base_url, timeout_s=timeout_s)
         self._now = now
         self._sleep = sleep
+        self._errors = error_names or ErrorNames()
+        self._pace = pace
 
     def close(self) -> None:
         self._transport.close()
@@ -289,14 +350,14 @@ class Api:
         """Send and decode.
 
         Args:
-            method: GET, POST, PUT or PATCH.
+            method: GET, POST, PUT, PATCH or DELETE.
             path: Absolute, already percent-encoded.
             query: Names and values, not encoded yet.
             body: Sent as JSON with Decimals as strings.
             operation: Names the call in messages, without values: "POST invoices/invoices".
 
         Returns:
-            The decoded body of a 2xx answer.
+            The decoded body of a 2xx answer, None of a 204.
 
         Raises:
             ConnectorError: One of its four kinds, see the table in `judge`.
@@ -315,17 +376,65 @@ class Api:
                 self._sleep(wait_s)
         return self._once(method, url, content, sent, operation)
 
-    def _once(self, method: str, url: str, content: bytes | None, sent: Sequence[str], operation: str) -> Any:
-        token = self._tokens.token()
-        answer = self._send(method, url, content, token, operation)
-        if answer.status == 401:  # refused before anything was done, so a write may be sent again
-            token = self._tokens.refreshed(token)
-            answer = self._send(method, url, content, token, operation)
-        return judge(answer, method=method, operation=operation, sent=sent, now=self._now())
+    def answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        operation: str,
+    ) -> Answer:
+        """Send once and hand out the whole answer whatever its status; for those who study a server.
 
-    def _send(self, method: str, url: str, content: bytes | None, token: str, operation: str) -> Answer:
+        Args:
+            method: As for `request`, or DELETE.
+            headers: Further ones.
+
+        Raises:
+            ConnectorError: There was no complete answer, or no token.
+        """
+        content = None if body is None else dumps(body).encode()
+        url = self._base_url + path + (f"?{query_string(query)}" if query else "")
+        return self._signed_in(method, url, content, operation, headers)[0]
+
+    def _once(self, method: str, url: str, content: bytes | None, sent: Sequence[str], operation: str) -> Any:
+        answer, token = self._signed_in(method, url, content, operation)
+        # The token was sent too: a server that repeats a request must not bring it into a message.
+        sent = [*sent, *_parts_of(token)]
+        return judge(answer, method=method, operation=operation, sent=sent, now=self._now(), errors=self._errors)
+
+    def _signed_in(
+        self, method: str, url: str, content: bytes | None, operation: str, more: Mapping[str, str] | None = None
+    ) -> tuple[Answer, str]:
+        """The answer, and the token it was got with."""
+        token = self._tokens.token()
+        answer = self._send(method, url, content, token, operation, more)
+        for _ in range(_RENEWALS):
+            if answer.status != 401:  # else refused before anything was done, so a write may be sent again
+                break
+            renewed = self._tokens.refreshed(token)
+            if renewed == token:
+                break
+            token = renewed
+            answer = self._send(method, url, content, token, operation, more)
+        return answer, token
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        content: bytes | None,
+        token: str,
+        operation: str,
+        more: Mapping[str, str] | None,
+    ) -> Answer:
+        if self._pace is not None:
+            self._pace.wait()
         headers = {
-            "Authorization": f"Bearer {token}",
+            **(more or {}),
+            **self._credential(token),
             "Accept": "application/json",
             "User-Agent": "mapper-ai",
         }
@@ -334,13 +443,22 @@ class Api:
         return self._transport.exchange(method, url, headers=headers, content=content, operation=operation)
 
 
-def judge(answer: Answer, *, method: str, operation: str, sent: Sequence[str], now: float) -> Any:
+def judge(
+    answer: Answer,
+    *,
+    method: str,
+    operation: str,
+    sent: Sequence[str],
+    now: float,
+    errors: ErrorNames = ErrorNames(),
+) -> Any:
     """Turn an answer into its body or the error it means.
 
-    | answer | GET | POST, PUT, PATCH |
+    | answer | GET | POST, PUT, PATCH, DELETE |
     | --- | --- | --- |
     | 2xx JSON | body | body |
-    | 2xx, not JSON | transient | ambiguous |
+    | 204 without a body | None | None |
+    | other 2xx, not JSON | transient | ambiguous |
     | 2xx with an accounting error body | as its errno | as its errno |
     | 3xx | transient | transient |
     | 401 (after renewing the token) | auth | auth |
@@ -354,6 +472,7 @@ def judge(answer: Answer, *, method: str, operation: str, sent: Sequence[str], n
         operation: Names the call in messages.
         sent: Values of the request, masked where the answer repeats them; those under 3 characters are kept.
         now: Unix seconds, for Retry-After.
+        errors: How this system names code and message.
     """
     status = answer.status
     wait_s = parse_retry_after(answer.headers.get("retry-after"), now)
@@ -367,9 +486,11 @@ def judge(answer: Answer, *, method: str, operation: str, sent: Sequence[str], n
         raise _lost(method, operation, f"status {status}")
     if status < 200 or 300 <= status < 400:
         raise TransientError(f"{operation}: status {status}, is the base URL right?", wait_s)
+    if status == 204 and not answer.body:
+        return None
     body = answer.json_or_none()
     masked = [value for value in sent if len(value) >= 3]
-    problem = read_problem(body, masked, accounting_only=status < 300)
+    problem = read_problem(errors.canonical(body), masked, accounting_only=status < 300)
     if problem is not None and problem.errno == 409:
         raise TransientError(f"{operation}: errno 409, being changed by another request", wait_s)
     if problem is not None and problem.errno == 500:
@@ -385,6 +506,11 @@ def judge(answer: Answer, *, method: str, operation: str, sent: Sequence[str], n
 def unusable(method: str, operation: str, missing: str) -> ConnectorError:
     """The error for a 2xx answer that lacks what it must hold: unclear for a write, a failed read else."""
     return _lost(method, operation, f"the answer has no {missing}")
+
+
+def _parts_of(token: str) -> list[str]:
+    """A token and, where it is a session's cookies, each of their values."""
+    return [token, *re.findall(r"=([^;\s]{6,})", token)]
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -8,25 +8,76 @@ from __future__ import annotations
 
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
-from connectors.errors import AmbiguousWriteError, AuthError, Problem, TransientError, read_problem
+from connectors.errors import AmbiguousWriteError, AuthError, Problem, ReconnectError, TransientError, read_problem
 from connectors.http import Answer, Transport, parse_retry_after, root_url
 
 REFRESH_EARLY_S = 60.0
 """Renew this long before the end; assumption A2 for Clarity, the same for FreshBooks."""
 
-FRESHBOOKS_TOKEN_PATH = "/auth/oauth/token"  # noqa: S105  a path, not a secret
-CLARITY_TOKEN_PATH = "/oauth/token"  # noqa: S105  a path (assumption A2), not a secret
 CLARITY_API_PATH = "/api/v1"
 """Assumption A1; a base URL may be given with or without it."""
 
 CLARITY_SCOPE = "orders:read customers:read payments:read products:read"
 """Assumption A4; write scopes are asked for only by the way back."""
+
+
+@dataclass(frozen=True)
+class OAuthPaths:
+    """Where a system keeps its OAuth endpoints, below its base URL.
+
+    Attributes:
+        system: Its name in messages.
+        api_path: Part of a base URL that these paths do not stand below.
+        life_s: Of an access token whose answer does not say.
+        always_rotates: An answer to a refresh without a new refresh token is no usable answer.
+        pkce: Whether a consent is asked for with PKCE.
+        basic: The application names itself in the Authorization header and not in the body.
+    """
+
+    system: str
+    authorize: str
+    token: str
+    revoke: str
+    life_s: int
+    always_rotates: bool
+    api_path: str = ""
+    pkce: bool = True
+    basic: bool = False
+
+    def login(self, client_id: str, client_secret: str) -> tuple[dict[str, str], tuple[str, str] | None]:
+        """How the application names itself: form fields, and what goes into the header."""
+        if self.basic:
+            return {}, (client_id, client_secret)
+        return {"client_id": client_id, "client_secret": client_secret}, None
+
+    def url(self, base_url: str, path: str) -> str:
+        """The address of one of the paths; raises ValueError for an unusable base URL."""
+        return root_url(base_url, self.api_path) + path
+
+
+FRESHBOOKS_OAUTH = OAuthPaths(
+    "FreshBooks", "/oauth/authorize", "/auth/oauth/token", "/auth/oauth/revoke", life_s=43200, always_rotates=True
+)
+CLARITY_OAUTH = OAuthPaths(
+    "Clarity",
+    "/oauth/authorize",
+    "/oauth/token",
+    "/oauth/revoke",
+    life_s=3600,
+    always_rotates=False,
+    api_path=CLARITY_API_PATH,
+)
+"""Assumptions A2 and A3; the path to revoke is RFC 7009's usual one."""
+
+
+_SECRET_FIELDS = frozenset({"client_id", "client_secret", "refresh_token", "code", "code_verifier", "token"})
 
 
 class TokenSource(Protocol):
@@ -47,11 +98,15 @@ class TokenPair:
 
     Attributes:
         expires_at: End of the access token in unix seconds.
+        scope: Granted scopes, separated by spaces; empty when the server did not say.
+        obtained_at: When it was asked for, in unix seconds; 0 when that is not known.
     """
 
     access: str = field(repr=False)
     refresh: str = field(repr=False)
     expires_at: float
+    scope: str = ""
+    obtained_at: float = field(default=0.0, compare=False)
 
 
 class TokenCell(Protocol):
@@ -102,17 +157,30 @@ class ClientCredentials:
         client_id: str,
         client_secret: str,
         scope: str = CLARITY_SCOPE,
-        token_path: str = CLARITY_TOKEN_PATH,
+        token_path: str = CLARITY_OAUTH.token,
+        api_path: str = CLARITY_API_PATH,
+        by: str = "body",
+        life_s: float = 3600.0,
+        early_s: float = REFRESH_EARLY_S,
         timeout_s: float = 30.0,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._url = root_url(base_url, CLARITY_API_PATH) + token_path
-        self._fields = {
-            "grant_type": "client_credentials",
-            "client_id": client_id,
-            "client_secret": client_secret,
-            "scope": scope,
-        }
+        """Set up without any request.
+
+        Args:
+            scope: Asked for (A4).
+            token_path: Of A2, as the next three.
+            api_path: Cut from the end of base_url (A1).
+            by: "body", or "basic" for the Authorization header.
+            life_s: Lifetime of a token whose answer does not state one.
+            early_s: Renew this long before the end, or after half of a short life.
+        """
+        self._url = root_url(base_url, api_path) + token_path
+        self._fields = {"grant_type": "client_credentials", "scope": scope}
+        self._basic: tuple[str, str] | None = (client_id, client_secret) if by == "basic" else None
+        if self._basic is None:
+            self._fields |= {"client_id": client_id, "client_secret": client_secret}
+        self._life_s, self._early_s = life_s, early_s
         self._timeout_s = timeout_s
         self._now = now
         self._lock = threading.Lock()
@@ -136,17 +204,17 @@ class ClientCredentials:
 
     def _fetch(self) -> str:
         asked_at = self._now()
-        body = _ask_token(self._url, self._fields, self._timeout_s, system="Clarity", now=self._now)
+        body = ask_token(self._url, self._fields, self._timeout_s, system="Clarity", now=self._now, basic=self._basic)
         access = _required_text(body, "access_token", "Clarity")
-        lifetime_s = float(_seconds(body.get("expires_in"), default=3600))
+        lifetime_s = float(_seconds(body.get("expires_in"), default=self._life_s))
         # Half of a short life, else every call would renew a token that lives less than a minute.
-        early_s = min(REFRESH_EARLY_S, lifetime_s / 2)
+        early_s = min(self._early_s, lifetime_s / 2)
         self._held = (access, asked_at + lifetime_s - early_s)
         return access
 
 
 class RefreshingToken:
-    """FreshBooks' rotating pair: single use, one refresher under the store's lock, saved before used."""
+    """A rotating pair: single use, one refresher under the store's lock, saved before used."""
 
     def __init__(
         self,
@@ -160,23 +228,26 @@ class RefreshingToken:
         timeout_s: float = 30.0,
         now: Callable[[], float] = time.time,
         early_s: float = REFRESH_EARLY_S,
+        oauth: OAuthPaths = FRESHBOOKS_OAUTH,
     ) -> None:
         """Set up without any request.
 
         Args:
-            base_url: FreshBooks' API root, for instance https://api.freshbooks.com.
+            base_url: The system's root, for instance https://api.freshbooks.com.
             client_id: Of the registered application.
             client_secret: Always needed, PKCE or not.
             store: Keeps the newest pair.
             redirect_uri: The registered one; FreshBooks' own clients send it on a refresh too.
-            initial_refresh_token: From the settings; used when the store is empty, or when FreshBooks no
+            initial_refresh_token: From the settings; used when the store is empty, or when the server no
                 longer takes the stored one (that is how somebody reconnects by settings).
             timeout_s: For one token request.
             now: Clock in unix seconds.
             early_s: Renew this long before the end.
+            oauth: Which system's endpoints.
         """
-        self._url = root_url(base_url) + FRESHBOOKS_TOKEN_PATH
-        self._client = {"client_id": client_id, "client_secret": client_secret}
+        self._url = oauth.url(base_url, oauth.token)
+        self._oauth = oauth
+        self._client, self._basic = oauth.login(client_id, client_secret)
         self._redirect_uri = redirect_uri
         self._store = store
         self._initial = initial_refresh_token or None
@@ -185,6 +256,7 @@ class RefreshingToken:
         self._early_s = early_s
         self._lock = threading.Lock()
         self._held: TokenPair | None = None
+        self._dead: set[str] = set()  # refused once, refused for ever: the server is not asked again
 
     def token(self) -> str:
         held = self._held
@@ -196,7 +268,10 @@ class RefreshingToken:
         return self._renew(rejected=rejected)
 
     def _fresh(self, pair: TokenPair) -> bool:
-        return self._now() < pair.expires_at - self._early_s
+        # Half of what was left of it at first, else a pair handed out shortly before its end (created_at may be that
+        # of an older token) would be renewed at every call.
+        left_s = max(0.0, pair.expires_at - pair.obtained_at)
+        return self._now() < pair.expires_at - min(self._early_s, left_s / 2)
 
     def _renew(self, rejected: str | None) -> str:
         """Adopt the pair another thread or process renewed meanwhile, else renew it here."""
@@ -218,53 +293,93 @@ class RefreshingToken:
         candidates = [stored.refresh] if stored is not None else []
         if self._initial is not None and self._initial not in candidates:
             candidates.append(self._initial)
+        name = self._oauth.system
         if not candidates:
-            raise AuthError("reconnect FreshBooks: no refresh token is stored")
-        refused: AuthError | None = None
+            raise ReconnectError(name, f"reconnect {name}: no refresh token is stored")
+        why = "its refresh token was refused before"
         for refresh in candidates:
+            if refresh in self._dead:
+                continue
             try:
                 return self._exchange(refresh)
-            except _InvalidGrantError as error:
-                refused = error
-        raise AuthError(refused.message if refused else "reconnect FreshBooks") from None
+            except InvalidGrantError as error:
+                self._dead.add(refresh)
+                why = error.message
+        raise ReconnectError(name, f"reconnect {name}: {why}") from None
 
     def _exchange(self, refresh: str) -> TokenPair:
         asked_at = self._now()
         fields = {**self._client, "grant_type": "refresh_token", "refresh_token": refresh}
         if self._redirect_uri:
             fields["redirect_uri"] = self._redirect_uri
-        body = _ask_token(self._url, fields, self._timeout_s, system="FreshBooks", now=self._now)
-        # created_at may be that of an older token that is handed out again, so it is not "now" (seen live).
-        created_at = float(_seconds(body.get("created_at"), default=asked_at))
-        return TokenPair(
-            access=_required_text(body, "access_token", "FreshBooks"),
-            refresh=_required_text(body, "refresh_token", "FreshBooks"),
-            expires_at=created_at + float(_seconds(body.get("expires_in"), default=43200)),
+        body = ask_token(
+            self._url, fields, self._timeout_s, system=self._oauth.system, now=self._now, basic=self._basic
         )
+        return read_pair(body, self._oauth, asked_at=asked_at, refresh=refresh)
 
 
-class _InvalidGrantError(AuthError):
-    """The refresh token is dead; another one may still be tried."""
+def read_pair(body: dict[str, Any], oauth: OAuthPaths, *, asked_at: float, refresh: str = "") -> TokenPair:
+    """The pair of a token answer.
+
+    Args:
+        body: From `ask_token`.
+        asked_at: Unix seconds; the start of the token's life where the answer has no created_at.
+        refresh: Kept when the answer has no new one and the system allows that.
+
+    Raises:
+        TransientError: A token is missing or unusable.
+    """
+    if oauth.always_rotates or body.get("refresh_token") is not None or not refresh:
+        refresh = _required_text(body, "refresh_token", oauth.system)
+    # created_at may be that of an older token that is handed out again, so it is not "now" (seen live).
+    created_at = float(_seconds(body.get("created_at"), default=asked_at))
+    scope = body.get("scope")
+    return TokenPair(
+        access=_required_text(body, "access_token", oauth.system),
+        refresh=refresh,
+        expires_at=created_at + float(_seconds(body.get("expires_in"), default=oauth.life_s)),
+        scope=" ".join(scope.split()) if isinstance(scope, str) else "",
+        obtained_at=asked_at,
+    )
 
 
-def _ask_token(
-    url: str, fields: dict[str, str], timeout_s: float, *, system: str, now: Callable[[], float]
+class InvalidGrantError(AuthError):
+    """The code or the refresh token is dead; another one may still be tried."""
+
+
+def basic_header(client: tuple[str, str]) -> str:
+    """Id and secret as RFC 6749 §2.3.1 wants them: both form-encoded before they are joined."""
+    return "Basic " + b64encode(":".join(quote_plus(part) for part in client).encode()).decode()
+
+
+def ask_token(
+    url: str,
+    fields: dict[str, str],
+    timeout_s: float,
+    *,
+    system: str,
+    now: Callable[[], float],
+    basic: tuple[str, str] | None = None,
 ) -> dict[str, Any]:
     """POST a form to a token endpoint and return its JSON object.
 
     Raises:
-        AuthError: The grant, the client or the request was refused.
+        InvalidGrantError: The code or refresh token is used, expired, revoked or of another client.
+        AuthError: The client or the request was refused.
         TransientError: No usable answer. A lost answer belongs here too: no record changed, and whether the
             refresh token was used up shows at the next try.
     """
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+    if basic is not None:
+        headers["Authorization"] = basic_header(basic)
     content = urlencode(fields).encode()
     with Transport(url, timeout_s=timeout_s) as transport:
         try:
             answer = transport.exchange("POST", url, headers=headers, content=content, operation=f"{system} sign-in")
         except AmbiguousWriteError as error:
             raise TransientError(error.message) from error
-    sent = [fields[name] for name in ("client_id", "client_secret", "refresh_token") if fields.get(name)]
+    sent = [value for name, value in fields.items() if name in _SECRET_FIELDS and value]
+    sent += [*(basic or ()), headers["Authorization"].removeprefix("Basic ")] if basic else []
     return _read_token_answer(answer, sent, system, now)
 
 
@@ -278,7 +393,7 @@ def _read_token_answer(answer: Answer, sent: list[str], system: str, now: Callab
     if status >= 400 or problem is not None:
         problem = problem or Problem(message="no reason given")
         if problem.code == "invalid_grant":
-            raise _InvalidGrantError(f"reconnect {system}: {problem.message}")
+            raise InvalidGrantError(problem.message)
         raise AuthError(f"{system} sign-in refused, status {status}: {problem.message}")
     if status >= 300 or not isinstance(body, dict):
         raise TransientError(f"{system} sign-in: status {status} without a token")

@@ -1,21 +1,28 @@
-"""Clarity's webhook signature (assumption A13): `X-Clarity-Signature: t=<unix>,v1=<hex>`.
+"""Signatures of incoming webhooks, checked before anything is stored.
 
-v1 is HMAC-SHA256 over the timestamp, a point and the raw body. It is checked on the bytes as received, before
-anything is parsed or stored.
+Clarity (assumption A13): `X-Clarity-Signature: t=<unix>,v1=<hex>`, v1 being HMAC-SHA256 over the timestamp, a point
+and the raw body. FreshBooks: `X-FreshBooks-Hmac-SHA256`, base64 of HMAC-SHA256 over the form fields as JSON.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from urllib.parse import parse_qsl
 
 SIGNATURE_HEADER = "X-Clarity-Signature"
+FRESHBOOKS_SIGNATURE_HEADER = "X-FreshBooks-Hmac-SHA256"
+HANDSHAKE = "callback.verify"
 TOLERANCE_S = 300.0
 
 _TIMESTAMP = re.compile(r"[0-9]{1,12}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_BASE64_DIGEST = re.compile(r"[A-Za-z0-9+/]{43}=", re.ASCII)
+_MAX_FIELDS = 100
 
 
 class WebhookRefused(Exception):  # noqa: N818  named for what happened to the delivery
@@ -97,3 +104,66 @@ def _parse(header: str) -> tuple[str, list[str]]:
     if not well_formed:
         raise WebhookRefused("malformed-signature")
     return timestamps[0], digests
+
+
+def parse_callback(raw: bytes) -> dict[str, str]:
+    """The form fields of a FreshBooks callback in the order received.
+
+    Raises:
+        ValueError: Not a form, a field twice, or no name: the message says what was expected.
+    """
+    expected = "expected a form with the fields name and object_id"
+    try:
+        pairs = parse_qsl(
+            raw.decode("utf-8"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            max_num_fields=_MAX_FIELDS,
+            errors="strict",
+        )
+    except ValueError:
+        raise ValueError(expected) from None
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError(f"{expected}: a field is there twice")
+    if not fields.get("name"):
+        raise ValueError(f'{expected}: "name" is missing')
+    return fields
+
+
+def sign_freshbooks(verifier: str, fields: Mapping[str, str]) -> str:
+    """The signature header of a callback: over the fields as Python's json.dumps writes them, in order, all text.
+
+    Raises:
+        ValueError: The verifier is empty.
+    """
+    if not verifier:
+        raise ValueError("a verifier must not be empty")
+    message = json.dumps({name: str(value) for name, value in fields.items()}).encode()
+    return base64.b64encode(hmac.new(verifier.encode(), message, hashlib.sha256).digest()).decode()
+
+
+def verify_freshbooks(header: str | None, fields: Mapping[str, str], verifiers: Sequence[str]) -> None:
+    """Accept a callback signed with one of the verifiers; compare in constant time, with all of them.
+
+    FreshBooks signs no time, so that a recorded callback stays valid: it says no more than "this changed".
+
+    Args:
+        header: Value of X-FreshBooks-Hmac-SHA256.
+        fields: In the order received.
+        verifiers: One for each registered callback, as the callback does not say which one it is.
+
+    Raises:
+        WebhookRefused: no-secret, missing-signature, malformed-signature or wrong-signature.
+    """
+    usable = [verifier for verifier in verifiers if verifier]
+    if not usable:
+        raise WebhookRefused("no-secret")
+    if not header or not header.strip():
+        raise WebhookRefused("missing-signature")
+    given = header.strip()
+    if not _BASE64_DIGEST.fullmatch(given):
+        raise WebhookRefused("malformed-signature")
+    matches = [hmac.compare_digest(sign_freshbooks(verifier, fields), given) for verifier in usable]
+    if not any(matches):
+        raise WebhookRefused("wrong-signature")

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import cache
-from typing import Final
 
 from mapspec.line_costs import quantity_and_cost
 from mapspec.line_taxes import (
@@ -27,11 +26,9 @@ from mapspec.line_taxes import (
     subsets,
 )
 from mapspec.numbers import ZERO, allocate, currency_digits, decimals_of, exactly, minor_unit, plain, round_to
-from mapspec.order_parts import Charge, InvoiceLine, Item, OrderMoney, PricedOrder
+from mapspec.order_parts import IDENTITY_TOLERANCE, Charge, InvoiceLine, Item, OrderMoney, PricedOrder
 from mapspec.ordinary import MAX_ROUNDING_UNITS, price_ordinary
 from mapspec.totals import HUNDRED, Tax, line_taxes, predict
-
-IDENTITY_TOLERANCE: Final = Decimal("0.01")  # clarity A39
 
 
 def price_order(order: OrderMoney) -> PricedOrder:
@@ -164,7 +161,7 @@ def _subtotal_is_net(order: OrderMoney, kept: Sequence[Item], listed: Decimal, s
 
 
 def _check_identity(order: OrderMoney, kept: Sequence[Item], discount: Decimal) -> None:
-    """total = subtotal + charges + tax − |discounts| within 0.01; with gross prices the tax is inside already."""
+    """total = subtotal + charges + tax − |discounts| within `totals_within`; gross prices hold the tax already."""
     subtotal = sum([item.listed for item in kept], ZERO) if order.subtotal is None else order.subtotal
     charges = sum([charge.amount for charge in order.charges], ZERO)
     tax = order.tax if order.tax is not None else _stated_tax(order, kept)
@@ -174,7 +171,7 @@ def _check_identity(order: OrderMoney, kept: Sequence[Item], discount: Decimal) 
     if order.prices_include_tax:
         charge_tax = sum((charge.tax or ZERO for charge in order.charges), ZERO)
         sums = [subtotal + charges - discount, subtotal + charges + charge_tax - discount, *sums]
-    if all(abs(order.total - total) > IDENTITY_TOLERANCE for total in sums):
+    if all(abs(order.total - total) > order.totals_within for total in sums):
         hold(
             "totals-do-not-add-up",
             "the order's total is not subtotal + shipping + handling + fees + tax − discounts",

@@ -49,6 +49,9 @@ class Charge(NamedTuple):
     tax: Decimal | None
 
 
+IDENTITY_TOLERANCE: Final = Decimal("0.01")  # clarity A39
+
+
 class OrderMoney(NamedTuple):
     """Everything of an order that makes its total."""
 
@@ -63,6 +66,7 @@ class OrderMoney(NamedTuple):
     prices_include_tax: bool = False
     unit_cost_places: int = 2
     negative_lines: bool = False
+    totals_within: Decimal = IDENTITY_TOLERANCE
     approved_rates: Mapping[str, Decimal] = _NO_ROWS
     combined_taxes: Mapping[str, str] = _NO_ROWS
 

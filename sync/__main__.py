@@ -1,7 +1,8 @@
 """Command line of the runner: ``mapper-sync`` or ``python -m sync``.
 
 Everything heavy is imported inside the commands, so that ``--help`` answers at once. Exit codes: 0 done, 1 aborted
-(refused login, unreachable server, stopped), 2 usage or settings, 3 invalid input, or done with records set aside.
+(refused login, unreachable server, stopped) or the doctor's contradictions, 2 usage or settings, 3 invalid input, or
+done with records set aside.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+from sync import cli_auth, cli_doctor, cli_webhooks
 
 _SHOWN_RECORDS = 50
 
@@ -68,6 +71,9 @@ def build_parser() -> argparse.ArgumentParser:
     which = replay.add_mutually_exclusive_group(required=True)
     which.add_argument("record", nargs="?", metavar="RECORD", help='"order:10045" or the order number')
     which.add_argument("--all", action="store_true", help="everything that is held or dead")
+    cli_auth.add_parser(commands, _command)
+    cli_doctor.add(commands, _command)
+    cli_webhooks.add(commands, _command)
     return parser
 
 
@@ -95,6 +101,10 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
     from sync.settings import load_settings
 
     settings = load_settings(config=arguments.config)
+    if arguments.command != "auth":
+        from sync.signin_state import with_sign_in
+
+        settings = with_sign_in(settings)
     target = settings.log_file
     if arguments.command == "serve" and target is None:
         target = "-"
@@ -104,7 +114,19 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
         file = sqlite_file(settings.store_url)
         target = f"{file}.log" if file is not None and file.parent.is_dir() else None
     log_target[0] = log.configure(target)
-    commands = {"run": _run, "serve": _serve, "status": _status, "errors": _errors, "replay": _replay}
+    commands: dict[str, Callable[[argparse.Namespace, Any], int]] = {
+        "run": _run,
+        "serve": _serve,
+        "status": _status,
+        "errors": _errors,
+        "replay": _replay,
+        "auth": cli_auth.main,
+        "doctor": cli_doctor.run,
+        "webhooks": cli_webhooks.run,
+    }
+    if arguments.command in ("run", "serve"):
+        for notice in settings.notices:
+            print(f"mapper-sync: {notice}", file=sys.stderr)
     return commands[arguments.command](arguments, settings)
 
 
@@ -145,7 +167,17 @@ def _serve(arguments: argparse.Namespace, settings: Any) -> int:
         print(json.dumps({"url": url}) if arguments.json else f"listening on {url}", flush=True)
 
     if not settings.clarity.webhook_secrets:
-        print("mapper-sync: CLARITY_WEBHOOK_SECRET is not set: Clarity's webhooks are refused", file=sys.stderr)
+        print(
+            "mapper-sync: CLARITY_WEBHOOK_SECRET is not set: Clarity's webhooks are refused unless"
+            " 'mapper-sync webhooks register clarity' has made a secret",
+            file=sys.stderr,
+        )
+    elif not settings.clarity.configured:
+        from sync.reading import assumed
+
+        hours = assumed(settings.profile, "A14")["over_h"]
+        told = f"a delivery that is missed for {hours} h is lost"
+        print(f"mapper-sync: CLARITY_API_URL is not set: nothing is polled, {told}", file=sys.stderr)
     serve(
         settings, arguments.mappings, port=arguments.port, host=arguments.host, on_ready=ready, stop=_stop_on_signals()
     )

@@ -17,6 +17,7 @@ from connectors.freshbooks import DELETED
 from mapspec import Lookup
 from mapspec.engine import record_instant
 from sync import ledger, records
+from sync.findings import refusals
 from sync.invoices import InvoiceWriter
 from sync.ledger import Entry
 from sync.outcome import dead, held, later
@@ -103,6 +104,7 @@ class Applier:
         Raises:
             EndedError: Refused for good (dead), or in doubt (retry after the settle time).
         """
+        self._suits_account(action.entity, body)
         if self.context.dry_run:
             self.plan("POST", action.entity, None, body, action)
             return None
@@ -139,6 +141,12 @@ class Applier:
         self._attempted(action.key, request, "done", row)
         self.confirm(action, row, phase=phase)
         return row
+
+    def _suits_account(self, entity: str, body: Mapping[str, Any]) -> None:
+        """Hold what the account is known to refuse or, worse, to change silently (`mapper-sync doctor`)."""
+        reasons = refusals(self.context.settings.findings, entity, body)
+        if reasons:
+            raise held("account-limits", f"this FreshBooks account does not take the {entity}: {'; '.join(reasons)}")
 
     def settle(self, action: Action, look: Callable[[], Row | None]) -> Row | None:
         """Find out what became of a write that was begun and has no known end.
@@ -204,6 +212,7 @@ class Applier:
 
     def put(self, action: Action, remote_id: str, body: Mapping[str, Any], send: Callable[[], Row]) -> Row:
         """Send a change of an existing object; repeating it is harmless, so doubt ends in a retry."""
+        self._suits_account(action.entity, body)
         request = {"method": "PUT", "entity": action.entity, "id": remote_id, "body": dict(body)}
         try:
             self.context.renew(self.event)

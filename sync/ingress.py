@@ -7,7 +7,6 @@ queue answers 503, and the sender tries again.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import logging
 import queue
@@ -16,8 +15,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import asynccontextmanager
-from typing import Any
-from urllib.parse import parse_qsl
+from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
@@ -25,12 +23,23 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from connectors.webhooks import WebhookRefused, verify_clarity
+from connectors.webhooks import (
+    FRESHBOOKS_SIGNATURE_HEADER,
+    SIGNATURE_HEADER,
+    TOLERANCE_S,
+    WebhookRefused,
+    verify_clarity,
+)
 from sync import inbox
+from sync.callbacks import CallbackDesk, HandshakeTakenError
 from sync.envelope import Delivery, EnvelopeError, parse_delivery
+from sync.errors import SettingsError
 from sync.inbox import IngestResult, ingest
+from sync.reading import Reading, assumed
+from sync.settings import Settings
 from sync.status import status
 from sync.store import Store
+from sync.webhook_secrets import WebhookSecrets
 
 log = logging.getLogger(__name__)
 
@@ -38,17 +47,54 @@ MAX_BODY_BYTES = 1024 * 1024
 _QUEUE_SIZE = 10_000
 _BATCH = 200
 
+_REFUSED = {
+    "no-secret": (503, ""),
+    "not-confirmed-yet": (503, "this callback is being confirmed; try again"),
+    "too-many-handshakes": (503, "too many handshakes are waiting; try again"),
+    "unexpected-handshake": (403, "nobody here has asked for this handshake: run 'mapper-sync webhooks register'"),
+}
+"""Status and message of a refusal; every other one is 401."""
+
+_NO_SECRET = {
+    "clarity": "there is no secret on this runner: run 'mapper-sync webhooks register clarity'",
+    "freshbooks": "no callback is confirmed on this runner: run 'mapper-sync webhooks register freshbooks'",
+}
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How the source signs its webhooks (A13), and how long it waits for the answer (A14), in seconds."""
+
+    header: str = SIGNATURE_HEADER
+    tolerance_s: float = TOLERANCE_S
+    answer_within_s: float = 10.0
+
+
+def webhook_scheme(settings: Settings) -> Scheme:
+    """The scheme of the source's profile."""
+    signing, timing = assumed(settings.profile, "A13"), assumed(settings.profile, "A14")
+    return Scheme(signing["header"], float(signing["tolerance_s"]), float(timing["answer_within_s"]))
+
 
 class GroupWriter:
     """Stores deliveries from many requests in few transactions."""
 
-    def __init__(self, store: Store, *, now: Callable[[], float], on_new: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        now: Callable[[], float],
+        on_new: Callable[[], None] | None = None,
+        reading: Reading | None = None,
+    ) -> None:
         """Start the writing thread.
 
         Args:
             on_new: Called after a commit that brought new events.
+            reading: How the source's records are read; as shipped when None.
         """
         self._store = store
+        self._reading = reading
         self._now = now
         self._on_new = on_new or (lambda: None)
         self._queue: queue.Queue[tuple[Delivery, str, Future[IngestResult]] | None] = queue.Queue(_QUEUE_SIZE)
@@ -92,7 +138,7 @@ class GroupWriter:
         for source in dict.fromkeys(source for _, source, _ in batch):
             items = [(delivery, future) for delivery, item_source, future in batch if item_source == source]
             try:
-                result = ingest(self._store, [delivery for delivery, _ in items], source=source, now=self._now())
+                result = self._ingest([delivery for delivery, _ in items], source)
             except Exception as error:  # every waiting request must get an answer
                 log.error("deliveries could not be stored together", exc_info=error)
                 new += sum(self._store_single(delivery, source, future) for delivery, future in items)
@@ -106,12 +152,15 @@ class GroupWriter:
 
     def _store_single(self, delivery: Delivery, source: str, future: Future[IngestResult]) -> int:
         try:
-            result = ingest(self._store, [delivery], source=source, now=self._now())
+            result = self._ingest([delivery], source)
         except Exception as error:  # the sender is told 503 and tries again
             _finish(future, error)
             return 0
         _finish(future, result)
         return result.new
+
+    def _ingest(self, deliveries: list[Delivery], source: str) -> IngestResult:
+        return ingest(self._store, deliveries, source=source, now=self._now(), reading=self._reading)
 
 
 def _finish(future: Future[IngestResult], result: IngestResult | Exception) -> None:
@@ -127,53 +176,80 @@ def _finish(future: Future[IngestResult], result: IngestResult | Exception) -> N
 def create_app(
     store: Store,
     *,
-    clarity_secrets: Sequence[str],
+    clarity_secrets: Sequence[str] | Callable[[], Sequence[str]],
     now: Callable[[], float],
+    callbacks: CallbackDesk | None = None,
     on_new: Callable[[], None] | None = None,
     ready: Callable[[], bool] = lambda: True,
+    scheme: Scheme | None = None,
+    reading: Reading | None = None,
 ) -> Starlette:
     """The web application.
 
     Args:
-        clarity_secrets: Webhook secrets, several while rotating; without any every delivery is refused with 503.
+        clarity_secrets: Webhook secrets, several while rotating, or what gives them at the moment; without any every
+            delivery is refused with 503.
         now: Unix seconds.
+        callbacks: Judges FreshBooks' callbacks; None makes one of this store, with the store's own key.
         on_new: Called from the writing thread when new events are stored.
         ready: Whether the rest of the process (the worker) is at work; part of ``/readyz``.
+        scheme: Header, tolerance and time limit of the source's webhooks (A13, A14); as shipped when None.
+        reading: How the source's bodies are read; as shipped when None.
     """
-    writer = GroupWriter(store, now=now, on_new=on_new)
+    wanted = scheme or Scheme()
+    writer = GroupWriter(store, now=now, on_new=on_new, reading=reading)
     seen: Counter[tuple[str, str]] = Counter()
+
+    desk = callbacks or CallbackDesk(store, WebhookSecrets(store, key=None, now=now))
 
     async def clarity(request: Request) -> Response:
         return await _receive(request, "clarity", _verified)
 
     async def freshbooks(request: Request) -> Response:
-        return await _receive(request, "freshbooks", _form_delivery)
+        return await _receive(request, "freshbooks", _from_freshbooks)
 
-    def _verified(request: Request, raw: bytes) -> Delivery:
-        verify_clarity(request.headers.get("x-clarity-signature"), raw, clarity_secrets, now())
-        return parse_delivery(raw)
+    def _verified(request: Request, raw: bytes) -> tuple[Delivery, bool]:
+        secrets = clarity_secrets() if callable(clarity_secrets) else clarity_secrets
+        verify_clarity(request.headers.get(wanted.header), raw, secrets, now(), wanted.tolerance_s)
+        return parse_delivery(raw, reading), False
 
-    async def _receive(request: Request, system: str, read: Callable[[Request, bytes], Delivery]) -> Response:
+    def _from_freshbooks(request: Request, raw: bytes) -> tuple[Delivery, bool]:
+        return desk.read(raw, request.headers.get(FRESHBOOKS_SIGNATURE_HEADER))
+
+    async def _receive(
+        request: Request, system: str, read: Callable[[Request, bytes], tuple[Delivery, bool]]
+    ) -> Response:
         try:
             raw = await _body(request)
             if raw is None:
                 return answer(system, 413, "too-large", f"the body is larger than {MAX_BODY_BYTES} bytes")
-            delivery = read(request, raw)
+            delivery, repeated = await asyncio.to_thread(read, request, raw)
+            if repeated:
+                return answer(system, 202, "duplicate", None)
             source = "webhook" if system == "clarity" else system
-            await asyncio.wrap_future(writer.submit(delivery, source))
+            # Later than this the sender has given up; it is told to come again, and coming twice does no harm.
+            waited = asyncio.wrap_future(writer.submit(delivery, source))
+            result = await asyncio.wait_for(waited, wanted.answer_within_s)
+        except HandshakeTakenError:
+            return answer(system, 202, "handshake", None)
         except WebhookRefused as refused:
+            code, message = _REFUSED.get(refused.reason, (401, f"signature refused: {refused.reason}"))
             if refused.reason == "no-secret":
-                return answer(system, 503, refused.reason, "CLARITY_WEBHOOK_SECRET is not set on this runner")
-            return answer(system, 401, refused.reason, f"signature refused: {refused.reason}")
+                message = _NO_SECRET[system]
+            return answer(system, code, refused.reason, message)
         except EnvelopeError as error:
             return answer(system, 400, "bad-body", str(error))
+        except TimeoutError:
+            return answer(system, 503, "not-stored", "the delivery could not be stored in time; try again")
         except queue.Full:
             return answer(system, 503, "queue-full", "too many deliveries are waiting; try again")
         except SQLAlchemyError:
             return answer(system, 503, "not-stored", "the delivery could not be stored; try again")
+        except SettingsError:  # the key does not open the secrets: ours to mend, and theirs to send again
+            return answer(system, 503, "no-key", "this runner cannot read its webhook secrets; try again later")
         except ClientDisconnect:
             return answer(system, 400, "disconnected", "the body ended early")
-        return answer(system, 202, "accepted", None)
+        return answer(system, 202, "duplicate" if result.duplicate else "accepted", None)
 
     def answer(system: str, code: int, result: str, problem: str | None) -> Response:
         seen[system, result] += 1
@@ -225,22 +301,6 @@ async def _body(request: Request) -> bytes | None:
             return None
         chunks.append(chunk)
     return b"".join(chunks)
-
-
-def _form_delivery(_request: Request, raw: bytes) -> Delivery:
-    """FreshBooks' callbacks are forms: name, object_id, account_id. They are kept; nothing acts on them yet."""
-    try:
-        fields = dict(parse_qsl(raw.decode("utf-8"), keep_blank_values=True, max_num_fields=100))
-    except ValueError:
-        raise EnvelopeError("expected a form with the fields name and object_id") from None
-    if not fields.get("name"):
-        raise EnvelopeError('expected a form with the fields name and object_id: "name" is missing')
-    entity = fields["name"].partition(".")[0]
-    envelope: dict[str, Any] = {
-        "type": f"freshbooks.{fields['name']}",
-        "data": {"object": f"freshbooks-{entity}", "id": fields.get("object_id"), "resource": fields},
-    }
-    return Delivery(envelope, hashlib.sha256(raw).hexdigest())
 
 
 def _store_answers(store: Store) -> bool:

@@ -134,7 +134,7 @@ class InvoiceWriter:
     def _agree(self, row: Row, body: Mapping[str, Any]) -> None:
         """Compare the server's total with the order's; correct by one rounding line, or hold the draft."""
         difference = self._difference(row)
-        if difference and self._within(row) and is_draft(row):
+        if difference and self._within(row) and is_draft(row) and self._may_correct(difference):
             lines = self._with_rounding(row, body, difference)
             remote_id = str(row["id"])
             try:
@@ -158,6 +158,11 @@ class InvoiceWriter:
                 f"{plain(self.total, digits)} {self.currency}",
             )
         self.applier.confirm(self.action, row, phase="agreed")
+
+    def _may_correct(self, difference: Decimal) -> bool:
+        """False for a rounding line below zero on an account that is known to refuse it."""
+        findings = self.context.settings.findings
+        return difference > 0 or findings is None or findings.negative_lines is not False
 
     def _with_rounding(self, row: Row, body: Mapping[str, Any], difference: Decimal) -> list[Any]:
         """All lines, kept by their ids, and one marked, untaxed line over the difference (rule 7)."""

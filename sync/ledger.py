@@ -15,7 +15,8 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
-from sync.envelope import dumps, loads, scrub
+from connectors.scrub import scrub
+from sync.envelope import dumps, loads
 from sync.errors import IntentOpenError
 from sync.store import Store
 from sync.store import attempt as attempt_table

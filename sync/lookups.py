@@ -19,23 +19,28 @@ Row = dict[str, Any]
 class Finder:
     """Finds records by what a `lookup` step may search by (`mapspec.model.LOOKUPS`); an answer is kept for a while."""
 
-    def __init__(self, freshbooks: FreshBooks, now: Callable[[], float]) -> None:
+    def __init__(self, freshbooks: FreshBooks, now: Callable[[], float], *, exact_skus: bool = False) -> None:
+        """Ask nothing yet; `exact_skus` compares SKUs letter by letter (A36)."""
         self._freshbooks = freshbooks
         self._now = now
+        self._exact_skus = exact_skus
         self._known: dict[tuple[str, str, str], tuple[float, list[Row]]] = {}
 
     def find(self, lookup: Lookup) -> list[Row]:
-        """The records that have the value, compared trimmed and without case; deleted ones not included.
+        """The records that have the value, compared trimmed and without case (SKUs as A36 says), without deleted ones.
 
         Raises:
             EndedError: Nothing proves what such a search finds.
             ConnectorError: The request failed.
         """
-        key = (lookup.entity, lookup.field, normalised(lookup.value))
+        exact = self._exact_skus and (lookup.entity, lookup.field) == ("item", "sku")
+        key = (lookup.entity, lookup.field, lookup.value if exact else normalised(lookup.value))
         known = self._known.get(key)
         if known is not None and known[0] > self._now():
             return known[1]
         rows = self._search(lookup)
+        if exact:
+            rows = [row for row in rows if row.get("sku") == lookup.value]
         self._known[key] = (self._now() + REMEMBERED_S, rows)
         return rows
 
@@ -46,7 +51,7 @@ class Finder:
             case "client", "email":
                 return [row for row in self._freshbooks.find_clients_by_email(lookup.value) if not row.get("vis_state")]
             case "tax", "name":
-                return self._freshbooks.find_taxes_by_name(lookup.value)
+                return self._freshbooks.find_taxes(lookup.value)
         raise held("no-such-lookup", f"{lookup.entity} cannot be looked up by {lookup.field}")
 
 

@@ -7,18 +7,21 @@ once. The cursor moves only after everything of the poll is committed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import sqlalchemy as sa
 
-from connectors.errors import AuthError, ConnectorError, RejectedError
+from connectors.clarity_port import Head
+from connectors.errors import AuthError, ConnectorError, ReconnectError, RejectedError
 from sync.envelope import version_of
-from sync.inbox import IngestResult, ingest
+from sync.inbox import IngestResult, ingest, wake
+from sync.reading import Reading, shipped
 from sync.records import set_connection
+from sync.recovery import reconnect_text
 from sync.store import Store
 from sync.store import cursor as cursor_table
 
@@ -33,11 +36,18 @@ EVENTS = {
 }
 _BATCH = 100
 
+CLARITY_LOGIN = "connection:clarity"
+"""What events wait for that need a record from Clarity while its login is refused."""
+
 
 class Source(Protocol):
-    """The part of ``connectors.clarity.Clarity`` that polling uses."""
+    """The part of ``connectors.clarity_port.ClarityPort`` that polling uses."""
 
     def list_updated(self, entity: str, since: datetime | None) -> Iterator[dict[str, Any]]: ...
+
+    def get(self, entity: str, id: int | str) -> dict[str, Any]: ...  # noqa: A002  as the connector's
+
+    def head(self, row: Mapping[str, Any]) -> Head: ...
 
 
 @dataclass
@@ -56,7 +66,9 @@ def poll_clarity(
     now: float,
     overlap_s: float = 300,
     start_date: date | None = None,
+    complete_rows: bool = True,
     entities: Iterable[str] = tuple(EVENTS),
+    reading: Reading | None = None,
 ) -> PollReport:
     """Fetch what changed since the last poll and put it into the inbox.
 
@@ -66,18 +78,26 @@ def poll_clarity(
         now: Unix seconds.
         overlap_s: How far before its cursor an entity is asked for, in seconds.
         start_date: Where the first poll starts (midnight UTC); None for everything there is.
+        complete_rows: False where lists are known to leave members out (A9): each record is fetched by its id.
+        reading: How the source's records are read; as shipped when None.
     """
     report = PollReport()
+    state: Literal["stopped", "reconnect"] = "stopped"
+    spans = Spans(overlap_s, start_date, complete_rows, reading or shipped())
     for entity in entities:
         try:
-            report.result += _poll_entity(store, clarity, entity, now=now, overlap_s=overlap_s, start_date=start_date)
+            report.result += _poll_entity(store, clarity, entity, spans, now=now)
         except RejectedError as error:
             if error.status == 404 and entity in ("payment", "product"):
                 log.info("this store has no such list", extra={"entity": entity})
                 continue
             report.problems.append(f"Clarity, {entity} list: {error}")
         except AuthError as error:
-            report.problems.append(f"Clarity: {error.message}")
+            if isinstance(error, ReconnectError):
+                state, why = "reconnect", reconnect_text(error)
+            else:
+                why = f"Clarity: {error.message}"
+            report.problems.append(why)
             report.refused = True
             break
         except ConnectorError as error:
@@ -85,25 +105,38 @@ def poll_clarity(
     for problem in report.problems:
         log.warning("poll failed", extra={"problem": problem})
     if report.problems:
-        set_connection(store, "clarity", "stopped", reason=report.problems[0], now=now)
+        set_connection(store, "clarity", state, reason=report.problems[0], now=now)
     else:
         set_connection(store, "clarity", "ok", now=now)
+        wake(store, CLARITY_LOGIN, now=now)
     return report
 
 
-def _poll_entity(
-    store: Store, clarity: Source, entity: str, *, now: float, overlap_s: float, start_date: date | None
-) -> IngestResult:
-    position = _load_cursor(store, entity)
+@dataclass(frozen=True)
+class Spans:
+    """From when on is asked, and how the rows are read; the arguments of `poll_clarity`."""
+
+    overlap_s: float
+    start_date: date | None
+    complete_rows: bool
+    reading: Reading
+
+
+def _poll_entity(store: Store, clarity: Source, entity: str, spans: Spans, *, now: float) -> IngestResult:
+    position, reading = _load_cursor(store, entity), spans.reading
     since = None
     if position is not None:
-        since = datetime.fromisoformat(position) - timedelta(seconds=overlap_s)
-    elif start_date is not None:
-        since = datetime.combine(start_date, time(), UTC)
+        since = datetime.fromisoformat(position) - timedelta(seconds=spans.overlap_s)
+    elif spans.start_date is not None:
+        since = datetime.combine(spans.start_date, time(), UTC)
     total, newest = IngestResult(), position
-    for rows in _batches(clarity.list_updated(entity, since)):
-        total += ingest(store, [_envelope(entity, row) for row in rows], source="poll", now=now)
-        versions = [version for row in rows if (version := version_of(row.get("updatedAt"))) is not None]
+    listed = clarity.list_updated(entity, since)
+    records = listed if spans.complete_rows else (clarity.get(entity, clarity.head(row).id or "") for row in listed)
+    for rows in _batches(records):
+        heads = [clarity.head(row) for row in rows]
+        envelopes = [_envelope(entity, row, head, reading) for row, head in zip(rows, heads, strict=True)]
+        total += ingest(store, envelopes, source="poll", now=now, reading=reading)
+        versions = [v for head in heads if (v := version_of(head.updated, reading.zone)) is not None]
         newest = max([*versions, *([newest] if newest else [])], default=None)
     if newest is not None and newest != position:
         _save_cursor(store, entity, newest, now=now)
@@ -116,11 +149,11 @@ def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield batch
 
 
-def _envelope(entity: str, row: dict[str, Any]) -> dict[str, Any]:
-    record_id, version = str(row.get("id", "?")), version_of(row.get("updatedAt"))
+def _envelope(entity: str, row: dict[str, Any], head: Head, reading: Reading) -> dict[str, Any]:
+    record_id, version = head.id or "?", version_of(head.updated, reading.zone)
     envelope: dict[str, Any] = {
         "type": EVENTS[entity],
-        "data": {"object": entity, "id": row.get("id"), "updatedAt": row.get("updatedAt"), "resource": row},
+        "data": {"object": entity, "id": head.id, "updatedAt": head.updated, "resource": reading.record(row)},
     }
     if version is not None:
         envelope["id"] = f"poll:{entity}:{record_id}:{version}"

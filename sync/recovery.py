@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from connectors.errors import AmbiguousWriteError, AuthError, ConnectorError, RejectedError, TransientError
+from connectors.errors import (
+    AmbiguousWriteError,
+    AuthError,
+    ConnectorError,
+    ReconnectError,
+    RejectedError,
+    TransientError,
+)
 from mapspec import Reason
 from sync.errors import IntentOpenError
 from sync.outcome import Outcome
@@ -10,6 +17,8 @@ from sync.outcome import Outcome
 
 def outcome_of(error: ConnectorError | IntentOpenError) -> Outcome:
     """What becomes of an event whose work ended in this error."""
+    if isinstance(error, ReconnectError):
+        return Outcome("stop", (Reason("reconnect", reconnect_text(error)),))
     if isinstance(error, AuthError):
         return Outcome("stop", (Reason("auth", error.message),))
     if isinstance(error, TransientError):
@@ -21,3 +30,8 @@ def outcome_of(error: ConnectorError | IntentOpenError) -> Outcome:
     if isinstance(error, RejectedError):
         return Outcome("dead", (Reason("rejected", str(error)),))
     return Outcome("dead", (Reason("connector-error", error.message),))
+
+
+def reconnect_text(error: ReconnectError) -> str:
+    """What happened to a sign-in, and the mend."""
+    return f"{error.message}; run 'mapper-sync auth login {error.system.lower()}'"

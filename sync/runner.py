@@ -13,19 +13,22 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from sync import inbox
+from sync import inbox, records
 from sync.connections import open_clarity, open_freshbooks, require_reachable
 from sync.errors import NoStoreError, StoreError, SyncError
 from sync.inbox import IngestResult
 from sync.log import bound
 from sync.poll import poll_clarity
+from sync.reading import assumed
 from sync.settings import Settings
+from sync.signin_state import with_sign_in
 from sync.status import ledger_totals, status
 from sync.store import Store, metadata, open_store
 from sync.worker import Context, Flow, Worker
@@ -135,7 +138,8 @@ def run(
     flow = flow or _flow()
     began, clock = now(), time.monotonic()
     mappings = flow.load_mappings(mappings_dir)
-    deliveries = inbox.read_events(events) if events is not None else []
+    deliveries = inbox.read_events(events, settings.reading) if events is not None else []
+    settings = with_sign_in(settings)
     settings.require_freshbooks()
     require_reachable(settings.freshbooks.api_url, "FRESHBOOKS_API_URL")
     report = RunReport(run_id=uuid.uuid4().hex[:8], dry_run=dry_run)
@@ -146,7 +150,7 @@ def run(
         try:
             inbox.release_dead(opened)
             if deliveries:
-                report.ingested = inbox.ingest(opened, deliveries, source="file", now=now())
+                report.ingested = inbox.ingest(opened, deliveries, source="file", now=now(), reading=settings.reading)
             _poll(context, report)
             _drain(context, flow, report, max_wait_s=max_wait_s, on_progress=on_progress, wait=wait or stop.wait)
             report.status = status(opened)
@@ -182,11 +186,14 @@ def serve(
     """
     import uvicorn
 
-    from sync.ingress import create_app
+    from sync.callbacks import CallbackDesk, clarity_secrets, keep_confirming
+    from sync.ingress import create_app, webhook_scheme
+    from sync.webhook_secrets import WebhookSecrets
 
     stop = stop or threading.Event()
     flow = flow or _flow()
     mappings = flow.load_mappings(mappings_dir)
+    settings = with_sign_in(settings)
     settings.require_freshbooks()
     with ExitStack() as stack:
         listener = _listen(host, port)
@@ -201,12 +208,19 @@ def serve(
             threads.append(
                 threading.Thread(target=_keep_polling, args=(context, something_new), name="poll", daemon=True)
             )
+        secrets = WebhookSecrets(opened, key=settings.token_key, key_source=settings.sign_in.token_key, now=now)
+        offered = threading.Event()
+        confirming = partial(keep_confirming, secrets, context.freshbooks.callbacks, offered=offered, stop=stop)
+        threads.append(threading.Thread(target=confirming, name="callbacks", daemon=True))
         app = create_app(
             opened,
-            clarity_secrets=[secret.get_secret_value() for secret in settings.clarity.webhook_secrets],
+            clarity_secrets=clarity_secrets(settings, secrets, now=now),
+            callbacks=CallbackDesk(opened, secrets, on_offer=offered.set),
             now=now,
             on_new=something_new.set,
             ready=threads[0].is_alive,
+            scheme=webhook_scheme(settings),
+            reading=settings.reading,
         )
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=10)
         server = uvicorn.Server(config)
@@ -220,6 +234,7 @@ def serve(
         finally:
             stop.set()
             something_new.set()
+            offered.set()
             for thread in threads:
                 thread.join(timeout=settings.http_timeout_s * 2 + 5)
 
@@ -261,8 +276,9 @@ def _scratch(url: str) -> Iterator[Store]:
 
 def _copy_rows(original: Store, scratch: Store) -> None:
     with original.read() as source, scratch.write() as target:
+        there = set(sa.inspect(source).get_table_names())  # one that is only read may lack the newest tables
         for table in metadata.sorted_tables:
-            if table.name == "schema_version":
+            if table.name == "schema_version" or table.name not in there:
                 continue
             rows = source.execution_options(yield_per=1000).execute(sa.select(table))
             for part in rows.mappings().partitions():
@@ -294,13 +310,16 @@ def _context(
 def _poll(context: Context, report: RunReport) -> None:
     if context.clarity is None or context.stop.is_set():
         return
-    wanted = context.settings.poll
+    wanted, findings = context.settings.poll, context.settings.clarity_findings
+    usual_s = assumed(context.settings.profile, "A8")["overlap_s"]
     found = poll_clarity(
         context.store,
         context.clarity,
         now=context.now(),
-        overlap_s=wanted.overlap_s,
+        overlap_s=usual_s if wanted.overlap_s is None else wanted.overlap_s,
         start_date=wanted.start_date,
+        complete_rows=findings is None or findings.complete_rows is not False,
+        reading=context.settings.reading,
     )
     report.polled = found.result
     report.problems += found.problems
@@ -374,10 +393,22 @@ def _work(context: Context, flow: Flow, something_new: threading.Event) -> None:
                 continue
             if step is not None and step.fate == "stop":
                 # Ingress goes on; somebody may reconnect meanwhile.
-                context.stop.wait(_STOPPED_PAUSE_S)
+                _wait_for_login(context)
                 continue
             something_new.wait(_IDLE_S)
             something_new.clear()
+
+
+def _wait_for_login(context: Context) -> None:
+    """Pause; a sign-in meanwhile, from whatever process, ends the pause."""
+    until = time.monotonic() + _STOPPED_PAUSE_S
+    while time.monotonic() < until and not context.stop.wait(_IDLE_S):
+        try:
+            known = records.connections(context.store).get("freshbooks")
+        except DBAPIError:
+            continue
+        if known is not None and known.state == "ok":
+            return
 
 
 def _keep_polling(context: Context, something_new: threading.Event) -> None:

@@ -23,6 +23,16 @@ from sqlalchemy.pool import StaticPool
 from sync.errors import NoStoreError, StoreError
 
 SCHEMA_VERSION = 1
+CUSTOMER_VALUES = frozenset(
+    {
+        ("inbox", "body"),
+        ("record", "payload"),
+        ("attempt", "request"),
+        ("attempt", "response"),
+    }
+)
+"""The columns that may hold customer values, scrubbed of card data and secrets; the others hold ids, digests, amounts
+and reasons only. A test keeps it so."""
 BUSY_TIMEOUT_S = 30
 
 metadata = sa.MetaData()
@@ -129,6 +139,32 @@ token = sa.Table(
     metadata,
     sa.Column("connection", sa.Text, primary_key=True),
     sa.Column("sealed", sa.Text),
+)
+
+sign_in = sa.Table(
+    "sign_in",
+    metadata,
+    sa.Column("connection", sa.Text, primary_key=True),
+    sa.Column("person", sa.Text),
+    sa.Column("account_id", sa.Text),
+    sa.Column("account_name", sa.Text),
+    sa.Column("redirect_uri", sa.Text),
+    sa.Column("scopes", sa.Text),
+    sa.Column("expires_at", sa.Double),
+    sa.Column("renewed_at", sa.Double),
+    sa.Column("signed_in_at", sa.Double),
+)
+
+webhook = sa.Table(
+    "webhook",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),  # also of its secret in the token table, after "webhook:"
+    sa.Column("system", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False, default="{}"),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("until", sa.Double),
+    sa.Index("webhook_state", "system", "state"),
 )
 
 spec = sa.Table(
@@ -277,12 +313,15 @@ def _sqlite_path(address: URL, shown: str, *, read_only: bool) -> Path | None:
 def _sqlite_engine(path: Path | None, *, read_only: bool) -> Engine:
     arguments: dict[str, Any] = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
     if path is None:
-        engine = sa.create_engine("sqlite://", connect_args=arguments, poolclass=StaticPool)
+        engine = sa.create_engine("sqlite://", connect_args=arguments, poolclass=StaticPool, hide_parameters=True)
     else:
         # The path goes through a URI, so that a missing file is not created when only reading.
         uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
         engine = sa.create_engine(
-            "sqlite://", creator=lambda: sqlite3.connect(uri, uri=True, **arguments), poolclass=sa.QueuePool
+            "sqlite://",
+            creator=lambda: sqlite3.connect(uri, uri=True, **arguments),
+            poolclass=sa.QueuePool,
+            hide_parameters=True,  # a statement's values are customers'
         )
 
     @sa_event.listens_for(engine, "connect")
@@ -304,7 +343,7 @@ def _sqlite_engine(path: Path | None, *, read_only: bool) -> Engine:
 
 def _postgresql_engine(address: URL) -> Engine:
     try:
-        return sa.create_engine(address, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+        return sa.create_engine(address, pool_pre_ping=True, connect_args={"connect_timeout": 10}, hide_parameters=True)
     except (ModuleNotFoundError, NoSuchModuleError):
         raise StoreError("a PostgreSQL store needs its driver: pip install 'mapper-ai[postgres]'") from None
 

@@ -12,9 +12,9 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-from connectors.clarity import Clarity
+from connectors.clarity_port import ClarityPort
 from connectors.errors import ConnectorError
 from connectors.freshbooks import FreshBooks
 from mapspec import Reason
@@ -24,6 +24,7 @@ from sync.inbox import Event
 from sync.log import bound
 from sync.lookups import Finder
 from sync.outcome import Outcome
+from sync.reading import assumed
 from sync.recovery import outcome_of
 from sync.settings import Settings
 from sync.store import Store
@@ -67,7 +68,7 @@ class Context:
     store: Store
     mappings: Any
     freshbooks: FreshBooks
-    clarity: Clarity | None
+    clarity: ClarityPort | None
     dry_run: bool
     run_id: str
     now: Callable[[], float]
@@ -76,7 +77,8 @@ class Context:
     finder: Finder = field(init=False)
 
     def __post_init__(self) -> None:
-        self.finder = Finder(self.freshbooks, self.now)
+        exact = assumed(self.settings.profile, "A36") == "exact"
+        self.finder = Finder(self.freshbooks, self.now, exact_skus=exact)
 
     def renew(self, event: Event) -> None:
         """To be called before every write: prolongs the lease, raises LaneLostError when another worker has it."""
@@ -155,10 +157,10 @@ class Worker:
         text = "; ".join(reason["message"] for reason in reasons)
         if fate == "stop":
             inbox.release(store, event)
-            name = "clarity" if any(reason["id"].startswith("clarity") for reason in reasons) else "freshbooks"
-            records.set_connection(store, name, "stopped", reason=text, now=now)
+            state: Literal["stopped", "reconnect"] = "reconnect" if reasons[0]["id"] == "reconnect" else "stopped"
+            records.set_connection(store, "freshbooks", state, reason=text, now=now)
             self._known_good = False
-            log.error("connection stopped", extra={"connection": name, "reasons": [r["id"] for r in reasons]})
+            log.error("connection stopped", extra={"connection": "freshbooks", "reasons": [r["id"] for r in reasons]})
             return Step(fate, text)
         if fate == "retry" and event.attempts >= MAX_RETRIES:
             reasons = [{"id": "gave-up", "message": f"given up after {event.attempts + 1} tries"}, *reasons]

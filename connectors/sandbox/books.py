@@ -6,6 +6,7 @@ inside.
 
 from __future__ import annotations
 
+import re
 import secrets
 import string
 import uuid
@@ -20,6 +21,7 @@ from connectors.sandbox.switches import Switches
 from connectors.sandbox.times import Clock, eastern, utc_text
 from connectors.sandbox.wire import JsonObject
 
+_LETTERS = string.ascii_letters + string.digits
 _ACTIONS = ("action_email", "action_mark_as_sent")
 
 
@@ -30,6 +32,7 @@ class Books:
         tables: Every record ever made, deleted ones with vis_state 1; erased taxes are gone.
         emails: What FreshBooks would have sent to people.
         last_number: The invoice number used last, from which the next one is counted.
+        on_event: Told about every change: event name, object id. Other incomes have no events.
     """
 
     def __init__(self, account_id: str, switches: Callable[[], Switches], clock: Clock) -> None:
@@ -43,6 +46,7 @@ class Books:
         self.account_id = account_id
         self.clock = clock
         self._switches = switches
+        self.on_event: Callable[[str, int], None] = lambda _event, _identifier: None
         self.reset()
 
     def reset(self) -> None:
@@ -63,10 +67,11 @@ class Books:
         Raises:
             AccountingError: 404 errno 1012.
         """
-        try:
-            return self.tables[resource.name][int(str(identifier))]
-        except (KeyError, ValueError):
-            raise errors.unknown(resource.name, resource.id_field, identifier) from None
+        text = str(identifier)
+        record = self.tables[resource.name].get(int(text)) if re.fullmatch(r"[0-9]{1,18}", text) else None
+        if record is None:
+            raise errors.unknown(resource.name, resource.id_field, identifier)
+        return record
 
     def referenced(self, name: str, field: str, identifier: int, owner: str) -> JsonObject:
         """A record that another one names.
@@ -81,6 +86,10 @@ class Books:
         if record["vis_state"] == 1:
             raise AccountingError(422, errors.DELETED_RESOURCE, f"{title} is deleted.", field, owner, str(identifier))
         return record
+
+    def is_listed(self, record: JsonObject) -> bool:
+        """Whether lists and searches show it yet; reading it by id never waits."""
+        return bool(record["_listed_from"] <= self.clock().timestamp())
 
     def payments_of(self, invoice_id: int) -> list[JsonObject]:
         """Payments of an invoice, deleted ones included, oldest first."""
@@ -105,9 +114,10 @@ class Books:
             case _:
                 record = side_records.create(self, resource, identifier, clean)
         self._next_ids[resource.name] = identifier + 1
-        self.tables[resource.name][identifier] = record
+        self._store(resource.name, identifier, record)
+        self._tell(resource, "create", identifier)
         if resource.name == "payment":
-            invoices.refresh(self, self.tables["invoice"][record["invoiceid"]])
+            self._follow_payment(record)
         return record
 
     def update(self, resource: Resource, identifier: object, sent: JsonObject) -> JsonObject:
@@ -125,7 +135,8 @@ class Books:
             self._set_visibility(resource, record, sent["vis_state"])
             return record
         if resource.name == "invoice" and any(action in sent for action in _ACTIONS):
-            invoices.act(self, record, sent)
+            emailed = invoices.act(self, record, sent)
+            self.on_event("invoice.sendByEmail" if emailed else "invoice.update", record["id"])
             return record
         self._refuse_read_only(resource, sent)
         if resource.has_vis_state and record["vis_state"] == 1:
@@ -141,9 +152,11 @@ class Books:
                 invoices.update(self, record, clean)
             case "payment":
                 payments.update(self, record, clean)
-                invoices.refresh(self, self.tables["invoice"][record["invoiceid"]])
             case _:
                 side_records.update(self, resource, record, clean)
+        self._tell(resource, "update", record[resource.id_field])
+        if resource.name == "payment":
+            self._follow_payment(record)
         return record
 
     def delete(self, resource: Resource, identifier: object) -> None:
@@ -157,6 +170,7 @@ class Books:
             raise AccountingError(405, errors.WRITE_ACCESS_DENIED, "Method not allowed.", "", resource.name)
         if resource.delete_by == "hard":
             del self.tables[resource.name][int(str(identifier))]
+            self._tell(resource, "delete", int(str(identifier)))
         else:
             self._set_visibility(resource, record, 1)
 
@@ -165,8 +179,22 @@ class Books:
         identifier = self._next_ids["credit_note"]
         self._next_ids["credit_note"] = identifier + 1
         credit = side_records.overpayment_credit(self, identifier, clientid, currency, day)
-        self.tables["credit_note"][identifier] = credit
+        self._store("credit_note", identifier, credit)
+        self.on_event("credit_note.create", identifier)
         return credit
+
+    def _store(self, name: str, identifier: int, record: JsonObject) -> None:
+        lag_s = self.switches.list_lag_s
+        record["_listed_from"] = self.clock().timestamp() + lag_s if lag_s else 0.0
+        self.tables[name][identifier] = record
+
+    def _tell(self, resource: Resource, verb: str, identifier: int) -> None:
+        if resource.name != "other_income":
+            self.on_event(f"{resource.name}.{verb}", identifier)
+
+    def _follow_payment(self, payment: JsonObject) -> None:
+        invoices.refresh(self, self.tables["invoice"][payment["invoiceid"]])
+        self.on_event("invoice.update", payment["invoiceid"])
 
     def _set_visibility(self, resource: Resource, record: JsonObject, value: Any) -> None:
         wanted = decimal_of(resource.name, "vis_state", value)
@@ -175,8 +203,10 @@ class Books:
             raise AccountingError(422, errors.INVALID_VALUE, message, "vis_state", resource.name, str(value))
         record["vis_state"] = int(wanted)
         record["updated_at" if resource.name == "other_income" else "updated"] = eastern(self.clock())
+        self._tell(resource, "delete" if wanted == 1 else "update", record[resource.id_field])
         if resource.name == "payment":
             payments.visibility_changed(self, record)
+            self._follow_payment(record)
 
     def _refuse_read_only(self, resource: Resource, sent: JsonObject) -> None:
         for name in sorted(resource.refused & sent.keys()):
@@ -189,8 +219,8 @@ class Books:
         self._refuse_taken_email(clean["email"], identifier)
         clean["organization"] = clean["organization"] or clean["email"]
         clean["currency_code"] = (clean["currency_code"] or self.switches.base_currency).upper()
+        clean["username"] = clean["username"] or "".join(secrets.choice(_LETTERS) for _ in range(10))
         now = self.clock()
-        letters = string.ascii_letters + string.digits
         return {
             "id": identifier,
             "userid": identifier,
@@ -207,7 +237,6 @@ class Books:
             "role": "client",
             "statement_token": None,
             "subdomain": None,
-            "username": "".join(secrets.choice(letters) for _ in range(10)),
             "uuid": str(uuid.uuid4()),
             "vis_state": 0,
             **clean,

@@ -1,14 +1,12 @@
-"""Records and tokens of the Clarity stand-in (profile `rest`).
+"""Records of the Clarity stand-in (profile `rest`).
 
 Nothing public describes Clarity's API; the behaviour follows the numbered assumptions (A1..A47) of the fact sheet.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from datetime import datetime
 
 from connectors.sandbox.errors import ClarityError
@@ -24,7 +22,6 @@ ENTITIES = {
 }
 """List name in the path to the entity name in events (A6)."""
 
-SCOPES = tuple(f"{name}:{right}" for right in ("read", "write") for name in ENTITIES if name != "refunds")
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 100
 
@@ -41,12 +38,6 @@ EventSink = Callable[[str, str, JsonObject], None]
 """Takes an event type, an entity and a complete record."""
 
 
-@dataclass
-class _Token:
-    expires_at: float
-    scopes: frozenset[str]
-
-
 class ClarityBooks:
     """One store. Callers hold the state's lock.
 
@@ -55,60 +46,19 @@ class ClarityBooks:
         on_event: Where events go; None sends nothing.
     """
 
-    def __init__(self, client_id: str, client_secret: str, clock: Clock) -> None:
+    def __init__(self, clock: Clock) -> None:
         """Start empty.
 
         Args:
-            client_id: Of the one client that may ask for tokens.
-            client_secret: Its secret.
             clock: The present instant.
         """
-        self._client = (client_id, client_secret)
         self._clock = clock
-        self._tokens: dict[str, _Token] = {}
         self.on_event: EventSink | None = None
         self.reset()
 
     def reset(self) -> None:
-        """Forget all records; tokens stay."""
+        """Forget all records."""
         self.lists: dict[str, dict[str, JsonObject]] = {name: {} for name in ENTITIES}
-
-    def issue(self, client_id: str, client_secret: str, scope: str, *, life_s: int) -> JsonObject:
-        """Answer the token endpoint for client credentials (A2); no scope asks for all.
-
-        Raises:
-            ClarityError: Wrong client (401), or an unknown scope (400).
-        """
-        sent = (client_id, client_secret)
-        if not all(secrets.compare_digest(a.encode(), b.encode()) for a, b in zip(sent, self._client, strict=True)):
-            raise ClarityError(401, "invalid_client", "Client authentication failed.")
-        scopes = frozenset(scope.split()) or frozenset(SCOPES)
-        if not scopes <= frozenset(SCOPES):
-            raise ClarityError(400, "invalid_scope", "The requested scope is unknown.")
-        token = secrets.token_hex(32)
-        self._tokens[token] = _Token(self._clock().timestamp() + life_s, scopes)
-        return {
-            "access_token": token,
-            "token_type": "Bearer",
-            "expires_in": life_s,
-            "scope": " ".join(sorted(scopes)),
-        }
-
-    def authorize(self, token: str, scope: str) -> None:
-        """Check a bearer token.
-
-        Raises:
-            ClarityError: 401 for an unknown or dead token, 403 when it lacks the scope.
-        """
-        known = self._tokens.get(token)
-        if known is None or known.expires_at <= self._clock().timestamp():
-            raise ClarityError(401, "unauthorized", "The access token is missing, invalid or expired.")
-        if scope not in known.scopes:
-            raise ClarityError(403, "forbidden", f"The access token lacks the scope {scope}.")
-
-    def expire_all(self) -> None:
-        """End the life of every token."""
-        self._tokens.clear()
 
     def put(self, list_name: str, record: JsonObject, *, silent: bool = False, event: str | None = None) -> JsonObject:
         """Add a record or replace the one with its id, and tell the receivers.
@@ -138,6 +88,17 @@ class ClarityBooks:
         if not silent:
             self._emit(ENTITIES[list_name], stored, event, is_new=before is None)
         return stored
+
+    def delete(self, list_name: str, identifier: str) -> None:
+        """Remove a record and tell the receivers (A15).
+
+        Raises:
+            ClarityError: Unknown record (404).
+        """
+        record = self.get(list_name, identifier)
+        del self.lists[list_name][identifier]
+        gone = record | {"updatedAt": iso_z(self._clock())}
+        self._emit(ENTITIES[list_name], gone, f"{ENTITIES[list_name]}.deleted", is_new=False)
 
     def patch(self, list_name: str, identifier: str, changes: JsonObject) -> JsonObject:
         """Merge changes into a record, nested objects key by key (A43), and tell the receivers.

@@ -9,8 +9,13 @@
 | GET, PATCH switches | behaviour, see `switches.Switches` |
 | GET, POST, DELETE faults | scripted faults `{"fault", "system", "method", "path", "times", "skip"}` |
 | POST clarity/{list} | adds or changes records: one, an array, or `{"records": [...], "silent": true, "event": ...}` |
+| DELETE clarity/{list}/{id} | removes a record and tells the receivers |
+| POST cef/{entity} | adds or changes the framework's records, such as SalesOrder: one or an array |
+| POST cef/fail | the next `{"times"}` requests fail with status 200 and `{"message"}` |
+| POST webhooks/secret | signs with `{"secret"}` too, or with `{"alone": true}` only with it |
 | GET, POST, DELETE webhooks | deliveries; `{"url"}` registers a receiver; forget |
-| POST webhooks/flush | answers when every queued event was delivered or dropped |
+| POST webhooks/flush | delivers now: answers when every queued event of both systems was delivered or dropped |
+| GET callbacks | FreshBooks' callbacks with their verifiers, and their deliveries |
 | POST oauth/code | an authorization code for `{"redirect_uri"}` |
 | POST oauth/expire | ends the life of all access tokens of both systems |
 """
@@ -28,9 +33,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from connectors.sandbox import views
+from connectors.sandbox.answers import json_response
+from connectors.sandbox.cef_books import CefError
+from connectors.sandbox.clarity_control import clarity_routes
 from connectors.sandbox.errors import ClarityError, OAuthError
 from connectors.sandbox.faults import ScriptedFault
-from connectors.sandbox.freshbooks_app import json_response
 from connectors.sandbox.resources import BY_NAME
 from connectors.sandbox.state import SandboxState
 from connectors.sandbox.wire import JsonObject, loads
@@ -65,10 +72,12 @@ class Control:
             ("POST", "faults", self._script_fault),
             ("DELETE", "faults", self._forget_faults),
             ("POST", "clarity/{list_name}", self._put_records),
+            *clarity_routes(self._state),
             ("GET", "webhooks", self._deliveries),
             ("POST", "webhooks", self._register),
             ("DELETE", "webhooks", self._forget_receivers),
             ("POST", "webhooks/flush", self._flush),
+            ("GET", "callbacks", self._callbacks),
             ("POST", "oauth/code", self._code),
             ("POST", "oauth/expire", self._expire),
         ]
@@ -88,7 +97,7 @@ class Control:
                 return _refused(415, "Send Content-Type: application/json.")
             try:
                 return await handler(request)
-            except ClarityError as error:
+            except (ClarityError, CefError) as error:
                 return _refused(error.status, error.message)
             except OAuthError as error:
                 return _refused(error.status, error.description)
@@ -110,6 +119,7 @@ class Control:
                         "emails": books.emails,
                     },
                     "clarity": {name: list(records.values()) for name, records in self._state.clarity.lists.items()},
+                    "clarity_cef": {name: list(rows.values()) for name, rows in self._state.cef.records.items()},
                 }
             )
 
@@ -203,7 +213,16 @@ class Control:
     async def _flush(self, _request: Request) -> Response:
         # in a thread: a receiver may ask this very server before it answers
         await run_in_threadpool(self._state.deliveries.flush)
+        await run_in_threadpool(self._state.callbacks.outbox.flush)
         return await self._deliveries(_request)
+
+    async def _callbacks(self, _request: Request) -> Response:
+        with self._state.lock:
+            known = self._state.callbacks
+            rows = [callback.as_json() | {"verifier": callback.verifier} for callback in known.rows.values()]
+            return json_response(
+                {"callbacks": rows, "deliveries": [delivery.as_json() for delivery in known.outbox.log]}
+            )
 
     async def _code(self, request: Request) -> Response:
         sent = await _object(request)
@@ -213,7 +232,8 @@ class Control:
     async def _expire(self, _request: Request) -> Response:
         with self._state.lock:
             self._state.oauth.expire_all()
-            self._state.clarity.expire_all()
+            self._state.clarity_oauth.expire_all()
+            self._state.cef.expire_all()
         return json_response({})
 
 

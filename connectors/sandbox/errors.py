@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from connectors.sandbox.wire import JsonObject
 
 # FreshBooks error numbers, documented list
+CONFLICT = 409
+UNEXPECTED = 500
 REQUIRED_FIELD = 1001
 ACCESS_DENIED = 1003
 INVALID_VALUE = 1004
@@ -102,6 +104,46 @@ class OAuthError(Exception):
     def body(self) -> JsonObject:
         """The JSON body."""
         return {"error": self.error, "error_description": self.description}
+
+
+@dataclass(eq=False)
+class ConsentError(Exception):
+    """A refusal that the browser brings back to the application (RFC 6749, 4.1.2.1)."""
+
+    redirect_uri: str
+    state: str | None
+    error: str
+    description: str
+
+
+@dataclass(eq=False)
+class EventsError(Exception):
+    """An error of FreshBooks' events: a message, and one detail a field."""
+
+    status: int
+    message: str
+    details: list[tuple[str, str]] = field(default_factory=list)
+
+    @classmethod
+    def semantic(cls, details: list[tuple[str, str]]) -> Self:
+        """422 for fields that hold what they must not."""
+        message = "The request was well-formed but was unable to be followed due to semantic errors."
+        return cls(422, message, details)
+
+    def old_body(self) -> JsonObject:
+        """The shape the Python SDK reads."""
+        body: JsonObject = {"errno": self.status, "message": self.message}
+        return body | {"details": [f"{name}: {text}" for name, text in self.details]} if self.details else body
+
+    def new_body(self) -> JsonObject:
+        """The google.rpc shape, answered when X-API-VERSION was sent."""
+        violations = [{"field": name, "description": text} for name, text in self.details]
+        detail = {"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": violations}
+        code = _GRPC_CODES.get(self.status, 13)
+        return {"code": code, "message": self.message, "details": [detail] if violations else []}
+
+
+INVALID_TOKEN = EventsError(401, "invalid_token: The request token failed to authenticate or validate.")
 
 
 @dataclass(eq=False)

@@ -10,6 +10,7 @@
 | rate_limited | 429 with Retry-After, nothing is applied |
 | slow | an ordinary answer after a delay |
 | expired_token | 401, nothing is applied |
+| conflict | 409, as when another request is changing the record; nothing is applied |
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from connectors.sandbox.switches import FAULT_KINDS, Switches
 from connectors.sandbox.wire import JsonObject
 
 # a rate is about records; tokens meet faults only by script, or no test could log in
-_RATED_PATHS = re.compile(r"^/(accounting|api)/")
+_RATED_PATHS = re.compile(r"^/(accounting/|api/|events/|DesktopModules/ClarityEcommerce/[^/]+/(?!auth/))")
 
 
 @dataclass

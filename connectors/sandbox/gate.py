@@ -11,14 +11,16 @@ from urllib.parse import unquote_plus
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connectors.sandbox import errors
+from connectors.sandbox.cef_books import CefError
 from connectors.sandbox.state import SandboxState
 from connectors.sandbox.wire import JsonObject, dumps, loads
 
 CutConnection = Callable[[Scope], None]
 """Ends the TCP connection of a request without an answer."""
 
-_API_PREFIXES = ("/accounting/", "/auth/", "/api/", "/oauth/", "/service/")
-_SECRET_PATHS = ("/oauth/",)
+_API_PREFIXES = ("/accounting/", "/events/", "/auth/", "/api/", "/oauth/", "/service/", "/DesktopModules/")
+_SECRET_PATHS = ("/oauth/", "/auth/identity", "/auth/cef")
+_CEF_PATH = "/DesktopModules/"
 
 
 @dataclass
@@ -80,6 +82,7 @@ class Gate:
             self._state.history.append(entry)
             entry["number"] = len(self._state.history)
             switches = self._state.switches
+            passed, rate_headers = self._state.rates.count() if self._system == "freshbooks" else (True, {})
         if fault == "late_apply":
             self._late.append(_Late(scope, body, entry))
         if fault in ("cut_before", "late_apply"):
@@ -87,7 +90,12 @@ class Gate:
             return
         if fault == "slow":
             await asyncio.sleep(switches.slow_s)
-        answer = self._refusal(fault, scope, switches.retry_after_s)
+        if not passed:
+            answer: _Answer | None = self._too_many(scope, rate_headers)
+        elif fault == "rate_limited":
+            answer = self._too_many(scope, rate_headers | {"retry-after": str(switches.retry_after_s)})
+        else:
+            answer = self._refusal(fault, scope)
         if answer is None:
             answer = await self._run(scope, body)
             if fault == "lost_answer":
@@ -95,30 +103,45 @@ class Gate:
                 await self._hang_up(scope, receive)
                 return
             if fault == "error_after":
-                answer = self._failure(502)
+                answer = self._failure(scope, 502)
+            answer.headers += _encoded(rate_headers)
         entry["status"] = answer.status
         await _send(answer, send)
 
-    def _refusal(self, fault: str | None, scope: Scope, retry_after_s: int) -> _Answer | None:
+    def _too_many(self, scope: Scope, headers: dict[str, str]) -> _Answer:
+        if self._system == "clarity":
+            raw = dumps(_clarity_error(scope, 429, "rate_limited", "Too many requests.")).encode()
+            return _answer(429, raw, "application/json", headers)
+        # the body of FreshBooks' 429 is not known, so that nothing can be relied on but the header
+        body = {"json": b'{"message": "Too many requests."}', "text": b"Too many requests.", "empty": b""}
+        kind = self._state.switches.rate_limit_body
+        return _answer(429, body[kind], "application/json" if kind == "json" else "text/plain", headers)
+
+    def _refusal(self, fault: str | None, scope: Scope) -> _Answer | None:
         if fault == "server_error":
-            return self._failure(503)
-        if fault == "rate_limited":
-            # the body of a 429 is not known, so that nothing can be read from it but the header
-            return _json(429, {"message": "Too many requests."}, {"retry-after": str(retry_after_s)})
+            return self._failure(scope, 503)
+        if fault == "conflict":
+            return self._failure(scope, 409)
         if fault != "expired_token":
             return None
         if self._system == "clarity":
             message = "The access token is missing, invalid or expired."
-            return _json(401, errors.ClarityError(401, "unauthorized", message).body())
+            return _json(401, _clarity_error(scope, 401, "unauthorized", message))
+        if scope["path"].startswith("/events/"):
+            return _json(401, errors.INVALID_TOKEN.old_body())
         new_style = any(name == b"x-api-version" for name, _ in scope["headers"])
         if new_style and scope["path"].startswith("/accounting/"):
             return _json(401, errors.UNAUTHORIZED.new_body())
         return _json(401, errors.UNAUTHENTICATED)
 
-    def _failure(self, status: int) -> _Answer:
+    def _failure(self, scope: Scope, status: int) -> _Answer:
         if self._system == "clarity":
-            return _json(status, errors.ClarityError(status, "server_error", "Something went wrong.").body())
-        return _json(status, errors.AccountingError(status, 500, "Internal server error.").old_body())
+            code, text = ("conflict", "Being changed.") if status == 409 else ("server_error", "Something went wrong.")
+            return _json(status, _clarity_error(scope, status, code, text))
+        if status == 409:
+            text = "The object is being modified by another request."
+            return _json(409, errors.AccountingError(409, errors.CONFLICT, text).old_body())
+        return _json(status, errors.AccountingError(status, errors.UNEXPECTED, "Internal server error.").old_body())
 
     async def _run(self, scope: Scope, body: bytes) -> _Answer:
         answer = _Answer()
@@ -151,6 +174,12 @@ class Gate:
             pass
 
 
+def _clarity_error(scope: Scope, status: int, code: str, message: str) -> JsonObject:
+    if scope["path"].startswith(_CEF_PATH):
+        return CefError(status, code, message).body()
+    return errors.ClarityError(status, code, message).body()
+
+
 async def _read(receive: Receive) -> bytes:
     body = b""
     while True:
@@ -165,10 +194,17 @@ async def _send(answer: _Answer, send: Send) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
-def _json(status: int, body: JsonObject, headers: dict[str, str] | None = None) -> _Answer:
-    raw = dumps(body).encode()
-    sent = {"content-type": "application/json", "content-length": str(len(raw)), **(headers or {})}
-    return _Answer(status, [(name.encode(), value.encode()) for name, value in sent.items()], raw)
+def _json(status: int, body: JsonObject) -> _Answer:
+    return _answer(status, dumps(body).encode(), "application/json", {})
+
+
+def _answer(status: int, raw: bytes, kind: str, headers: dict[str, str]) -> _Answer:
+    sent = {"content-type": kind, "content-length": str(len(raw)), **headers}
+    return _Answer(status, _encoded(sent), raw)
+
+
+def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 def _legible(path: str, body: bytes) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import date
 
 from connectors.sandbox.generator_amounts import AMOUNTS
-from connectors.sandbox.generator_events import customers, dumps_exact, events, payments, products, to_ndjson
+from connectors.sandbox.generator_events import customers, dumps_exact, events, payments, products, refunds, to_ndjson
 from connectors.sandbox.generator_forms import FORMS, REWRITES
 from connectors.sandbox.generator_hold import HOLD
 from connectors.sandbox.generator_mint import Mint
@@ -26,6 +26,7 @@ __all__ = [
     "generate",
     "payments",
     "products",
+    "refunds",
     "to_ndjson",
 ]
 

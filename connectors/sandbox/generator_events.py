@@ -54,6 +54,30 @@ def payments(cases: Iterable[Case]) -> list[Payload]:
     return [_payment(case.order, row) for case in cases for row in case.order["payments"]]
 
 
+def refunds(cases: Iterable[Case]) -> list[Payload]:
+    """Return one refund of everything for each refunded order: a record of its own, a day after the order (A34)."""
+    found = []
+    for case in cases:
+        order = case.order
+        if case.reason != "refunded":
+            continue
+        day_after = utc_text(datetime.fromisoformat(order["updatedAt"]) + timedelta(days=1))
+        found.append(
+            {
+                "id": f"8{order['id']}",
+                "orderId": order["id"],
+                "amount": order["total"],
+                "taxAmount": order["taxTotal"],
+                "currency": order["currency"],
+                "transactionId": f"re_{order['id']}",
+                "status": "completed",
+                "createdAt": day_after,
+                "updatedAt": day_after,
+            }
+        )
+    return found
+
+
 def products() -> list[Payload]:
     """Return the store's catalogue; prices are net, in USD. SKUs that orders call unknown are not in it."""
     odd = [product for group in catalogue.ODD_PRODUCTS.values() for product in group]

@@ -21,6 +21,7 @@ from connectors.sandbox.wire import JsonObject
 _PERCENT_PLACES = 3
 _BEYOND_BMP = 0xFFFF
 _MOST_DIGITS = 15  # before the point; keeps every sum within the precision of `money`
+_MOST_PLACES = 30  # zeros behind the point, so that no exponent is written out as a megabyte of them
 
 
 def read_fields(
@@ -70,7 +71,9 @@ def decimal_of(object_name: str, field_name: str, value: Any) -> Decimal:
         except InvalidOperation:
             pass
         else:
-            if number.is_finite() and number.adjusted() < _MOST_DIGITS:
+            if number == 0:
+                return Decimal(0)
+            if number.is_finite() and -_MOST_PLACES < number.adjusted() < _MOST_DIGITS:
                 return number
     raise _not_a_number(object_name, field_name, value)
 
@@ -95,7 +98,8 @@ def _convert(object_name: str, known: Field, value: Any, switches: Switches) -> 
         case "bool":
             return _boolean(object_name, name, value)
         case "list":
-            return _container(object_name, name, value, list)
+            listed = _container(object_name, name, value, list)
+            return [_container(object_name, name, item, dict) for item in listed] if name != "lines" else listed
         case "object":
             return _container(object_name, name, value, dict)
 

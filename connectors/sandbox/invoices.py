@@ -1,28 +1,16 @@
-"""Invoices of the FreshBooks stand-in: numbers, lines, totals and the status that follows from payments."""
+"""Invoices of the FreshBooks stand-in: numbers, dates, and the status that follows from payments."""
 
 from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from connectors.sandbox import errors
+from connectors.sandbox.document_lines import build_lines, money, price
 from connectors.sandbox.errors import AccountingError
-from connectors.sandbox.intake import read_fields
-from connectors.sandbox.money import (
-    LineTax,
-    PricedLine,
-    Totals,
-    currency_digits,
-    invoice_totals,
-    plain,
-    rounded,
-    unit_cost_digits,
-)
-from connectors.sandbox.resources import LINE_FIELDS
 from connectors.sandbox.times import eastern, eastern_micros, eastern_today
 from connectors.sandbox.wire import JsonObject
 
@@ -31,6 +19,7 @@ if TYPE_CHECKING:
 
 DISPUTED, DRAFT, SENT, VIEWED, PAID = 0, 1, 2, 3, 4
 _WORDS = {DISPUTED: "disputed", DRAFT: "draft", SENT: "sent", VIEWED: "viewed"}
+_STATUSES = {word: status for status, word in _WORDS.items()}
 _FIRST_NUMBER = "0000001"
 # invoice field <- client field, copied once at creation
 _SNAPSHOT = {
@@ -55,12 +44,11 @@ def create(books: Books, identifier: int, sent: JsonObject, clean: JsonObject) -
         AccountingError: Unknown or deleted client, taken number, bad status or line.
     """
     client = books.referenced("client", "customerid", clean["customerid"], "invoice")
-    for ours, theirs in _SNAPSHOT.items():
-        if ours not in sent:
-            clean[ours] = client[theirs]
+    clean |= {name: value for name, value in snapshot(client).items() if name not in sent}
     clean["currency_code"] = (clean["currency_code"] or client["currency_code"]).upper()
     clean["invoice_number"] = claim_number(books, clean["invoice_number"], identifier)
-    base_status = _checked_status(clean.pop("status"), DRAFT)
+    worded = _STATUSES.get(clean.pop("v3_status") or "", DRAFT)
+    base_status = _checked_status(clean.pop("status"), worded)
     lines = clean.pop("lines")
     _due_date(clean)
     now = books.clock()
@@ -75,6 +63,11 @@ def create(books: Books, identifier: int, sent: JsonObject, clean: JsonObject) -
     refresh(books, invoice)
     books.last_number = invoice["invoice_number"]
     return invoice
+
+
+def snapshot(client: JsonObject) -> JsonObject:
+    """Name and address of a client as a document keeps them from its creation on."""
+    return {ours: client[theirs] for ours, theirs in _SNAPSHOT.items()}
 
 
 def update(books: Books, invoice: JsonObject, clean: JsonObject) -> None:
@@ -124,7 +117,8 @@ def claim_number(books: Books, wanted: str | None, identifier: int) -> str:
         return number
     if wanted in taken and books.switches.duplicate_number == "refuse":
         message = "Invoice number already exists."
-        raise AccountingError(422, errors.DUPLICATE_VALUE, message, "invoice_number", "invoice", wanted)
+        errno = books.switches.duplicate_number_errno
+        raise AccountingError(422, errno, message, "invoice_number", "invoice", wanted)
     return wanted
 
 
@@ -134,87 +128,11 @@ def next_number(number: str) -> str:
     >>> next_number("0000009"), next_number("WEB-099"), next_number("A-9"), next_number("X")
     ('0000010', 'WEB-100', 'A-10', 'X1')
     """
-    match = re.search(r"\d+$", number)
+    match = re.search(r"[0-9]{1,18}$", number)
     if match is None:
         return f"{number}1"
     digits = match.group()
     return number[: match.start()] + str(int(digits) + 1).zfill(len(digits))
-
-
-def build_lines(
-    books: Books,
-    object_name: str,
-    identifier: int,
-    sent_lines: Sequence[Any],
-    currency: str,
-    previous: Sequence[JsonObject],
-) -> list[JsonObject]:
-    """Stored lines from what was sent; a known `lineid` is kept, other lines get the next free one.
-
-    The currency of the document wins silently over a line's own code, and a unit cost is rounded silently to
-    the decimals that are kept, so that a caller's mistake shows in the total.
-
-    Raises:
-        AccountingError: A value has the wrong type, or is below zero while the switch refuses that.
-    """
-    known_ids = {line["lineid"] for line in previous}
-    next_id = max(known_ids, default=0) + 1
-    stamp = eastern(books.clock())
-    lines: list[JsonObject] = []
-    for sent in sent_lines:
-        if not isinstance(sent, dict):
-            raise AccountingError(422, errors.MAPPING_ERROR, "A line must be an object.", "lines", object_name)
-        clean = read_fields("line", LINE_FIELDS, sent, books.switches, creating=True)
-        if clean["type"] == 1 and not clean["expenseid"]:
-            raise errors.required("line", "expenseid")
-        line_id = clean["lineid"]
-        if line_id not in known_ids or any(line["lineid"] == line_id for line in lines):
-            line_id, next_id = next_id, next_id + 1
-        cost = Decimal(clean["unit_cost"]["amount"]) if clean["unit_cost"] else Decimal(0)
-        if cost < 0 and books.switches.negative_unit_cost == "refuse":
-            message = "The field 'unit_cost' must not be negative."
-            raise AccountingError(422, errors.NEGATIVE_VALUE, message, "unit_cost", "line", str(cost))
-        cost = rounded(cost, unit_cost_digits(currency, books.switches.unit_cost_places))
-        least_digits = currency_digits(currency)
-        lines.append(
-            {
-                **clean,
-                "lineid": line_id,
-                "unit_cost": {"amount": plain(cost, least_digits=least_digits), "code": currency},
-                "taxNumber1": _tax_number(books, clean["taxName1"]),
-                "taxNumber2": _tax_number(books, clean["taxName2"]),
-                "invoiceid" if object_name == "invoice" else "creditid": identifier,
-                "taskno": len(lines) + 1,
-                "basecampid": 0,
-                "date": None,
-                "modern_project_id": None,
-                "modern_time_entries": [],
-                "retainer_id": None,
-                "retainer_period_id": None,
-                "updated": stamp,
-            }
-        )
-    return lines
-
-
-def price(books: Books, document: JsonObject, discount_percent: Decimal) -> Totals:
-    """Totals of a document with `lines` and `currency_code`; writes each line's `amount`."""
-    code = document["currency_code"]
-    digits = currency_digits(code)
-    totals = invoice_totals(
-        [_priced(line) for line in document["lines"]],
-        discount_percent=discount_percent,
-        digits=digits,
-        mode=books.switches.rounding,
-    )
-    for line, amount in zip(document["lines"], totals.line_amounts, strict=True):
-        line["amount"] = money(amount, code)
-    return totals
-
-
-def money(amount: Decimal, code: str) -> JsonObject:
-    """The wire form of an amount, at least with the currency's digits."""
-    return {"amount": plain(amount, least_digits=currency_digits(code)), "code": code}
 
 
 def refresh(books: Books, invoice: JsonObject) -> None:
@@ -234,7 +152,8 @@ def refresh(books: Books, invoice: JsonObject) -> None:
         discount_total=money(totals.discount, code),
         paid=money(paid, code),
         outstanding=money(totals.total - paid, code),
-        net_paid_amount=money(paid, code),
+        # as in a sample: a computed amount may carry far more digits than the currency has
+        net_paid_amount={"amount": format(paid, ".26f"), "code": code},
         payment_status="paid" if settled else "partial" if paid else "unpaid",
         date_paid=max(payment["date"] for payment in payments) if settled else None,
         due_date=_due_date(invoice),
@@ -259,17 +178,27 @@ def v3_status(books: Books, invoice: JsonObject) -> str:
     return _WORDS[invoice["_base_status"]]
 
 
-def act(books: Books, invoice: JsonObject, sent: JsonObject) -> None:
-    """Run the actions of a PUT: mark as sent, or e-mail (recorded, nothing leaves the machine)."""
+def act(books: Books, invoice: JsonObject, sent: JsonObject) -> bool:
+    """Run the actions of a PUT: mark as sent, or e-mail (recorded, nothing leaves the machine).
+
+    Returns:
+        Whether it was e-mailed.
+    """
     if sent.get("action_email"):
         recipients = sent.get("email_recipients") or [
             books.tables["client"].get(invoice["customerid"], {}).get("email", "")
         ]
         books.emails.append({"object": "invoice", "id": invoice["id"], "recipients": recipients})
-    wanted = sent.get("action_email") or sent.get("action_mark_as_sent")
-    if wanted and invoice["_base_status"] == DRAFT:
-        invoice["_base_status"] = SENT
+    if sent.get("action_email") or sent.get("action_mark_as_sent"):
+        mark_sent(invoice)
     refresh(books, invoice)
+    return bool(sent.get("action_email"))
+
+
+def mark_sent(invoice: JsonObject) -> None:
+    """Turn a draft into a sent invoice; the caller refreshes it."""
+    if invoice["_base_status"] == DRAFT:
+        invoice["_base_status"] = SENT
 
 
 def _checked_status(value: int | None, present: int) -> int:
@@ -306,16 +235,3 @@ def _constants(books: Books, identifier: int) -> JsonObject:
         "uuid": str(uuid.uuid4()),
         "vis_state": 0,
     }
-
-
-def _priced(line: JsonObject) -> PricedLine:
-    taxes = [
-        LineTax(line[f"taxName{position}"], Decimal(line[f"taxAmount{position}"] or "0"))
-        for position in (1, 2)
-        if line[f"taxName{position}"]
-    ]
-    return PricedLine(Decimal(line["qty"]), Decimal(line["unit_cost"]["amount"]), tuple(taxes), line["compounded_tax"])
-
-
-def _tax_number(books: Books, name: str | None) -> str | None:
-    return next((tax["number"] for tax in books.tables["tax"].values() if name and tax["name"] == name), None)

@@ -23,7 +23,7 @@ ROUNDING_MODES: tuple[RoundingMode, ...] = ("line", "tax", "total", "half_even_l
 # ISO 4217 minor units that are not two digits
 _NO_DIGITS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 _THREE_DIGITS = "BHD IQD JOD KWD LYD OMR TND"
-_PRECISION = 60  # far more digits than any amount, so that only `rounded` ever rounds
+_PRECISION = 120  # far more digits than any product of amounts, so that only `rounded` ever rounds
 
 
 @dataclass(frozen=True)

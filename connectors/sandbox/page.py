@@ -38,11 +38,12 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-
 _HIDDEN = {1: "deleted", 2: "archived"}
 
 
-def html(text: str, status: int = 200) -> Response:
-    """An HTML answer that may load nothing."""
+def html(text: str, status: int = 200, *, forms: bool = False) -> Response:
+    """An HTML answer that may load nothing; `forms` lets its forms be sent, and sent on, anywhere."""
     # a lone surrogate is legal in JSON but cannot be encoded
     raw = text.encode("utf-8", "replace")
-    headers = {"content-security-policy": _POLICY, "cache-control": "no-store"}
+    policy = _POLICY.replace("form-action 'none'", "form-action 'self' https: http:") if forms else _POLICY
+    headers = {"content-security-policy": policy, "cache-control": "no-store"}
     return Response(raw, status, headers, "text/html; charset=utf-8")
 
 
@@ -146,6 +147,11 @@ def invoice_page(books: Books, invoice: JsonObject) -> str:
 def missing_page() -> str:
     """Shown for an invoice that does not exist."""
     return _document("Not found", "<h1>No such invoice</h1><p><a href='/'>All records</a></p>")
+
+
+def message_page(title: str, text: str, extra: str = "") -> str:
+    """A page with one paragraph, and markup that is escaped already."""
+    return _document(title, f"<h1>{_text(title)}</h1><p>{_text(text)}</p>{extra}")
 
 
 def _document(title: str, body: str) -> str:

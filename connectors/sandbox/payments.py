@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from connectors.sandbox import errors, invoices
+from connectors.sandbox.document_lines import money
 from connectors.sandbox.errors import AccountingError
 from connectors.sandbox.money import currency_digits, rounded
 from connectors.sandbox.resources import PAYMENT_TYPES
@@ -23,8 +24,15 @@ def create(books: Books, identifier: int, clean: JsonObject) -> JsonObject:
         AccountingError: Unknown or deleted invoice, unknown type, an amount of zero or less.
     """
     invoice = books.referenced("invoice", "invoiceid", clean["invoiceid"], "payment")
-    _check(clean)
+    if invoice["display_status"] == "draft" and books.switches.payment_on_draft == "refuse":
+        message = "A draft invoice cannot be paid."
+        raise AccountingError(422, errors.INVALID_VALUE, message, "invoiceid", "payment", str(invoice["id"]))
+    _check(books, clean)
     _normalise(clean, invoice["currency_code"])
+    if books.switches.transactionid == "dropped":
+        clean["transactionid"] = None
+    if books.switches.payment_on_draft == "mark_sent":
+        invoices.mark_sent(invoice)
     payment = {
         "id": identifier,
         "logid": identifier,
@@ -51,7 +59,9 @@ def update(books: Books, payment: JsonObject, clean: JsonObject) -> None:
     Raises:
         AccountingError: As `create`.
     """
-    _check(clean)
+    _check(books, clean)
+    if books.switches.transactionid == "dropped":
+        clean.pop("transactionid", None)
     invoice = books.tables["invoice"][payment["invoiceid"]]
     _normalise(clean, invoice["currency_code"])
     payment.update(clean)
@@ -60,20 +70,19 @@ def update(books: Books, payment: JsonObject, clean: JsonObject) -> None:
 
 
 def visibility_changed(books: Books, payment: JsonObject) -> None:
-    """Follow a deletion or restoration: deleting a payment reverses it."""
+    """Follow a deletion or restoration: deleting a payment reverses it; the caller refreshes the invoice."""
     invoice = books.tables["invoice"][payment["invoiceid"]]
     _book_surplus(books, invoice, payment)
-    invoices.refresh(books, invoice)
 
 
-def _check(clean: JsonObject) -> None:
+def _check(books: Books, clean: JsonObject) -> None:
     kind = clean.get("type")
     if kind is not None and kind.casefold() not in PAYMENT_TYPES:
         message = "The field 'type' is not a valid payment type."
         raise AccountingError(422, errors.INVALID_VALUE, message, "type", "payment", kind)
     if "amount" in clean:
         amount = Decimal(clean["amount"]["amount"])
-        if amount < 0:
+        if amount < 0 and books.switches.negative_payment == "refuse":
             message = "The field 'amount' must not be negative."
             raise AccountingError(422, errors.NEGATIVE_VALUE, message, "amount", "payment", str(amount))
         if amount == 0:
@@ -85,7 +94,7 @@ def _normalise(clean: JsonObject, currency: str) -> None:
     if "amount" in clean:
         # the currency is the invoice's, whatever was sent
         amount = rounded(Decimal(clean["amount"]["amount"]), currency_digits(currency))
-        clean["amount"] = invoices.money(amount, currency)
+        clean["amount"] = money(amount, currency)
 
 
 def _book_surplus(books: Books, invoice: JsonObject, payment: JsonObject) -> None:
@@ -102,8 +111,9 @@ def _book_surplus(books: Books, invoice: JsonObject, payment: JsonObject) -> Non
     surplus = min(own, own + others - total) if payment["vis_state"] != 1 else Decimal(0)
     credit = books.tables["credit_note"].get(payment["overpaymentid"])
     if surplus <= 0:
-        if credit is not None:
+        if credit is not None and credit["vis_state"] != 1:
             credit["vis_state"] = 1
+            books.on_event("credit_note.delete", credit["id"])
         if payment["vis_state"] != 1:
             payment["overpaymentid"] = None
         return
@@ -112,5 +122,7 @@ def _book_surplus(books: Books, invoice: JsonObject, payment: JsonObject) -> Non
             clientid=invoice["customerid"], currency=invoice["currency_code"], day=payment["date"]
         )
         payment["overpaymentid"] = credit["id"]
+    elif credit["vis_state"] or Decimal(credit["amount"]["amount"]) != surplus:
+        books.on_event("credit_note.update", credit["id"])
     credit["vis_state"] = 0
-    credit["amount"] = invoices.money(surplus, invoice["currency_code"])
+    credit["amount"] = money(surplus, invoice["currency_code"])

@@ -60,6 +60,7 @@ CLIENT = Resource(
     "clients",
     ("id", "userid"),
     (
+        Field("username", when="create"),
         *_texts("email fname lname organization bus_phone mob_phone fax"),
         *_texts("home_phone note", None),
         *_texts("p_street p_street2 p_city p_province p_code p_country"),
@@ -101,6 +102,7 @@ INVOICE = Resource(
         *_texts("fname lname organization address street street2 city province code country"),
         *_texts("vat_name vat_number", None),
         Field("status", "int"),
+        Field("v3_status", when="create"),
         Field("parent", "int", 0, when="create"),
         Field("estimateid", "int", 0, when="create"),
         Field("ownerid", "int", 1, when="create"),

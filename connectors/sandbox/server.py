@@ -12,20 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import uvicorn
-from starlette.types import ASGIApp, Scope
-from uvicorn.protocols.http.h11_impl import H11Protocol
-
+from connectors.sandbox.cef_app import BASE_PATH
 from connectors.sandbox.clarity_app import ClarityApp
 from connectors.sandbox.control import Control
 from connectors.sandbox.freshbooks_app import FreshBooksApp
-from connectors.sandbox.gate import CutConnection, Gate
+from connectors.sandbox.serving import HOST, Server, listen
 from connectors.sandbox.state import Credentials, SandboxState
 from connectors.sandbox.switches import Switches
 
 ACCOUNT_ID = "SANDBOX"
-_HOST = "127.0.0.1"
-_READY_TIMEOUT_S = 30.0
 
 
 def made_up_credentials() -> Credentials:
@@ -39,6 +34,9 @@ def made_up_credentials() -> Credentials:
         clarity_client_id=f"sandbox-store-{secrets.token_hex(4)}",
         clarity_client_secret=f"sandbox-store-secret-{secrets.token_hex(16)}",
         webhook_secret=f"sandbox-webhook-{secrets.token_hex(16)}",
+        clarity_api_key=f"sandbox-key-{secrets.token_hex(16)}",
+        cef_user_name=f"sandbox-user-{secrets.token_hex(4)}",
+        cef_password=f"sandbox-password-{secrets.token_hex(16)}",
     )
 
 
@@ -60,17 +58,32 @@ class Sandbox:
     def __post_init__(self) -> None:
         """Prepare the state; nothing listens yet."""
         self.state = SandboxState(self.credentials, self.switches)
-        self._servers: list[_Server] = []
+        self._servers: list[Server] = []
 
     @property
     def freshbooks_url(self) -> str:
         """Base address of FreshBooks, without a slash at the end."""
-        return f"http://{_HOST}:{self.freshbooks_port}"
+        return f"http://{HOST}:{self.freshbooks_port}"
 
     @property
     def clarity_url(self) -> str:
         """Base address of Clarity, without a slash at the end."""
-        return f"http://{_HOST}:{self.clarity_port}"
+        return f"http://{HOST}:{self.clarity_port}"
+
+    @property
+    def cef_url(self) -> str:
+        """Base address of Clarity's framework flavour: the same server, other paths."""
+        return f"{self.clarity_url}{BASE_PATH}/API-Admin"
+
+    @property
+    def cef_user_name(self) -> str:
+        """Who signs in to the framework flavour."""
+        return self.credentials.cef_user_name
+
+    @property
+    def cef_password(self) -> str:
+        """The user's."""
+        return self.credentials.cef_password
 
     @property
     def account_id(self) -> str:
@@ -123,21 +136,22 @@ class Sandbox:
         clarity = ClarityApp(self.state).build(control())
         sockets: list[socket.socket] = []
         try:
-            sockets.append(_listen(self.freshbooks_port))
-            sockets.append(_listen(self.clarity_port))
+            sockets.append(listen(self.freshbooks_port))
+            sockets.append(listen(self.clarity_port))
         except OSError:
             for opened in sockets:
                 opened.close()
             raise
         self.freshbooks_port, self.clarity_port = (opened.getsockname()[1] for opened in sockets)
         for system, app, opened in zip(("freshbooks", "clarity"), (freshbooks, clarity), sockets, strict=True):
-            server = _Server(app, system, self.state, opened)
+            server = Server(app, system, self.state, opened)
             self._servers.append(server)
             server.start()
 
     def stop(self) -> None:
-        """Stop both servers and the webhook sender; waits for them."""
+        """Stop both servers and the webhook senders; waits for them."""
         self.state.deliveries.close()
+        self.state.callbacks.outbox.close()
         for server in self._servers:
             server.should_exit = True
         for server in self._servers:
@@ -152,6 +166,8 @@ class Sandbox:
             orders: How many.
         """
         from connectors.sandbox import generator
+        from connectors.sandbox.generator_cef import cef_batch
+        from connectors.sandbox.generator_cef_parts import raw_prices
 
         cases = generator.generate(seed, orders)
         records = {
@@ -159,11 +175,19 @@ class Sandbox:
             "products": generator.products(),
             "orders": [case.order for case in cases],
             "payments": generator.payments(cases),
+            "refunds": generator.refunds(cases),
         }
+        wanted = cases if self.state.switches.clarity_flavour != "rest" else []
+        batch = cef_batch(wanted, zone=self.state.switches.cef_zone)
         with self.state.lock:
             for list_name, rows in records.items():
                 for row in rows:
                     self.state.clarity.put(list_name, row, silent=True)
+            for entity, rows in batch.records.items():
+                for row in rows:
+                    self.state.cef.put(entity, row)
+            for product in records["products"]:
+                self.state.cef.prices[int(product["id"])] = raw_prices(product)
 
     def ready_line(self) -> str:
         """One line of JSON that tells a program how to reach both systems."""
@@ -182,6 +206,13 @@ class Sandbox:
                     "client_id": self.client_id,
                     "client_secret": self.client_secret,
                     "webhook_secret": self.webhook_secret,
+                    "api_key": self.credentials.clarity_api_key,
+                },
+                "clarity_cef": {
+                    "url": self.cef_url,
+                    "user_name": self.cef_user_name,
+                    "password": self.cef_password,
+                    "time_zone": self.state.switches.cef_zone,
                 },
             }
         )
@@ -261,81 +292,8 @@ def _ready_text(sandbox: Sandbox) -> str:
             f"  CLARITY_CLIENT_ID={sandbox.client_id}",
             f"  CLARITY_CLIENT_SECRET={sandbox.client_secret}",
             f"  CLARITY_WEBHOOK_SECRET={sandbox.webhook_secret}",
+            f"Clarity framework   {sandbox.cef_url}",
+            f"  user name {sandbox.cef_user_name}, password {sandbox.cef_password}",
             "Stop with Ctrl+C.",
         )
     )
-
-
-def _listen(port: int) -> socket.socket:
-    # With the protocol named, asyncio switches Nagle's algorithm off; without, every answer waits 40 ms for an ACK.
-    opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        opened.bind((_HOST, port))
-        opened.listen(128)
-    except OSError:
-        opened.close()
-        raise
-    return opened
-
-
-class _Server(uvicorn.Server):
-    """One uvicorn server in its own thread, whose connections can be cut."""
-
-    def __init__(self, app: ASGIApp, system: str, state: SandboxState, opened: socket.socket) -> None:
-        protocol, cut = _cuttable()
-        super().__init__(
-            uvicorn.Config(
-                Gate(app, system=system, state=state, cut=cut),
-                http=protocol,
-                ws="none",
-                loop="asyncio",
-                lifespan="off",
-                log_config=None,
-                log_level="critical",
-                access_log=False,
-                server_header=False,
-                # slow answers must not hold up the end
-                timeout_graceful_shutdown=1,
-            )
-        )
-        self._socket = opened
-        self._ready = threading.Event()
-        self._thread = threading.Thread(
-            target=self.run, kwargs={"sockets": [opened]}, name=f"sandbox-{system}", daemon=True
-        )
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._ready.set()
-
-    def start(self) -> None:
-        self._thread.start()
-        if not self._ready.wait(_READY_TIMEOUT_S):
-            msg = "the sandbox server did not start"
-            raise OSError(msg)
-
-    def join(self) -> None:
-        self._thread.join()
-        self._socket.close()
-
-
-def _cuttable() -> tuple[type[H11Protocol], CutConnection]:
-    """A protocol that remembers its connections by the client's address, and the function that cuts one."""
-    transports: dict[Any, Any] = {}
-
-    class CuttableProtocol(H11Protocol):
-        def connection_made(self, transport: Any) -> None:
-            transports[transport.get_extra_info("peername")] = transport
-            super().connection_made(transport)
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            transports.pop(self.transport.get_extra_info("peername"), None)
-            super().connection_lost(exc)
-
-    def cut(scope: Scope) -> None:
-        transport = transports.get(tuple(scope["client"]))
-        if transport is not None:
-            transport.abort()
-
-    return CuttableProtocol, cut

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from connectors.sandbox import errors, invoices
+from connectors.sandbox.document_lines import build_lines, money, price
 from connectors.sandbox.errors import AccountingError
 from connectors.sandbox.money import currency_digits, plain, rounded, unit_cost_digits
 from connectors.sandbox.resources import CREDIT_TYPES, INCOME_CATEGORIES, Resource
@@ -37,7 +38,7 @@ def create(books: Books, resource: Resource, identifier: int, clean: JsonObject)
             client = books.referenced("client", "clientid", clean["clientid"], "credit_note")
             clean["currency_code"] = (clean["currency_code"] or client["currency_code"]).upper()
             clean["create_date"] = clean["create_date"] or eastern_today(books.clock()).isoformat()
-            record = ids | _credit_constants(books) | clean | {"updated": now}
+            record = ids | _credit_constants(books, client) | clean | {"updated": now}
             record["credit_number"] = record["credit_number"] or f"CN{identifier}"
             _finish_credit(books, record, clean["lines"], ())
         case _:
@@ -79,7 +80,7 @@ def overpayment_credit(books: Books, identifier: int, clientid: int, currency: s
     return {
         "id": identifier,
         "creditid": identifier,
-        **_credit_constants(books),
+        **_credit_constants(books, books.tables["client"][clientid]),
         "clientid": clientid,
         "create_date": day,
         "credit_number": f"CN{identifier}",
@@ -89,7 +90,8 @@ def overpayment_credit(books: Books, identifier: int, clientid: int, currency: s
         "notes": "",
         "terms": None,
         "lines": [],
-        "amount": invoices.money(Decimal(0), currency),
+        "amount": money(Decimal(0), currency),
+        "paid": money(Decimal(0), currency),
         "updated": eastern(books.clock()),
     }
 
@@ -114,8 +116,23 @@ def _refuse_taken_tax(books: Books, tax: JsonObject) -> None:
             raise AccountingError(422, errors.DUPLICATE_TAX, "Tax already exists.", "name", "tax", tax["name"])
 
 
-def _credit_constants(books: Books) -> JsonObject:
-    return {"accounting_systemid": books.account_id, "status": "created", "vis_state": 0}
+def _credit_constants(books: Books, client: JsonObject) -> JsonObject:
+    return {
+        "accounting_systemid": books.account_id,
+        "current_organization": client["organization"],
+        "description": "",
+        "display_status": "created",
+        "dispute_status": None,
+        "ext_archive": 0,
+        "last_order_status": None,
+        "payment_status": "unpaid",
+        "payment_type": None,
+        "sentid": 1,
+        "status": "created",
+        "template": "clean-grouped",
+        "vis_state": 0,
+        **invoices.snapshot(client),
+    }
 
 
 def _finish_credit(
@@ -126,14 +143,16 @@ def _finish_credit(
         kind = str(credit["credit_type"])
         raise AccountingError(422, errors.INVALID_VALUE, message, "credit_type", "credit_note", kind)
     number, code = credit["id"], credit["currency_code"]
-    credit["lines"] = invoices.build_lines(books, "credit_note", number, lines, code, previous)
-    credit["amount"] = invoices.money(invoices.price(books, credit, Decimal(0)).total, code)
+    credit["lines"] = build_lines(books, "credit_note", number, lines, code, previous)
+    credit["amount"] = money(price(books, credit, Decimal(0)).total, code)
+    credit["paid"] = money(Decimal(0), code)
+    credit["description"] = credit["lines"][0]["description"] if credit["lines"] else ""
 
 
 def _finish_income(books: Books, income: JsonObject) -> None:
     code = (income["amount"]["code"] or books.switches.base_currency).upper()
     amount = rounded(Decimal(income["amount"]["amount"]), currency_digits(code))
-    income["amount"] = invoices.money(amount, code)
+    income["amount"] = money(amount, code)
     category = income["category_name"]
     if category is not None and category not in INCOME_CATEGORIES:
         message = "The field 'category_name' is not valid."

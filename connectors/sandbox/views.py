@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from connectors.sandbox import invoices
 from connectors.sandbox.books import Books
+from connectors.sandbox.document_lines import money
 from connectors.sandbox.resources import Resource
 from connectors.sandbox.wire import JsonObject
 
@@ -32,7 +33,7 @@ def show(books: Books, resource: Resource, record: JsonObject, includes: Collect
 
     Lines of an invoice or credit note are absent unless `lines` is included, also on a single GET.
     """
-    shown = {name: value for name, value in record.items() if not name.startswith("_")}
+    shown = _outside(record)
     match resource.name:
         case "invoice":
             shown["v3_status"] = invoices.v3_status(books, record)
@@ -51,6 +52,10 @@ def show(books: Books, resource: Resource, record: JsonObject, includes: Collect
         case "payment":
             shown |= _payment_extras(books, record, includes)
     return shown
+
+
+def _outside(record: JsonObject, *hidden: str) -> JsonObject:
+    return {name: value for name, value in record.items() if not name.startswith("_") and name not in hidden}
 
 
 def _client_extras(books: Books, client: JsonObject, includes: Collection[str]) -> JsonObject:
@@ -77,7 +82,7 @@ def balance(books: Books, client: JsonObject, name: str) -> list[JsonObject]:
             if _counts(books, invoice, name):
                 code = invoice["currency_code"]
                 sums[code] = sums.get(code, Decimal(0)) + Decimal(invoice["outstanding"]["amount"])
-    return [{"amount": invoices.money(amount, code)} for code, amount in sorted(sums.items()) if amount]
+    return [{"amount": money(amount, code)} for code, amount in sorted(sums.items()) if amount]
 
 
 def _counts(books: Books, invoice: JsonObject, name: str) -> bool:
@@ -92,12 +97,9 @@ def _counts(books: Books, invoice: JsonObject, name: str) -> bool:
 def _payment_extras(books: Books, payment: JsonObject, includes: Collection[str]) -> JsonObject:
     extras: JsonObject = {}
     if "client" in includes:
-        extras["client"] = books.tables["client"].get(payment["clientid"])
+        extras["client"] = _outside(books.tables["client"][payment["clientid"]])
     if "invoice" in includes:
-        invoice = books.tables["invoice"][payment["invoiceid"]]
-        extras["invoice"] = {
-            name: value for name, value in invoice.items() if not name.startswith("_") and name != "lines"
-        }
+        extras["invoice"] = _outside(books.tables["invoice"][payment["invoiceid"]], "lines")
     if "credit_note" in includes:
         extras["credit_note"] = None
     for name in ("order", "gateway"):

@@ -8,14 +8,27 @@ from typing import Any, NoReturn
 
 JsonObject = dict[str, Any]
 
+_DEEPEST = 64
+_LONGEST_EXPONENT = 1000
+
 
 def loads(text: str | bytes) -> Any:
     """Parse JSON with decimals kept exact.
 
     Raises:
-        ValueError: Not JSON, or NaN and Infinity, which JSON does not have.
+        ValueError: Not JSON, or NaN and Infinity, which JSON does not have, or deeper or longer than anyone means.
     """
-    return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+    try:
+        parsed = json.loads(text, parse_float=_decimal, parse_constant=_refuse_constant)
+    except RecursionError:
+        parsed = None
+        deep = True
+    else:
+        deep = _is_deep(parsed)
+    if deep:
+        msg = "nested too deep"
+        raise ValueError(msg)
+    return parsed
 
 
 def dumps(value: Any) -> str:
@@ -34,6 +47,31 @@ def dumps(value: Any) -> str:
         return json.dumps(value)
     msg = f"cannot write {type(value).__name__} as exact JSON"
     raise TypeError(msg)
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except ArithmeticError as error:
+        raise ValueError(text[:20]) from error
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or abs(exponent) > _LONGEST_EXPONENT:
+        raise ValueError(text[:20])
+    return number
+
+
+def _is_deep(parsed: Any) -> bool:
+    level = [parsed]
+    for _ in range(_DEEPEST):
+        level = [
+            item
+            for value in level
+            if isinstance(value, dict | list)
+            for item in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _refuse_constant(name: str) -> NoReturn:

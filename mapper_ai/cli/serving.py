@@ -36,6 +36,12 @@ def configure_sandbox(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--freshbooks-port", type=_port, default=0, metavar="PORT", help="default: a free one")
     parser.add_argument("--clarity-port", type=_port, default=0, metavar="PORT", help="default: a free one")
     parser.add_argument(
+        "--flavour",
+        choices=("both", "rest", "cef"),
+        default="both",
+        help="Clarity's interfaces: its REST API, its framework itself, or both (default) on one port",
+    )
+    parser.add_argument(
         "--set",
         action="append",
         default=[],
@@ -47,7 +53,7 @@ def configure_sandbox(parser: argparse.ArgumentParser) -> None:
 
 def run_sandbox(args: argparse.Namespace) -> int:
     """Serve until stopped."""
-    switches: dict[str, Any] = {}
+    switches: dict[str, Any] = {"clarity_flavour": args.flavour}
     for text in args.switches:
         name, sign, value = text.partition("=")
         if not sign or not name:
@@ -66,7 +72,7 @@ def run_sandbox(args: argparse.Namespace) -> int:
             **switches,
         )
     except (ValueError, TypeError) as error:
-        if not switches:
+        if not args.switches:
             raise
         complain(f"--set: {error}")
         return INVALID

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from connectors.scrub import scrub
 from mapper_ai.errors import Conflict, InputError, MapperError, UnknownPartError
 from mapper_ai.services.atomic import locked, write_text
 from mapper_ai.services.drafts import Draft, DraftStore, compiled, text_hash
@@ -28,7 +29,6 @@ from mapper_ai.services.targets import has_rule, missing_required, source_profil
 from mapspec import MappingSpec, SpecError, approval_of, approve, digests, dump_spec, unapproved
 from mapspec.approval import with_approvals
 from mapspec.model import Approval
-from sync.envelope import scrub
 
 
 @dataclass(frozen=True)

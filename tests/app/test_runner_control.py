@@ -10,8 +10,8 @@ import pytest
 from mapper_ai.services import runner_control
 from mapper_ai.services.runner_control import AlreadyRunning, RunnerControl
 
-# Stands where `python -m sync` looks first: the working directory. Opening a pipe waits for the other side, so the
-# test knows where the stand-in is without any clock.
+# Stands where `python -m sync` looks first: the working directory; a whole package, which none behind it replaces.
+# Opening a pipe waits for the other side, so the test knows where the stand-in is without any clock.
 _STAND_IN = """
 import json, os, signal, sys
 if "--dry-run" in sys.argv:
@@ -31,6 +31,7 @@ else:
 @pytest.fixture
 def control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunnerControl:
     (tmp_path / "sync").mkdir()
+    (tmp_path / "sync" / "__init__.py").touch()
     (tmp_path / "sync" / "__main__.py").write_text(_STAND_IN, "utf-8")
     for name in ("ready", "finish"):
         os.mkfifo(tmp_path / name)

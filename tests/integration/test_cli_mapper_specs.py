@@ -152,7 +152,7 @@ def test_usage_is_one_line_with_exit_code_2(arguments: list[str], told: str) -> 
 
 def test_an_unknown_contract_lists_the_known_ones() -> None:
     assert_one_line(mapper("profile", "freshbooks:moon"), 3, "freshbooks:moon", "invoice")
-    assert_one_line(mapper("profile", "xero:invoice"), 3, "clarity-rest, freshbooks")
+    assert_one_line(mapper("profile", "xero:invoice"), 3, "clarity-cef, clarity-rest, freshbooks")
 
 
 # --- help --------------------------------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ def only_line(capsys: pytest.CaptureFixture[str]) -> str:
     return caught.err
 
 
-@pytest.mark.parametrize("command", ["", "run", "serve", "status", "errors", "replay"])
+@pytest.mark.parametrize("command", ["", "run", "serve", "status", "errors", "replay", "doctor", "webhooks"])
 def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([*command.split(), "--help"])
@@ -276,7 +276,8 @@ def test_serve_takes_a_webhook_works_on_it_and_ends_cleanly(flow: Flow, monkeypa
 def test_a_taken_port_is_one_line(
     flow: Flow, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("CLARITY_WEBHOOK_SECRET", "s")
+    for name, value in (("WEBHOOK_SECRET", "s"), ("API_URL", "https://x.example"), ("API_KEY", "k")):
+        monkeypatch.setenv(f"CLARITY_{name}", value)
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert main(["serve", "--mappings", "maps", "--port", str(server.getsockname()[1])]) == 1
     assert "cannot listen on 127.0.0.1" in only_line(capsys)

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from connectors.clarity_port import Head
 from connectors.errors import AuthError, RejectedError, TransientError
 from connectors.tokens import TokenPair
 from sync import inbox, ledger, records
@@ -338,6 +339,9 @@ class Shop:
     def __init__(self, **rows: list[dict[str, Any]] | Exception) -> None:
         self.rows = rows
         self.asked: list[tuple[str, datetime | None]] = []
+
+    def head(self, row: Mapping[str, Any]) -> Head:
+        return Head(row["id"], row["updatedAt"])
 
     def list_updated(self, entity: str, since: datetime | None) -> Iterator[dict[str, Any]]:
         self.asked.append((entity, since))

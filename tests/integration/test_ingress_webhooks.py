@@ -7,14 +7,16 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx2
 import pytest
 
-from connectors.webhooks import sign_clarity
+from connectors.webhooks import sign_clarity, sign_freshbooks
 from sync import inbox
 from sync.ingress import MAX_BODY_BYTES, create_app
 from sync.store import Store, open_store
+from sync.webhook_secrets import WebhookSecrets
 
 NOW = 1_772_000_000
 SECRETS = ["new-secret", "old-secret"]
@@ -124,19 +126,134 @@ def test_a_store_that_fails_answers_503(store: Store, monkeypatch: pytest.Monkey
     assert answer.status_code == 503
 
 
-def test_freshbooks_forms_are_kept_without_their_verifier(store: Store) -> None:
-    form = {"name": "callback.verify", "object_id": "1", "verifier": "s3cret", "account_id": "A1"}
-    (answer,) = call(store, {"method": "POST", "url": "/webhooks/freshbooks", "data": form})
+VERIFIER = "s3cret-verifier"
+CHANGED = {"name": "invoice.update", "object_id": "7", "account_id": "A1", "business_id": "1", "identity_id": "2"}
+
+
+def known(store: Store) -> WebhookSecrets:
+    return WebhookSecrets(store, key=None, now=lambda: float(NOW))
+
+
+@pytest.fixture
+def confirmed(store: Store) -> Store:
+    known(store).keep("freshbooks", "freshbooks:2001", "valid", secret=VERIFIER, id="2001")
+    return store
+
+
+def form(fields: dict[str, str] = CHANGED, verifier: str | None = VERIFIER, **headers: str) -> dict[str, Any]:
+    signature = {} if verifier is None else {"X-FreshBooks-Hmac-SHA256": sign_freshbooks(verifier, fields)}
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    content = urlencode(fields).encode()
+    return {
+        "method": "POST",
+        "url": "/webhooks/freshbooks",
+        "content": content,
+        "headers": {**kind, **signature, **headers},
+    }
+
+
+def test_a_signed_callback_is_stored_and_left_alone(confirmed: Store) -> None:
+    (answer,) = call(confirmed, form())
     assert answer.status_code == 202
-    assert inbox.counts(store) == {"ignored": 1}
+    assert inbox.counts(confirmed) == {"ignored": 1}
+    with confirmed.read() as conn:
+        row = conn.exec_driver_sql("SELECT source, event, record_key FROM inbox").one()
+    assert tuple(row) == ("freshbooks", "freshbooks.invoice.update", "freshbooks-invoice:7")
+
+
+def test_odd_values_are_signed_as_python_writes_them(confirmed: Store) -> None:
+    odd = {"z": "ä\U0001f642", "name": "client.create", "object_id": "1", "a": 'say: "x", y', "empty": ""}
+    (answer,) = call(confirmed, form(odd))
+    assert answer.status_code == 202
+    swapped = dict(reversed(odd.items()))
+    header = sign_freshbooks(VERIFIER, odd)
+    (answer,) = call(confirmed, form(swapped, **{"X-FreshBooks-Hmac-SHA256": header}))
+    assert answer.status_code == 401
+
+
+def test_a_repeated_callback_is_counted_and_not_stored_again(confirmed: Store) -> None:
+    async def go() -> list[int]:
+        app = create_app(confirmed, clarity_secrets=[], now=lambda: float(NOW))
+        transport = httpx2.ASGITransport(app=app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://runner") as client:
+            codes = [(await client.request(**form())).status_code for _ in range(4)]
+            text = (await client.get("/metrics")).text
+            assert 'mapper_webhooks_total{system="freshbooks",result="accepted"} 1' in text
+            assert 'mapper_webhooks_total{system="freshbooks",result="duplicate"} 3' in text
+            return codes
+
+    assert asyncio.run(go()) == [202] * 4
+    assert inbox.counts(confirmed) == {"ignored": 1}
+
+
+def test_a_change_after_the_first_one_was_worked_on_is_news(confirmed: Store) -> None:
+    call(confirmed, form())
+    with confirmed.write() as conn:
+        conn.exec_driver_sql("UPDATE inbox SET state = 'done'")
+    assert call(confirmed, form())[0].status_code == 202
+    assert inbox.counts(confirmed) == {"done": 1, "ignored": 1}
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "code"),
+    [
+        (form(verifier="another"), 401, "wrong-signature"),
+        (form(verifier=None), 401, "missing-signature"),
+        (form(verifier=None, **{"X-FreshBooks-Hmac-SHA256": "not base64"}), 401, "malformed-signature"),
+        ({**form(), "content": urlencode({**CHANGED, "object_id": "8"}).encode()}, 401, "wrong-signature"),
+        ({**form(), "content": b""}, 400, "bad-body"),
+        ({**form(), "content": b"\xff\xfe"}, 400, "bad-body"),
+        ({**form(), "content": b"object_id=1"}, 400, "bad-body"),
+        ({**form(), "content": b"name=a&name=b"}, 400, "bad-body"),
+        ({**form(), "content": b"{}"}, 400, "bad-body"),
+        ({**form(), "content": b"name=a&" + b"&".join(b"x%d=" % n for n in range(200))}, 400, "bad-body"),
+        ({**form(), "content": b"a" * (MAX_BODY_BYTES + 1)}, 413, "too-large"),
+        (form({"name": "callback.verify", "object_id": "2001", "verifier": "v"}, None), 403, "unexpected-handshake"),
+        (form({"name": "callback.verify", "object_id": "x", "verifier": "v"}, None), 400, "bad-body"),
+        (form({"name": "callback.verify", "object_id": "2001"}, None), 400, "bad-body"),
+    ],
+)
+def test_a_bad_callback_is_counted_and_not_stored(
+    confirmed: Store, request_: dict[str, Any], status: int, code: str
+) -> None:
+    (answer,) = call(confirmed, request_)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert inbox.counts(confirmed) == {}
+    assert known(confirmed).known("freshbooks", "offered") == []
+
+
+def test_without_a_confirmed_callback_nothing_is_accepted(store: Store) -> None:
+    (answer,) = call(store, form())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no-secret")
+
+
+def test_an_expected_handshake_is_kept_encrypted_and_trusted_by_nobody_yet(store: Store) -> None:
+    known(store).expect("2001")
+    handshake = {"name": "callback.verify", "object_id": "2001", "verifier": VERIFIER, "account_id": "A1"}
+    assert call(store, form(handshake, verifier="another"))[0].status_code == 401
+    assert call(store, form(handshake))[0].status_code == 202
+    (offer,) = known(store).known("freshbooks", "offered")
+    assert offer.secret == VERIFIER
+    assert inbox.counts(store) == {}
     with store.read() as conn:
-        assert "s3cret" not in str(conn.exec_driver_sql("SELECT body FROM inbox").scalar())
+        tables = [conn.exec_driver_sql(f"SELECT * FROM {name}").all() for name in ("webhook", "token")]  # noqa: S608
+    assert VERIFIER not in str(tables)
+    # Signed with what FreshBooks has not confirmed: come back, and what is signed otherwise is refused as ever.
+    assert call(store, form())[0].json()["error"]["code"] == "not-confirmed-yet"
+    assert call(store, form(verifier="another"))[0].status_code == 503
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"object_id=1"])
-def test_what_is_no_form_is_refused(store: Store, content: bytes) -> None:
-    (answer,) = call(store, {"method": "POST", "url": "/webhooks/freshbooks", "content": content})
-    assert answer.status_code == 400
+def test_false_handshakes_cannot_crowd_the_store(store: Store) -> None:
+    known(store).expect("2001")
+    forms = [form({"name": "callback.verify", "object_id": "2001", "verifier": f"v{n}"}, None) for n in range(8)]
+    codes = [call(store, one)[0].status_code for one in forms]
+    assert codes == [202] * 5 + [503] * 3
+
+
+def test_a_lost_key_answers_503_and_says_so_in_the_code(confirmed: Store, tmp_path: Path) -> None:
+    (tmp_path / "m.db.key").unlink()
+    (answer,) = call(confirmed, form())
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no-key")
 
 
 def test_health_and_readiness(store: Store) -> None:

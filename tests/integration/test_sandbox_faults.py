@@ -55,6 +55,14 @@ def test_lost_answer_applies_then_cuts(sandbox: Sandbox) -> None:
     assert create(sandbox).status_code == 200
 
 
+def test_conflict_refuses_and_applies_nothing(sandbox: Sandbox) -> None:
+    script(sandbox, "conflict")
+    refused = create(sandbox)
+    assert (refused.status_code, refused.json()["response"]["errors"][0]["errno"]) == (409, 409)
+    assert stored(sandbox) == 0
+    assert create(sandbox).status_code == 200
+
+
 def test_cut_before_applies_nothing(sandbox: Sandbox) -> None:
     script(sandbox, "cut_before")
     with pytest.raises(httpx2.RemoteProtocolError):
@@ -256,7 +264,7 @@ def test_serve_prints_one_line_of_json_and_ends_cleanly(number: signal.Signals) 
         assert process.stdout
         ready = json.loads(process.stdout.readline())
         assert set(ready["freshbooks"]) >= {"url", "account_id", "access_token"}
-        assert set(ready["clarity"]) == {"url", "client_id", "client_secret", "webhook_secret"}
+        assert set(ready["clarity"]) >= {"url", "client_id", "client_secret", "webhook_secret"}
         state = httpx2.get(f"{ready['clarity']['url']}/_control/state").json()
         assert len(state["clarity"]["orders"]) == 3
         switches = httpx2.get(f"{ready['freshbooks']['url']}/_control/switches").json()

@@ -169,3 +169,19 @@ def test_login_refresh_and_identity(sandbox: Sandbox, monkeypatch: pytest.Monkey
         client.refresh_access_token(first.refresh_token)
     identity = client.current_user()
     assert identity.data["business_memberships"][0]["business"]["account_id"] == ACCOUNT
+
+
+def test_business_settings_are_read_only(sdk: Any) -> None:
+    settings = sdk.systems.get(ACCOUNT, 4711)
+    assert (settings.data["currency_code"], settings.data["accountid"]) == ("USD", ACCOUNT)
+    with pytest.raises(FreshBooksError) as unknown:
+        sdk.systems.get(ACCOUNT, 4712)
+    assert (unknown.value.status_code, unknown.value.error_code) == (404, 1012)
+
+
+def test_the_sdk_cannot_read_the_new_error_shape(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRESHBOOKS_API_URL", sandbox.freshbooks_url)
+    dated = FreshBooksClient("any", access_token=sandbox.access_token, api_version="2023-02-20", auto_retry=False)
+    with pytest.raises(FreshBooksError) as unread:
+        dated.clients.get(ACCOUNT, 12345)
+    assert (str(unread.value), unread.value.error_code) == ("Unknown error", None)

@@ -34,6 +34,7 @@ MAPPER = (
     "sandbox",
     "profile",
     "suggest",
+    "systems",
     "validate",
     "preview",
     "show",
@@ -42,7 +43,7 @@ MAPPER = (
     "approve",
     "fmt",
 )
-SYNC = ("run", "serve", "status", "errors", "replay")
+SYNC = ("run", "serve", "status", "errors", "replay", "auth", "doctor", "webhooks")
 
 
 @pytest.mark.parametrize("words", [("mapper",), ("mapper-sync",)])

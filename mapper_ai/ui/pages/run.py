@@ -16,6 +16,7 @@ from mapper_ai.ui.parts.values import exact_json
 from mapspec import load_spec, unapproved
 from sync.errors import StoreError, SyncError
 from sync.settings import load_settings
+from sync.signin_state import with_sign_in
 from sync.status import read_status
 
 _POLL_S = 1.0
@@ -130,7 +131,7 @@ def _why_not(cards: Sequence[FlowCard]) -> str | None:
     if not any(card.runnable for card in cards):
         return "No mapping is approved and saved yet."
     try:
-        load_settings().require_freshbooks()
+        with_sign_in(load_settings()).require_freshbooks()
     except SyncError as error:
         return error.message
     return None
@@ -176,7 +177,8 @@ def _books() -> None:
         return
     for name, known in status["connections"].items():
         if known["state"] != "ok":
-            notice("error", f"The connection to {name} is stopped", str(known["reason"] or ""))
+            how = "needs somebody to sign in again (Settings)" if known["state"] == "reconnect" else "is stopped"
+            notice("error", f"The connection to {name} {how}", str(known["reason"] or ""))
     inbox = status["inbox"]
     with st.container(horizontal=True, gap="medium"):
         for state, label in _STATES.items():

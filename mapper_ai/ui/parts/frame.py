@@ -26,6 +26,7 @@ PAGES = {
     "review": "mapper_ai/ui/pages/review.py",
     "preview": "mapper_ai/ui/pages/preview.py",
     "run": "mapper_ai/ui/pages/run.py",
+    "settings": "mapper_ai/ui/pages/settings.py",
 }
 """Script of every page below the folder of app.py."""
 

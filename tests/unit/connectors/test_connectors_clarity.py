@@ -161,6 +161,21 @@ def test_base_url_with_or_without_the_api_path(stub: Any, reply: Any, ending: st
     assert stub.seen[0].path == "/api/v1/orders/1"
 
 
+def test_rows_that_are_not_whole_are_fetched_one_by_one(stub: Any, reply: Any) -> None:
+    whole = {"id": "1", "updatedAt": "2026-03-01T00:00:00Z", "lineItems": []}
+    stub.replies(reply(200, {"data": [{"id": "1"}], "totalPages": 1}), reply(200, whole))
+    profile = load_profile("clarity-rest").with_settings({"A9": False})
+    with Clarity(base_url=stub.url, tokens=StaticToken("t"), profile=profile) as clarity:
+        assert list(clarity.list_updated("order", None)) == [whole]
+    assert stub.seen[1].path == "/api/v1/orders/1"
+
+
+def test_the_other_flavours_records_are_named(stub: Any, reply: Any, clarity: Clarity) -> None:
+    stub.replies(reply(200, [{"ID": 1, "CustomKey": "A"}]))
+    with pytest.raises(ConnectorError, match="CLARITY_FLAVOUR=cef"):
+        list(clarity.list_updated("order", None))
+
+
 def test_assumptions_are_settings(stub: Any, reply: Any) -> None:
     profile = load_profile("clarity-rest")
     paging = {**profile.settings["A7"].value, "size_param": "limit", "size": 20}

@@ -17,9 +17,9 @@ def field_of(ref: str, path: str) -> ContractField:
 
 
 def test_shipped_systems() -> None:
-    assert list_systems() == ["clarity-rest", "freshbooks"]
+    assert list_systems() == ["clarity-cef", "clarity-rest", "freshbooks"]
     assert load_profile("freshbooks") is load_profile("freshbooks")
-    with pytest.raises(ValueError, match="known: clarity-rest, freshbooks"):
+    with pytest.raises(ValueError, match="known: clarity-cef, clarity-rest, freshbooks"):
         load_profile("../secrets")
 
 
@@ -45,7 +45,7 @@ def test_entities() -> None:
         entity_schema("freshbooks/estimate")
 
 
-@pytest.mark.parametrize("system", ["clarity-rest", "freshbooks"])
+@pytest.mark.parametrize("system", ["clarity-cef", "clarity-rest", "freshbooks"])
 def test_contracts_are_json_schema_and_every_field_has_a_known_source(system: str) -> None:
     profile = load_profile(system)
     for name, entity in profile.entities.items():
@@ -64,7 +64,19 @@ def test_every_clarity_assumption_is_one_setting() -> None:
     assert all(setting.text for setting in settings.values())
     assert settings["A39"].value == Decimal("0.01")
     assert settings["A20"].value is None
-    assert settings["A18"].value == 50
+    assert settings["A18"].value == {"member": "orderNumber", "max_length": 50}
+
+
+def test_the_framework_has_a_profile_of_its_own() -> None:
+    profile = load_profile("clarity-cef")
+    assert set(profile.entities) == {"order", "invoice", "customer", "account", "payment", "product", "return"}
+    assert list(profile.settings) == [f"A{number}" for number in range(1, 48)]
+    routes = profile.settings["A6"].value
+    for name, entity in profile.entities.items():
+        assert routes[name]["list"] == f"/{entity.path}"
+    assert "orderNumber" in field_of("clarity-cef/order", "CustomKey").aliases
+    assert field_of("clarity-cef/order", "SalesOrderPayments[].Slave.Amount").type == "decimal"
+    assert field_of("clarity-cef/payment", "MasterID").aliases == ("orderId",)
 
 
 def test_settings_can_be_changed_in_a_copy() -> None:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from connectors.errors import AuthError, TransientError
+from connectors.errors import AuthError, ReconnectError, TransientError
 from connectors.tokens import ClientCredentials, RefreshingToken, StaticToken, TokenPair
 
 NOW = 1_000_000.0
@@ -94,6 +94,31 @@ def test_refresh_sends_the_form_and_counts_from_created_at(stub: Any, reply: Any
     }
 
 
+def test_a_pair_handed_out_shortly_before_its_end_is_used_before_it_is_renewed(stub: Any, reply: Any) -> None:
+    clock = [NOW]
+    stub.answer = SingleUse(reply, "refresh-1")
+    store = MemoryStore(pair(1, expires_at=NOW - 1))
+    tokens = source(stub, store, now=lambda: clock[0])
+    clock[0] = NOW - 100 + 43200 - 40  # created_at is old: 40 seconds are left of the new token
+    assert [tokens.token() for _ in range(3)] == ["access-2"] * 3
+    assert source(stub, store, now=lambda: clock[0]).token() == "access-2"
+    assert len(stub.seen) == 1
+    clock[0] += 21
+    assert tokens.token() == "access-3"
+
+
+def test_a_dead_refresh_token_is_not_tried_twice(stub: Any, reply: Any) -> None:
+    stub.answer = SingleUse(reply, "another")
+    store = MemoryStore(pair(1, expires_at=0))
+    tokens = source(stub, store)
+    for _ in range(3):
+        with pytest.raises(ReconnectError, match="reconnect FreshBooks"):
+            tokens.token()
+    assert len(stub.seen) == 1
+    store.pair = TokenPair("access-9", "another", 0)  # somebody signed in again
+    assert tokens.token() == "access-2"
+
+
 def test_many_threads_refresh_once(stub: Any, reply: Any) -> None:
     stub.answer = SingleUse(reply, "refresh-1")
     store = MemoryStore(pair(1))
@@ -139,7 +164,7 @@ def test_pair_that_cannot_be_saved_is_not_used(stub: Any, reply: Any) -> None:
         ({"status": 200, "raw": b"<html>"}, TransientError),
         ({"status": 200, "body": {"access_token": "x"}}, TransientError),
         ({"status": 200, "body": {"access_token": "", "refresh_token": "y"}}, TransientError),
-        ({"status": 200, "body": {"error": "invalid_grant"}}, AuthError),
+        ({"status": 200, "body": {"error": "invalid_grant"}}, ReconnectError),
         ({"status": 401, "body": {"error": "invalid_client"}}, AuthError),
         ({"status": 400, "raw": b"?"}, AuthError),
         ({"cut": True}, TransientError),

@@ -181,7 +181,7 @@ def test_webhook_signature_is_an_hmac_over_time_and_raw_body() -> None:
 
 
 def clarity(events: list[tuple[str, str]]) -> ClarityBooks:
-    books = ClarityBooks("store", "hush", Watch())
+    books = ClarityBooks(Watch())
     books.on_event = lambda kind, entity, record: events.append((kind, str(record["id"])))
     return books
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
+from connectors.scrub import REMOVED, scrub
 from sync.envelope import (
-    REMOVED,
     Delivery,
     EnvelopeError,
     dumps,
@@ -15,7 +15,6 @@ from sync.envelope import (
     lane_of,
     loads,
     parse_delivery,
-    scrub,
     version_of,
 )
 

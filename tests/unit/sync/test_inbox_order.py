@@ -254,11 +254,14 @@ def test_replaying_an_unknown_record_changes_nothing(store: Store) -> None:
 
 
 def test_the_newest_snapshot_is_kept(store: Store) -> None:
-    assert records.remember(store, "order", "1", {"updatedAt": "2026-03-02T00:00:00Z", "a": 1}, now=1)
-    assert not records.remember(store, "order", "1", {"updatedAt": "2026-03-01T00:00:00Z", "a": 2}, now=2)
-    assert not records.remember(store, "order", "1", {"a": 3}, now=3)
-    assert not records.remember(store, "order", "1", {"updatedAt": "2026-03-02T00:00:00Z"}, now=4)
-    assert records.remember(store, "order", "1", {"updatedAt": "2026-03-02T01:00:00+01:00", "a": 5}, now=5)
+    def remember(payload: dict[str, Any], updated: str | None, now: float) -> bool:
+        return records.remember(store, "order", "1", payload, updated=updated, now=now)
+
+    assert remember({"a": 1}, "2026-03-02T00:00:00Z", 1)
+    assert not remember({"a": 2}, "2026-03-01T00:00:00Z", 2)
+    assert not remember({"a": 3}, None, 3)
+    assert not remember({}, "2026-03-02T00:00:00Z", 4)
+    assert remember({"a": 5}, "2026-03-02T01:00:00+01:00", 5)
     found = records.latest(store, "order:1")
     assert found is not None
     assert found.payload["a"] == 5

@@ -34,6 +34,23 @@ def test_clarity_s_address_may_name_the_api_or_not(end: str) -> None:
     )
 
 
+def test_the_flavour_is_rest_unless_told_otherwise() -> None:
+    assert read().clarity.flavour == "rest"
+    assert read({"CLARITY_FLAVOUR": "CEF"}).clarity.flavour == "cef"
+    with pytest.raises(SettingsError, match="CLARITY_FLAVOUR: expected rest or cef, got 'soap'"):
+        read({"CLARITY_FLAVOUR": "soap"})
+
+
+def test_a_flavour_brings_its_profile_with_its_corrections(tmp_path: Path) -> None:
+    file = tmp_path / "mapper.toml"
+    file.write_text('[systems]\nsource = "clarity-cef"\n[systems.clarity-cef.settings]\nA21 = "America/New_York"\n')
+    by_file, by_variable = load_settings({}, file), load_settings({"CLARITY_FLAVOUR": "cef"}, file)
+    for found in (by_file, by_variable):
+        assert (found.clarity.flavour, found.profile.system) == ("cef", "clarity-cef")
+        assert (found.profile.assumed("A21"), found.reading.zone.key) == ("America/New_York", "America/New_York")
+    assert load_settings({"CLARITY_FLAVOUR": "rest"}, file).profile.system == "clarity-rest"
+
+
 def test_several_webhook_secrets_while_rotating() -> None:
     found = read({"CLARITY_WEBHOOK_SECRET": "new, old,"}).clarity.webhook_secrets
     assert [secret.get_secret_value() for secret in found] == ["new", "old"]
@@ -50,6 +67,7 @@ def test_secrets_do_not_show_when_printed() -> None:
         ({"FRESHBOOKS_API_URL": "api.freshbooks.com"}, "FRESHBOOKS_API_URL: expected an address"),
         ({"FRESHBOOKS_API_URL": "http://x:99999"}, "FRESHBOOKS_API_URL: expected an address"),
         ({"CLARITY_API_URL": "https://x.example"}, "CLARITY_CLIENT_ID is not set"),
+        ({"MAPPER_TOKEN_KEY": "short"}, "MAPPER_TOKEN_KEY: expected a Fernet key (32 bytes, base64); make one with"),
         ({"MAPPER_SETTLE_S": "soon"}, "MAPPER_SETTLE_S: expected a number of seconds of 0 or more, got 'soon'"),
         ({"MAPPER_SETTLE_S": "-1"}, "MAPPER_SETTLE_S"),
         ({"MAPPER_SETTLE_S": "nan"}, "MAPPER_SETTLE_S"),

@@ -1,0 +1,351 @@
+"""Clarity's framework itself (profile `clarity-cef`): PascalCase records over ServiceStack routes.
+
+Three things bite: a page's `StartIndex` is a 1-based page number, null and empty members are left out of every
+answer, and HTTP 200 can mean failure (`ActionSucceeded: false`). Times are the server's wall clock without offset.
+Card data and secrets are removed before a record leaves this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from connectors.cef_answers import OrdersOfPayments, result_of
+from connectors.cef_session import session_header
+from connectors.clarity_port import Flavour, Head, Row
+from connectors.errors import (
+    ConnectorError,
+    RejectedError,
+)
+from connectors.http import Api, Closing, Pace, root_url, unusable
+from connectors.profiles import SystemProfile, load_profile
+from connectors.scrub import scrub
+from connectors.tokens import TokenSource
+
+# Names of the `rest` flavour for the same things.
+_OTHER_NAMES = {"refund": "return", "user": "customer"}
+_WRITABLE = ("order", "customer", "account")
+_CHILD_TYPE = "sales order child"
+_ORDER_CHOICES = ("masters", "children", "all")
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a digest says of an entity.
+
+    Attributes:
+        ids: New records and records whose hash changed, in the server's order.
+        gone: Known before, no longer listed.
+        hashes: Id to hash of everything listed, to be handed in the next time; None where the server has no hash.
+    """
+
+    ids: tuple[str, ...]
+    gone: tuple[str, ...]
+    hashes: Mapping[str, int | None]
+
+
+class ClarityCef(Closing):
+    """Client of one store of the framework; safe to share between threads."""
+
+    flavour: Flavour = "cef"
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        session: TokenSource,
+        timeout_s: float = 30.0,
+        profile: SystemProfile | None = None,
+        credential: Callable[[str], Mapping[str, str]] = session_header,
+    ) -> None:
+        """Set up without any request.
+
+        Args:
+            base_url: Root of the store, with or without the API path of A1.
+            session: Gives and renews the session's cookies.
+            timeout_s: Total for one request.
+            profile: Another system profile than the shipped one, for instance with the server's time zone (A21).
+            credential: Headers that carry what `session` gives, where a store does not use cookies.
+
+        Raises:
+            ValueError: base_url or a setting is not usable.
+        """
+        self._profile = profile or load_profile("clarity-cef")
+        settings = self._profile.settings
+        self._prefix = str(settings["A1"].value)
+        self._routes: Mapping[str, Mapping[str, str]] = settings["A6"].value
+        self._page_size = int(settings["A7"].value["size"])
+        self._since_param = str(settings["A8"].value["since_param"])
+        self._whole_with: Mapping[str, str] = settings["A9"].value or {}
+        self._zone = _zone(settings["A21"].value)
+        self._orders = str(settings["A44"].value)
+        if self._orders not in _ORDER_CHOICES:
+            raise ValueError(f"setting A44: expected one of {', '.join(_ORDER_CHOICES)}, got {self._orders!r}")
+        self._document = str(settings["A45"].value)
+        if self._document not in ("SalesOrder", "SalesInvoice"):
+            raise ValueError(f"setting A45: expected SalesOrder or SalesInvoice, got {self._document!r}")
+        per_minute = settings["A10"].value
+        self._api = Api(
+            base_url=root_url(base_url, self._prefix),
+            tokens=session,
+            timeout_s=timeout_s,
+            credential=credential,
+            pace=Pace(int(per_minute)) if per_minute else None,
+        )
+
+    def close(self) -> None:
+        """Close kept connections."""
+        self._api.close()
+
+    def list_updated(self, entity: str, since: datetime | None) -> Iterator[Row]:
+        """Read every record changed at or after an instant, in the server's order (ids ascend).
+
+        Deleted records come too, with `Active: false`. Of orders, those that A44 leaves out do not come. A row that
+        lists carry without its inside (A9) is fetched whole. A payment gets the `MasterID` and `MasterKey` of its
+        order from the relation rows.
+
+        Args:
+            entity: order, customer, account, payment, product, return or invoice.
+            since: Aware instant, inclusive; None reads everything.
+
+        Raises:
+            ConnectorError: A page was repeated, so the list cannot be trusted to end; or the request failed.
+            ValueError: since has no time zone, or no such entity.
+        """
+        if since is not None and since.utcoffset() is None:
+            raise ValueError("since: expected an instant with a time zone")
+        entity = _OTHER_NAMES.get(entity, entity)
+        query = [] if since is None else [(self._since_param, self._wall_text(since))]
+        orders_of: OrdersOfPayments | None = None
+        whole_with = self._whole_with.get(entity)
+        for row in self._pages(self._route(entity, "list"), query):
+            # A server may ignore a filter it does not know, so what came is looked at again.
+            if since is not None and self._is_before(row, since):
+                continue
+            if entity == "order" and self._left_out(row):
+                continue
+            whole = self._one(entity, row["ID"]) if whole_with and whole_with not in row else row
+            if entity == "payment":
+                orders_of = orders_of or OrdersOfPayments(self._pages(self._route("order_payment", "list"), []))
+                whole = orders_of.joined(whole)
+            yield scrub(whole)
+
+    def fetch_orders(self, since: datetime | None = None) -> Iterator[Row]:
+        """Orders changed since an instant; masters or children as A44 says."""
+        return self.list_updated("order", since)
+
+    def fetch_customers(self, since: datetime | None = None) -> Iterator[Row]:
+        """Users changed since an instant."""
+        return self.list_updated("customer", since)
+
+    def fetch_accounts(self, since: datetime | None = None) -> Iterator[Row]:
+        """Accounts (companies) changed since an instant."""
+        return self.list_updated("account", since)
+
+    def fetch_payments(self, since: datetime | None = None) -> Iterator[Row]:
+        """Payments changed since an instant, with the order they belong to."""
+        return self.list_updated("payment", since)
+
+    def fetch_products(self, since: datetime | None = None) -> Iterator[Row]:
+        """Products changed since an instant; prices come from `fetch_prices`."""
+        return self.list_updated("product", since)
+
+    def fetch_returns(self, since: datetime | None = None) -> Iterator[Row]:
+        """Returns (refunds) changed since an instant."""
+        return self.list_updated("return", since)
+
+    def get(self, entity: str, id: int | str) -> Row:  # noqa: A002  API's word
+        """One record by its `ID`.
+
+        Raises:
+            RejectedError: Unknown id (status 404, also where the server answers nothing).
+        """
+        entity = _OTHER_NAMES.get(entity, entity)
+        row = self._one(entity, id)
+        if entity == "payment":
+            row = OrdersOfPayments(self._pages(self._route("order_payment", "list"), [])).joined(row)
+        return _scrubbed(row)
+
+    def get_by_key(self, entity: str, key: str) -> Row:
+        """One record by its `CustomKey`: an order by its number, a product by its SKU.
+
+        Raises:
+            RejectedError: Unknown key.
+        """
+        return _scrubbed(self._one(_OTHER_NAMES.get(entity, entity), key, by="Key"))
+
+    def fetch_prices(self, product_id: int | str) -> Row:
+        """Base, sale, MSRP and reduced price of a product, as the pricing route has them."""
+        path = f"{self._route('price', 'one')}/{quote(_text_id('price', product_id), safe='')}"
+        return _scrubbed(self._object("GET", path, "GET raw prices"))
+
+    def list_for_connect(self, entity: str) -> Iterator[Row]:
+        """Every record in one unpaged answer, flat members only: the vendor's own bulk route."""
+        path = self._route(_OTHER_NAMES.get(entity, entity), "list") + "ForConnect"
+        operation = f"GET {path.removeprefix(self._prefix)}"
+        rows, _ = self._rows(self._request("GET", path, operation=operation), operation)
+        yield from map(_scrubbed, rows)
+
+    def fetch_changes(self, entity: str, known: Mapping[str, int | None]) -> Changes:
+        """Compare the entity's digest with the hashes known from the last time; a missing hash counts as changed."""
+        path = self._route(_OTHER_NAMES.get(entity, entity), "list") + "Digest"
+        operation = f"GET {path.removeprefix(self._prefix)}"
+        rows, _ = self._rows(self._request("GET", path, operation=operation), operation)
+        hashes = {str(row["ID"]): row.get("Hash") for row in rows}
+        changed = tuple(key for key, value in hashes.items() if value is None or known.get(key) != value)
+        return Changes(changed, tuple(key for key in known if key not in hashes), hashes)
+
+    def set_attributes(self, entity: str, id: int | str, values: Mapping[str, str]) -> None:  # noqa: A002  API's word
+        """Write custom attributes, the only way back to this flavour (A43, off by default); nothing moves money.
+
+        The record is read, changed and sent back whole, because an update may empty what it does not name.
+
+        Args:
+            entity: order, customer or account.
+            id: `ID` of the record.
+            values: Attribute name to value.
+
+        Raises:
+            RejectedError: Refused, also with status 200.
+            AmbiguousWriteError: Sent without a clear answer; sending it again is harmless.
+        """
+        if not self._profile.assumed("A43", "enabled"):
+            raise ValueError("nothing is written back to Clarity: the setting A43.enabled is false")
+        if entity not in _WRITABLE:
+            raise ValueError(f"{entity}: attributes are written to {', '.join(_WRITABLE)} only")
+        record = self._one(entity, id)
+        attributes = dict(record.get("SerializableAttributes") or {})
+        for name, value in values.items():
+            attributes[name] = {**attributes.get(name, {}), "Key": name, "Value": value}
+        path = f"{self._route(entity, 'one')}/Update"
+        operation = f"PUT {path.removeprefix(self._prefix)}"
+        self._request("PUT", path, body={**record, "SerializableAttributes": attributes}, operation=operation)
+
+    def head(self, row: Mapping[str, Any]) -> Head:
+        """Id, and the last change in UTC."""
+        stamp = self._moment(row.get("UpdatedDate") or row.get("CreatedDate"), fold=0)
+        identifier = row.get("ID")
+        return Head(
+            None if identifier is None else str(identifier),
+            None if stamp is None else stamp.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        )
+
+    def _route(self, entity: str, kind: str) -> str:
+        name = "invoice" if entity == "order" and self._document == "SalesInvoice" else entity
+        found = self._routes.get(name, {}).get(kind)
+        if found is None:
+            raise ValueError(f"{self._profile.system} has no route for {entity!r}; known: {', '.join(self._routes)}")
+        return self._prefix + found
+
+    def _one(self, entity: str, id: int | str, *, by: str = "ID") -> Row:  # noqa: A002  API's word
+        route = self._route(entity, "one")
+        path = f"{route}/{by}/{quote(_text_id(entity, id), safe='')}"
+        return self._object("GET", path, f"GET {route.removeprefix(self._prefix)}/{by}")
+
+    def _object(self, method: str, path: str, operation: str) -> Row:
+        body = self._request(method, path, operation=operation)
+        if body is None or body == {}:
+            raise RejectedError(404, None, None, "no such record", operation=operation)
+        if not isinstance(body, dict):
+            raise unusable(method, operation, "record")
+        return body
+
+    def _pages(self, path: str, query: Sequence[tuple[str, str]]) -> Iterator[Row]:
+        operation = f"GET {path.removeprefix(self._prefix)}"
+        page = 1
+        before: tuple[tuple[str, str], ...] = ()
+        while True:
+            paging = f"{{Size:{self._page_size},StartIndex:{page}}}"
+            body = self._request("GET", path, query=[*query, ("Paging", paging)], operation=operation)
+            rows, pages = self._rows(body, operation)
+            keys = tuple((str(row["ID"]), str(row.get("UpdatedDate"))) for row in rows)
+            if rows and keys == before:
+                raise ConnectorError(f"{operation}: page {page} repeats the page before")
+            yield from rows
+            # More rows than asked for is an unpaged list; it is complete.
+            if not rows or not (page < pages if pages is not None else len(rows) == self._page_size):
+                return
+            before, page = keys, page + 1
+
+    def _rows(self, body: Any, operation: str) -> tuple[list[Row], int | None]:
+        """Rows and number of pages; an empty list is left out of an answer like every empty member."""
+        if isinstance(body, dict) and {"Results", "TotalCount", "CurrentCount"} & body.keys():
+            rows, pages = body.get("Results", []), body.get("TotalPages")
+        else:
+            rows, pages = [] if body is None else body, None
+        if isinstance(rows, list) and rows and all(isinstance(row, dict) and "id" in row for row in rows):
+            raise ConnectorError(f"{operation}: these are not records of Clarity's framework; set CLARITY_FLAVOUR=rest")
+        if not isinstance(rows, list) or not all(isinstance(row, dict) and row.get("ID") is not None for row in rows):
+            raise unusable("GET", operation, "list of records with ID")
+        return rows, pages if isinstance(pages, int) else None
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        body: Mapping[str, Any] | None = None,
+        operation: str,
+    ) -> Any:
+        answer = self._api.request(method, path, query=query, body=body, operation=operation)
+        return result_of(answer, method, operation)
+
+    def _left_out(self, row: Mapping[str, Any]) -> bool:
+        """A checkout with several shipments is one master and several children; counting both doubles revenue."""
+        child = (
+            str(row.get("TypeKey") or row.get("TypeName") or "").strip().lower() == _CHILD_TYPE
+            or row.get("SalesGroupAsSubID") is not None
+        )
+        if self._orders == "masters":
+            return child
+        return self._orders == "children" and not child and row.get("SalesGroupAsMasterID") is not None
+
+    def _wall_text(self, since: datetime) -> str:
+        """An instant on the server's clock, never later than any record changed since then.
+
+        Where the clock goes back within a day, an hour of wall times comes twice: then one hour more is asked for.
+        """
+        local = since.astimezone(self._zone)
+        later = (since + timedelta(days=1)).astimezone(self._zone)
+        back = max((local.utcoffset() or timedelta()) - (later.utcoffset() or timedelta()), timedelta())
+        return (local.replace(tzinfo=None) - back).isoformat()
+
+    def _is_before(self, row: Mapping[str, Any], since: datetime) -> bool:
+        stamp = self._moment(row.get("UpdatedDate") or row.get("CreatedDate"), fold=1)
+        return stamp is not None and stamp < since
+
+    def _moment(self, value: Any, *, fold: int) -> datetime | None:
+        """A server time as an aware instant; `fold` says which one of two equal wall times is meant."""
+        try:
+            moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+        except ValueError:
+            return None
+        if moment is None or moment.tzinfo is not None:
+            return moment
+        return moment.replace(tzinfo=self._zone, fold=fold)
+
+
+def _scrubbed(row: Row) -> Row:
+    cleaned: Row = scrub(row)
+    return cleaned
+
+
+def _text_id(entity: str, value: int | str) -> str:
+    text = str(value).strip()
+    if not text:
+        raise ValueError(f"{entity}: an empty id would address the whole list")
+    return text
+
+
+def _zone(name: Any) -> ZoneInfo:
+    try:
+        return ZoneInfo(str(name))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(
+            f"setting A21: expected the server's time zone, such as America/New_York, got {name!r}"
+        ) from None

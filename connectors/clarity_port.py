@@ -1,0 +1,52 @@
+"""What the runner asks of a Clarity store, whichever of its two flavours answers.
+
+The flavours share no names: `rest` writes camelCase, `cef` (the framework itself) PascalCase. Records pass through
+as the store wrote them; only their id and their time of change are read here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+Row = dict[str, Any]
+Flavour = Literal["rest", "cef"]
+FLAVOURS: tuple[Flavour, ...] = ("rest", "cef")
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a record is filed under.
+
+    Attributes:
+        id: As text; None when the record names none.
+        updated: ISO 8601, with offset when the zone is known; None when the record does not say.
+    """
+
+    id: str | None
+    updated: str | None
+
+
+class ClarityPort(Protocol):
+    """A store that can be polled and asked for one record, in either flavour, or what a plug-in brings."""
+
+    def list_updated(self, entity: str, since: datetime | None) -> Iterator[Row]:
+        """Records changed at or after an aware instant, None for all; see each flavour for the order."""
+        ...
+
+    def get(self, entity: str, id: int | str) -> Row:  # noqa: A002  API's word
+        """One record; RejectedError with status 404 when there is none."""
+        ...
+
+    def head(self, row: Mapping[str, Any]) -> Head: ...
+
+    def close(self) -> None: ...
+
+
+def detect_flavour(records: Iterable[Mapping[str, Any]]) -> Flavour:
+    """Tell the flavour of sample records by the first letter's case of their keys; `rest` when nothing tells."""
+    letters = [key[0] for record in records for key in record if key[:1].isalpha()]
+    upper = sum(letter.isupper() for letter in letters)
+    return "cef" if upper * 2 > len(letters) else "rest"

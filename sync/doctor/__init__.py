@@ -1,0 +1,1 @@
+"""Examines an account for what the public facts leave open, and writes down what it found."""
