@@ -88,7 +88,7 @@ class CompiledSpec:
             name: tuple(
                 target.removeprefix(f"{name}.")
                 for target, entry in spec.fields.items()
-                if isinstance(entry, FieldRule) and entry.only_on_create and target.startswith(f"{name}.")
+                if isinstance(entry, FieldRule) and entry.only_on_create and target.split(".", 1)[0] == name
             )
             for name in spec.targets
         }
@@ -413,7 +413,11 @@ class _Step:
 
     def items(self, scope: Scope, run: _Run) -> list[tuple[int, Any]]:
         """(position, element) of the list the step runs over, those that fail `when` left out with a warning."""
-        rows = [scope.record] if self._each is None else rows_of(self._each(scope))
+        try:
+            rows = [scope.record] if self._each is None else rows_of(self._each(scope))
+        except TransformError as error:
+            run.hold(error.reason, f"step {self.step.id}: {error.message}")
+            return []
         chosen: list[tuple[int, Any]] = []
         for index, row in enumerate(rows):
             scope.item, scope.index = (None if self._each is None else row), index
@@ -476,7 +480,11 @@ class _Assert:
             for reason in (*run.reasons, *(known for known in run.warnings if known.id == NOT_LOOKED_UP))
         ):
             return  # the lines are not complete: their sum says nothing, and the record is held, or not sent like this
-        rows = [None] if self._each is None else rows_of(self._each(scope))
+        try:
+            rows = [None] if self._each is None else rows_of(self._each(scope))
+        except TransformError as error:
+            run.miss(self.rule.on_fail, error.reason, f"{self.rule.id}: {error.message}")
+            return
         for index, row in enumerate(rows):
             scope.item, scope.index = row, index
             try:
@@ -524,7 +532,11 @@ class _Block:
         scope.item, scope.index = item, index
 
     def _fill(self, body: dict[str, Any], scope: Scope, run: _Run) -> None:
-        rows = rows_of(self._each(scope))
+        try:
+            rows = rows_of(self._each(scope))
+        except TransformError as error:
+            run.hold(error.reason, f"{self._target}: {error.message}", self._target)
+            return
         for place in self._checked:
             run.seen.pop(place, None)  # another document has a list of its own
         if self._money is None:

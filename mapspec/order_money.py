@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from mapspec.conditions import fold, number_at
+from mapspec.conditions import fold, is_present, number_at
 from mapspec.errors import TransformError
 from mapspec.model import ChargeRule, LineMoney
 from mapspec.numbers import ZERO, to_decimal
@@ -108,7 +108,8 @@ class OrderReader:
         )
 
     def _item(self, index: int, scope: Scope) -> Item:
-        is_discount = self._kind is not None and fold(self._kind(scope)) in self._discount_kinds
+        kind = None if self._kind is None else self._kind(scope)
+        is_discount = is_present(kind) and fold(kind) in self._discount_kinds  # what is absent is of no kind
         line_total = self._line_total(scope)
         if is_discount:
             amount = line_total if line_total is not None else self._unit_price(scope)

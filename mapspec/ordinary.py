@@ -48,7 +48,7 @@ def _priced(order: OrderMoney, order_tax: Decimal) -> PricedOrder | None:
             after -= discount
             discounts += discount
         net = after.quantize(unit, ROUND_HALF_UP)
-        if is_discount or quantity <= 0 or net < 0 or tax is None or net != after:
+        if is_discount or quantity <= 0 or net.is_signed() or tax is None or net != after:
             return None
         if line_total is not None and line_total != listed:
             return None

@@ -76,7 +76,7 @@ class OrderWriter:
         c, rule = self._values.code, self._rule
         if rule.kind is not None and rule.discount_kinds:
             kind = self._values.folded_text(rule.kind, at)
-            discounts = frozenset(fold(kind) for kind in rule.discount_kinds)
+            discounts = frozenset(fold(kind) for kind in rule.discount_kinds) - {""}
             c.put(f"if {kind} in {c.name(discounts)}: return None")
         line_total = self._number(rule.line_total, at)
         quantity, unit_price = (self._number(path, at, needed=True) for path in (rule.quantity, rule.unit_price))

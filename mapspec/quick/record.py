@@ -35,12 +35,12 @@ def compile_quick(spec: MappingSpec, context: CompileContext) -> Quick | None:
 
     Returns:
         None for a spec with something in it that has no lines here: a list in a list, values that read each other,
-        more conditions inside each other than Python takes.
+        a fixed text that never fits, more conditions inside each other than Python takes.
     """
     try:
         first = _Writer(spec, context, with_scope=False)
         return (_Writer(spec, context, with_scope=True) if first.values.needs_scope else first).code.function()
-    except (UnusualSpecError, SyntaxError, RecursionError):
+    except (UnusualSpecError, TransformError, SyntaxError, RecursionError, MemoryError):
         return None
 
 
@@ -132,9 +132,9 @@ class _Writer:
     def _checks(self, checks: Sequence[Check], value: Held, seen: str) -> None:
         c = self.code
         for check in checks:
-            if isinstance(check, FormatCheck) and value.kind in ("word", "date"):
-                if check.format == "date" and value.kind == "date":
-                    continue  # a day of the calendar is always written so
+            if isinstance(check, FormatCheck) and check.format == "date" and value.kind == "date":
+                continue  # a day of the calendar is always written so
+            if isinstance(check, FormatCheck) and value.kind == "word":
                 c.put(f"if not {c.name(form_of(check.format))}({value.name}): return None")
             elif type(check).bind is Check.bind:  # it looks at the value alone
                 c.put(f"if {c.name(check.test)}({value.name}) is not None: return None")
@@ -310,10 +310,9 @@ class _Writer:
                 element = self._element(fields, inside, seen)
                 c.put(f"{elements}.append({element})")
         else:
-            c.put("priced = None")
             self._priced(elements, fields, seen, block, target)
         filled = f"{c.name(set_at)}({body}, {c.name(member_name)}, {elements})"
-        c.put(filled if block.money is None else f"if priced is not None: {filled}")
+        c.put(filled if block.money is None else f"if lines is not None: {filled}")
 
     def _element(self, fields: Sequence[_Field], at: At, seen: Mapping[str, str], *, optional: bool = False) -> str:
         element = self.code.local()
@@ -329,14 +328,16 @@ class _Writer:
         assert block.money is not None  # noqa: S101 - the caller looked
         order = OrderWriter(self.values, block.money, block.each, self._context).write()
         rows, currency, digits = order.rows, order.currency, order.digits
+        c.put("lines = None")
         with c.block("try:"):
             c.put(f"priced = {order.price}")
         with c.block(f"except {c.name(TransformError)} as error:"):
             reason = f"{c.name(Reason)}(error.reason, {c.name(target + ': ')} + error.message, {c.name(target)})"
             c.put(f"reasons.append({reason})")
         with c.block("else:"):
+            c.put("lines = priced.lines")
             c.put(f"for note in priced.notes: warnings.append({c.name(Reason)}(*note))")
-        with c.block("for line in () if priced is None else priced.lines:"):
+        with c.block("for line in lines or ():"):
             c.put(
                 "line_name, line_note, line_quantity, unit_cost = "
                 "line.name or None, line.note or None, line.quantity, line.unit_cost",
@@ -425,9 +426,9 @@ _LINE = {
     "note": Held("line_note", "any"),
     "quantity": Held("line_quantity", "decimal"),
     "compound": Held("compound", "made"),
-    "tax_name_1": Held("tax_1", "word"),
+    "tax_name_1": Held("tax_1", "any"),  # an approved table may have a blank name
     "tax_percent_1": Held("percent_1", "decimal"),
-    "tax_name_2": Held("tax_2", "word"),
+    "tax_name_2": Held("tax_2", "any"),
     "tax_percent_2": Held("percent_2", "decimal"),
 }
 

@@ -214,20 +214,23 @@ class Values:
             value = bind_chain(chain, self.context)(None, Scope({}, self.context.settings, lambda name: None))
         except TransformError:
             return None
-        return Held(self.code.name(value), "made") if is_present(value) else NOTHING
+        return NOTHING if value is None else Held(self.code.name(value), "made")
 
     def _step(self, steps: list[Operation], held: Held, at: At) -> Held:
         """Write the first of the steps, or the first few; what was written is taken from the list."""
         step = steps.pop(0)
-        if step.starts():
-            return self._source(step, at)
-        if isinstance(step, When):
+        if isinstance(step, When):  # its branches go on with what came
             return self._when(step, at, held)
+        if step.starts():
+            if "(" in held.name:  # nobody looks at it any more, and still it may be what does not fit
+                self._keep(held)
+            return self._source(step, at)
         if isinstance(step, Default):
             return self._default(step, held)
         if isinstance(step, ToDate) and held.kind == "instant":
             zone = self.context.setting(step.zone)
             if zone in ("", AS_WRITTEN):
+                held = self._own(held)
                 self.code.put(f"if {held.name} is not None: {held.name} = {held.name}.date()")
                 return replace(held, kind="date")
         if isinstance(step, Round):
@@ -371,8 +374,9 @@ class Values:
             f"if {v}.__class__ is str and {' and '.join(tests)} and ({v} := {made}): pass",
             f"elif {v} is not None: {v} = {whole}(scope)",
         )
-        if not sent:
-            c.put(f"if {v}.__class__ is not str and {v} is not None: return None")
+        if not sent:  # a word, or nothing for this function
+            usual = f"{v}.__class__ is str and len({v}) <= {MAX_TEXT_LENGTH} and {v} and not {v}.isspace()"
+            c.put(f"if {v} is not None and not ({usual}): return None")
         return Held(v, "sent" if sent else "word")
 
     def _whole(self, chain: Sequence[Operation], *, sent: bool) -> Callable[[Scope], Any]:
@@ -398,7 +402,7 @@ class Values:
                 return None
             found = self._first(parse_path(placeholder), at)
             if found.kind == "none":
-                return NOTHING
+                return None
             shown.append(self._keep(found).name)
             pieces += [shown[-1], literal]
         if not shown:
@@ -410,11 +414,8 @@ class Values:
         )
         blank = "".join(f" and {name}.__class__ is str and {name} and not {name}.isspace()" for name in shown)
         v = self.code.local()
-        absent = " or ".join(f"{name} is None" for name in shown)
-        self.code.put(
-            f"if {blank[5:]}: {v} = {made}",
-            f"else: {v} = None if {absent} else False",
-        )
+        # Where the first is there and another is not, the first may be no text: that is for the chain's function.
+        self.code.put(f"if {blank[5:]}: {v} = {made}", f"else: {v} = None if {shown[0]} is None else False")
         return Held(v, "any")
 
     # --- sources
@@ -433,8 +434,6 @@ class Values:
                 amount, code, _ = at.cost
                 return Held(f"{self.code.name(Money)}({amount}, {code})", "money")
             return at.line.get(step.part, NOTHING)
-        if isinstance(step, When):
-            return self._when(step, at, NOTHING)
         if isinstance(step, Const | Setting | StepOutput):
             return self._fixed((step,)) or NOTHING
         self.needs_scope = True
@@ -477,21 +476,24 @@ class Values:
     def template(self, text: str, at: At) -> Held:
         """A text with fields in it, None where one of them is absent."""
         parts = _PLACEHOLDER.split(text)
+        whole = bind_source((Template(text=text),), self.context)
         pieces = [self.code.name(parts[0])] if parts[0] else []
         needed = []
+        fixed_length = len(text)
         for placeholder, literal in zip(parts[1::2], parts[2::2], strict=True):
             if placeholder == "#":
                 pieces.append(f"str({at.index} + 1)")
             elif placeholder.startswith("settings."):
                 fixed = self.context.setting(placeholder)
-                if fixed and not fixed.strip():
-                    return NOTHING
+                fixed_length += len(fixed)
+                if fixed_length > MAX_TEXT_LENGTH or (fixed and not fixed.strip()):
+                    return self._scoped(whole)
                 if fixed:
                     pieces.append(self.code.name(fixed.strip()))
             else:
                 found = self._first(parse_path(placeholder), at)
                 if found.kind == "none":
-                    return NOTHING
+                    return self._scoped(whole)
                 shown = self._keep(found).name
                 if found.kind != "word":
                     self.code.put(
@@ -508,11 +510,13 @@ class Values:
         if not needed:
             return Held(made, "any")
         v = self._keep(Held(f"{made} if {' and '.join(needed)} else None", "word"))
+        if len(needed) > 1:  # before the one that is absent it may have become too long
+            self.code.put(f"if {v.name} is None and {needed[0]}: {v.name} = {self._scoped(whole).name}")
         self._of_usual_length(v.name)
         return v
 
-    def _of_usual_length(self, name: str) -> None:
-        self.code.put(f"if {name} is not None and len({name}) > {MAX_TEXT_LENGTH}: return None")
+    def _of_usual_length(self, name: str, most: int = MAX_TEXT_LENGTH) -> None:
+        self.code.put(f"if {name} is not None and len({name}) > {most}: return None")
 
     def _join(self, step: Join, at: At) -> Held:
         parts = self.code.local()
@@ -525,7 +529,7 @@ class Values:
             self.code.put(f"if {self.present(part)}: {parts}.append({text})")
         joined = self.code.local()
         self.code.put(f"{joined} = {self.code.name(step.with_)}.join({parts}) if {parts} else None")
-        self._of_usual_length(joined)
+        self._of_usual_length(joined, MAX_TEXT_LENGTH - len(step.with_))  # as it is counted there
         return Held(joined, "word")
 
     def _when(self, step: When, at: At, held: Held) -> Held:
@@ -545,7 +549,9 @@ class Values:
         fixed = self.context.setting(step.value)
         v = self._own(held)
         self.code.put(f"if {self.absent(v)}: {v.name} = {self.code.name(fixed)}")
-        return Held(v.name, v.kind if v.kind in _SURE - {"sent"} else "any" if v.kind != "made" else "made")
+        if v.kind == "word" and len(fixed) <= MAX_TEXT_LENGTH and is_present(fixed):
+            return v
+        return Held(v.name, "made" if v.kind == "made" else "any")
 
     # --- what is sent
 
@@ -555,7 +561,8 @@ class Values:
         if held.kind in ("none", "sent", "fixed"):
             return held
         if held.kind == "made" and name in c.names:
-            return Held(c.name(_wire_present(c.names[name])), "fixed")
+            fixed = _wire_present(c.names[name])
+            return NOTHING if fixed is None else Held(c.name(fixed), "fixed")
         out = c.local()
         formed, any_wire = c.name(well_formed), c.name(_wire_present)
         if held.kind == "word":
@@ -593,7 +600,7 @@ class Values:
     def _sent_at_once(self, chain: Sequence[Operation], at: At) -> Held | None:
         c = self.code
         last = chain[-1]
-        if isinstance(last, LinePrice) and last.part == "unit_cost" and at.cost is not None:
+        if len(chain) == 1 and isinstance(last, LinePrice) and last.part == "unit_cost" and at.cost is not None:
             amount, code, digits = at.cost
             return Held(f"{{'amount': {c.name(plain)}({amount}, {digits}), 'code': {code}}}", "fixed")
         if len(chain) == 3 and isinstance(last, ToDate) and isinstance(chain[1], ParseInstant):
@@ -605,7 +612,9 @@ class Values:
             return Held(v.name, "sent")
         if isinstance(last, ToMoney) and not last.currency.many and len(chain) > 1 and isinstance(chain[-2], Round):
             code, digits = self.currency(last.currency, at)
-            v = self.chain(chain[:-1], at)
+            v = self._own(self.chain(chain[:-1], at))
+            if v.kind == "none":
+                return v
             with c.block(f"if {v.name} is not None:"):
                 c.put(f"if {code} is None or {v.name}.adjusted() > {MAX_ADJUSTED}: return None")
                 amount = f"{c.name(plain)}({v.name}, {digits})"
@@ -681,8 +690,7 @@ class Values:
             self.element(item, index)
             yield At(item, index)
         if self.with_scope:
-            outer = "scope.item, scope.index = None, 0" if at.item is None else f"scope.item = {at.item}"
-            c.put(outer)
+            c.put(f"scope.item, scope.index = {at.item}, {at.index}")
 
     def element(self, item: str, index: str) -> None:
         """Write what makes a variable the element that paths are read against."""
@@ -713,9 +721,9 @@ class Values:
     def condition(self, condition: Condition, at: At) -> str:
         """An expression for a condition; what it reads is read before it."""
         if condition.all is not None:
-            return "(" + " and ".join(self.condition(part, at) for part in condition.all) + ")"
+            return "(" + (" and ".join(self.condition(part, at) for part in condition.all) or "True") + ")"
         if condition.any is not None:
-            return "(" + " or ".join(self.condition(part, at) for part in condition.any) + ")"
+            return "(" + (" or ".join(self.condition(part, at) for part in condition.any) or "False") + ")"
         if condition.not_ is not None:
             return f"(not {self.condition(condition.not_, at)})"
         if any(path.many or not path.segments for path in condition.paths()):
@@ -766,7 +774,7 @@ def _of_ascii(v: str, steps: Sequence[Operation]) -> tuple[list[str], str]:
     """Tests for a text of plain ASCII, and what the steps make of one that passes: the order in which they stand, and
     how often, does not matter to it."""
     kinds = {type(step) for step in steps}
-    longest = min([step.n for step in steps if isinstance(step, MaxLength)], default=MAX_TEXT_LENGTH)
+    longest = min([MAX_TEXT_LENGTH, *[step.n for step in steps if isinstance(step, MaxLength)]])
     tests = [f"{v}.isascii()", f"len({v}) <= {longest}"]
     if CleanText in kinds:
         tests.append(f"{v}.isprintable()")
