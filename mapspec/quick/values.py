@@ -167,11 +167,14 @@ class Values:
     def rows(self, path: Path, at: At) -> str:
         """A variable with the list that a path finds."""
         found = self.code.local()
-        names = [name for name, _ in path.segments]
-        if path.root != "record" or any(is_array for _, is_array in path.segments[:-1]) or not names:
-            value = self.read(path, at).name
+        *objects, last = path.segments or [("", True)]
+        plain = bool(path.segments) and not any(is_array for _, is_array in objects)
+        if plain and path.root == "record":
+            value = f"{self.getter(tuple(name for name, _ in objects))}({self.code.name(last[0])})"
+        elif plain and path.root == "item" and at.item is not None and not objects:
+            value = f"{at.item}_get({self.code.name(last[0])})"
         else:
-            value = f"{self.getter(tuple(names[:-1]))}({self.code.name(names[-1])})"
+            value = self.read(path, at).name
         self.code.put(
             f"{found} = {value}",
             f"if {found}.__class__ is not list: {found} = () if {found} is None else [{found}]",
@@ -361,7 +364,7 @@ class Values:
             paths = (first.path,) if isinstance(first, ReadPath) else first.paths_
             if (len(paths) == 1 and self.read(paths[0], at).kind == "word") or (not steps and not sent):
                 return None
-            found = self._first_not_null(paths, at)
+            found = self._first_not_null(paths, at, empty_too=sent)
         else:
             return None
         if found is None or found.kind == "none":
@@ -370,10 +373,10 @@ class Values:
         tests, made = _of_ascii(v, steps)
         whole = c.name(self._whole(chain, sent=sent))
         self.needs_scope = True
-        c.put(
-            f"if {v}.__class__ is str and {' and '.join(tests)} and ({v} := {made}): pass",
-            f"elif {v} is not None: {v} = {whole}(scope)",
-        )
+        c.put(f"if {v}.__class__ is str and {' and '.join(tests)} and ({v} := {made}): pass")
+        if sent:  # an empty text is not sent either
+            c.put(f"elif {v} == '': {v} = None")
+        c.put(f"elif {v} is not None: {v} = {whole}(scope)")
         if not sent:  # a word, or nothing for this function
             usual = f"{v}.__class__ is str and len({v}) <= {MAX_TEXT_LENGTH} and {v} and not {v}.isspace()"
             c.put(f"if {v} is not None and not ({usual}): return None")
@@ -383,14 +386,18 @@ class Values:
         read = bind_source(chain, self.context)
         return (lambda scope: _wire_present(read(scope))) if sent else read
 
-    def _first_not_null(self, paths: Sequence[Path], at: At) -> Held:
-        """A variable with the first of some paths' values that is not null; a blank one is for the chain's function."""
+    def _first_not_null(self, paths: Sequence[Path], at: At, *, empty_too: bool) -> Held:
+        """A variable with the first of some paths' values that is not null, nor empty where that says as little.
+
+        A blank one is for the chain's own function.
+        """
         reads = [found for path in paths if (found := self._first(path, at)).kind != "none"]
         if not reads:
             return NOTHING
         v = self._keep(reads[0]).name
         for found in reads[1:]:
-            self.code.put(f"if {v} is None: {v} = {found.name}")
+            empty = f" or {v} == ''" if empty_too else ""
+            self.code.put(f"if {v} is None{empty}: {v} = {found.name}")
         return Held(v, "any")
 
     def _filled(self, step: Template, at: At) -> Held | None:
