@@ -30,6 +30,7 @@ SIGNALS: tuple[str, ...] = (
     "values",
     "shape",
     "side",
+    "facets",
     "scope",
     "reference",
     "number",
