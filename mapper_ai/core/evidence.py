@@ -10,6 +10,7 @@ import numpy as np
 from mapper_ai.core.facets import facet_signal
 from mapper_ai.core.fields import FieldProfile, Profile, split_path
 from mapper_ai.core.names import FieldMeaning, read_names
+from mapper_ai.core.references import natural_key_signal, reference_signal
 from mapper_ai.core.scoring import WeightedScorer
 from mapper_ai.core.signals import (
     Matrix,
@@ -18,7 +19,6 @@ from mapper_ai.core.signals import (
     clash_signal,
     format_signal,
     number_signal,
-    reference_signal,
     scope_signal,
     shape_signal,
     side_signal,
@@ -39,7 +39,7 @@ class Evidence:
     Attributes:
         source: Rows of the signals.
         target: Columns of the signals.
-        signals: Name -> matrix, for every name in SIGNALS but `history`.
+        signals: Name -> matrix, for every name in SIGNALS.
         aligned: Target array -> source array that feeds it, "" for the record itself.
     """
 
@@ -69,6 +69,7 @@ def collect(source: Profile, target: Profile, vocabulary: Vocabulary | None = No
     signals["facets"] = facet_signal(left, right)
     signals["scope"] = scope_signal(left, right)
     signals["reference"] = reference_signal(left, right)
+    signals["natural_key"] = natural_key_signal(left, right)
     signals["number"] = number_signal(left, right)
     signals["technical"] = technical_signal(left, right, words)
     signals["target_prior"] = np.broadcast_to(target_prior(right, words)[None, :], shape)

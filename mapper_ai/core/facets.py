@@ -6,7 +6,7 @@ side. The words are plain ones of business systems in several languages.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -17,11 +17,19 @@ from mapper_ai.core.signals import Matrix, Side
 FACETS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     name: (frozenset(one.split()), frozenset(other.split()))
     for name, one, other in (
-        ("tax", "including inc gross ttc brutto bruto inkl", "excluding ex exc net ht netto neto untaxed without before exkl"),
+        (
+            "tax",
+            "including inc gross ttc brutto bruto inkl",
+            "excluding ex exc net ht netto neto untaxed without before exkl",
+        ),
         ("currency", "base company home functional local lcy", "presentment foreign quoted quote counter fc"),
         ("end", "start begin from since first opening", "end finish until expiry expire last closing"),
         ("change", "created create creation added add", "updated update modified modification changed upd"),
-        ("moment", "original list regular initial compare catalog requested ordered", "current actual final paid shipped"),
+        (
+            "moment",
+            "original list regular initial compare catalog requested ordered",
+            "current actual final paid shipped",
+        ),
         ("extent", "unit each single piece", "total subtotal sum row extended"),
         ("limit", "minimum min", "maximum max"),
         ("flow", "sale sales selling sell customer", "purchase buying buy supplier vendor"),
@@ -38,7 +46,7 @@ def facet_signal(source: Side, target: Side) -> Matrix:
     return result
 
 
-def _facets(meanings: tuple[FieldMeaning, ...] | list[FieldMeaning]) -> Matrix:
+def _facets(meanings: Sequence[FieldMeaning]) -> Matrix:
     rows = np.zeros((len(meanings), len(FACETS)), dtype=np.float32)
     for number, meaning in enumerate(meanings):
         # The nearest words decide: the leaf's, then those of the object around it.

@@ -7,7 +7,7 @@ answer one another.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,7 @@ FEATURES: Mapping[str, str] = {
     "facets": "with tax or without, whose currency, which end: agreement of what both names say, -1..1",
     "scope": "what the records around the fields are about, -1..1",
     "reference": "ids that point at the same thing, or at different ones, -1..1",
+    "natural_key": "1 where the source names across systems what the target points at: e-mail, SKU",
     "number": "numbered members that agree or not, -1..0",
     "technical": "-1 where one field is plumbing and the other is not",
     "target_prior": "how unlikely any source is for the target, -1..0",
@@ -79,31 +80,61 @@ class Candidates:
         rows: Source index of each candidate.
         columns: Target index of each candidate.
         features: One row a candidate, in the order of FEATURES.
+        odds: The retrieving score of each, in log-odds.
+        count: Candidates a target.
     """
 
     rows: npt.NDArray[np.intp]
     columns: npt.NDArray[np.intp]
     features: Matrix
+    odds: Matrix
+    count: int
+
+    def span(self, column: int) -> slice:
+        """Where a target's candidates stand."""
+        return slice(column * self.count, (column + 1) * self.count)
 
 
-def gather(evidence: Evidence, retrieved: int = RETRIEVED) -> Candidates:
-    """Retrieve the best sources of every target and describe each by its features."""
+def gather(evidence: Evidence, *, retrieved: int = RETRIEVED, wanted: Matrix | None = None) -> Candidates:
+    """Retrieve the best sources of every target and describe each by its features.
+
+    Args:
+        evidence: Of two profiles that both have fields.
+        retrieved: Sources kept a target.
+        wanted: Pairs with a value above 0 are kept whatever they look like.
+    """
     odds = retrieval_odds(evidence)
     count = min(retrieved, odds.shape[0])
     # Rounded so that the last bit of a float sum does not decide the order.
-    order = np.argsort(-np.round(odds, 3), axis=0, kind="stable")[:count]
+    key = -np.round(odds, 3)
+    if wanted is not None:
+        key = np.where(wanted > 0, key - 100.0 * wanted, key)
+    # Whole columns of a thousand need no full sort: the best are set apart first, by value, then by row.
+    order = _first(key, count)
     rows = order.T.ravel()
     columns = np.repeat(np.arange(odds.shape[1]), count)
     named = _features(evidence, odds, rows, columns, count)
     table = np.stack([np.broadcast_to(named[name], rows.shape) for name in FEATURES], axis=1)
-    return Candidates(rows, columns, np.round(table, 4).astype(np.float32))
+    return Candidates(rows, columns, np.round(table, 4).astype(np.float32), odds[rows, columns], count)
+
+
+def _first(key: Matrix, count: int) -> npt.NDArray[np.intp]:
+    """For every column the rows of the smallest keys, smallest first; equal keys in row order."""
+    if key.shape[0] <= 4 * count:
+        return np.argsort(key, axis=0, kind="stable")[:count]
+    border = np.partition(key, count - 1, axis=0)[count - 1]
+    found = np.empty((count, key.shape[1]), dtype=np.intp)
+    for column in range(key.shape[1]):
+        near = np.flatnonzero(key[:, column] <= border[column])
+        found[:, column] = near[np.argsort(key[near, column], kind="stable")[:count]]
+    return found
 
 
 def retrieval_odds(evidence: Evidence) -> Matrix:
     """Log-odds by hand-set weights after the pairs of a source have competed; history has no say."""
     total = np.full(evidence.shape, DEFAULT_BIAS, dtype=np.float32)
     for name, weight in DEFAULT_WEIGHTS.items():
-        if name in evidence.signals and name != "history":
+        if name in evidence.signals:
             total += np.float32(weight) * evidence.signals[name]
     odds: Matrix = logit(compete(sigmoid(total)))
     return odds
@@ -181,7 +212,7 @@ def _context(
     return {"context": np.where(alone, 0.0, share), "context_lead": np.where(alone, 0.0, lead)}
 
 
-def _parents(fields: tuple[FieldProfile, ...] | list[FieldProfile]) -> npt.NDArray[np.intp]:
+def _parents(fields: Sequence[FieldProfile]) -> npt.NDArray[np.intp]:
     """A number for the object each field is a member of."""
     known: dict[object, int] = {}
     return np.array([known.setdefault(entry.segments[:-1], len(known)) for entry in fields], dtype=np.intp)
@@ -193,7 +224,8 @@ def _competition(
     own = odds[rows, columns]
     column_lead = own - _best_rival(odds)[rows, columns]
     row_lead = own - _best_rival(odds.T).T[rows, columns]
-    rank = np.tile(np.arange(count), odds.shape[1]) / max(1, RETRIEVED - 1)
+    blocks = np.round(own, 3).reshape(odds.shape[1], count)
+    rank = (blocks[:, None, :] > blocks[:, :, None]).sum(axis=2).ravel() / max(1, RETRIEVED - 1)
     return {
         "column_lead": np.clip(column_lead / _MAX_MARGIN, -1.0, 1.0),
         "column_rank": -rank,
@@ -235,6 +267,24 @@ def _traits(side: Side) -> dict[str, npt.NDArray[np.float32]]:
 
 # Concepts of amounts; the vocabulary's names.
 MONEY_CONCEPTS = frozenset(
-    "unit_price cost cost_price amount line_total grand_total subtotal discount tax_total shipping_total handling_total"
-    " fee_total fee_amount shipping_tax amount_paid applied_amount balance deposit".split()
+    [
+        "unit_price",
+        "cost",
+        "cost_price",
+        "amount",
+        "line_total",
+        "grand_total",
+        "subtotal",
+        "discount",
+        "tax_total",
+        "shipping_total",
+        "handling_total",
+        "fee_total",
+        "fee_amount",
+        "shipping_tax",
+        "amount_paid",
+        "applied_amount",
+        "balance",
+        "deposit",
+    ]
 )

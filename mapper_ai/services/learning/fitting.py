@@ -7,7 +7,6 @@ oriented so that more of it speaks for the pair, and a few hundred targets must 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,24 +17,9 @@ from mapper_ai.core.scoring import DEFAULT_BIAS, DEFAULT_WEIGHTS
 Array = npt.NDArray[np.float64]
 
 # How strongly the weights are held to the prior: a weight one off costs as much as this half in log-likelihood.
-STRENGTH = 3.0
+STRENGTH = 2.0
 # Without the gold a candidate is taken for less likely than by hand alone, because the new features add to it.
 _PRIOR_SHARE = 0.5
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Candidates of some cases with the answer.
-
-    Attributes:
-        features: One row a candidate.
-        right: 1.0 for a right one.
-        weight: How much each counts.
-    """
-
-    features: Array
-    right: Array
-    weight: Array
 
 
 def prior_weights() -> Array:
@@ -43,13 +27,18 @@ def prior_weights() -> Array:
     return np.array([_PRIOR_SHARE * DEFAULT_WEIGHTS.get(name, 0.0) for name in FEATURES])
 
 
-def fit_weights(examples: Sequence[Examples], *, strength: float = STRENGTH) -> tuple[Array, float]:
-    """Maximum a posteriori weights and bias; the same examples give the same answer."""
+def fit_weights(examples: Sequence[tuple[Array, Array, Array]], *, strength: float = STRENGTH) -> tuple[Array, float]:
+    """Maximum a posteriori weights and bias; the same examples give the same answer.
+
+    Args:
+        examples: Features, answers and weights of some candidates each.
+        strength: Of the prior.
+    """
     from scipy.optimize import minimize
 
-    features = np.vstack([group.features for group in examples])
-    right = np.concatenate([group.right for group in examples])
-    weight = np.concatenate([group.weight for group in examples])
+    features = np.vstack([features for features, _, _ in examples])
+    right = np.concatenate([right for _, right, _ in examples])
+    weight = np.concatenate([weight for _, _, weight in examples])
     prior = prior_weights()
 
     def loss(point: Array) -> tuple[float, Array]:
@@ -67,3 +56,26 @@ def fit_weights(examples: Sequence[Examples], *, strength: float = STRENGTH) -> 
     )
     # Rounded: the last digits depend on the machine, and nothing rests on them.
     return np.round(found.x[:-1], 3), round(float(found.x[-1]), 3)
+
+
+def fit_curve(odds: Array, right: Array, weight: Array) -> tuple[float, float]:
+    """Slope and offset of the logistic curve from log-odds to the share that is right (Platt's scaling).
+
+    Answers are smoothed as Platt did, so that a clean sweep does not promise certainty. Without examples of both
+    kinds the curve stays as it is.
+    """
+    from scipy.optimize import minimize
+
+    yes, no = float((weight * right).sum()), float((weight * (1.0 - right)).sum())
+    if yes == 0.0 or no == 0.0:
+        return 1.0, 0.0
+    wanted = np.where(right > 0.5, (yes + 1.0) / (yes + 2.0), 1.0 / (no + 2.0))
+
+    def loss(point: Array) -> tuple[float, Array]:
+        curve = point[0] * odds + point[1]
+        error = weight * (0.5 * (1.0 + np.tanh(curve / 2.0)) - wanted)
+        value = float((weight * (np.logaddexp(0.0, curve) - wanted * curve)).sum())
+        return value, np.array([(error * odds).sum(), error.sum()])
+
+    found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0.2, 3.0), (None, None)])
+    return round(float(found.x[0]), 3), round(float(found.x[1]), 3)

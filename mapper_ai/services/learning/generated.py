@@ -78,7 +78,7 @@ def _rewrite(
         taken.add(path)
         paths[entry.path] = path
         fields.append(replace(entry, path=path, segments=segments))
-    return Profile(tuple(sorted(fields, key=lambda entry: entry.path)), profile.record_count), paths
+    return replace(profile, fields=tuple(sorted(fields, key=lambda entry: entry.path))), paths
 
 
 def _strange(word: str, draw: random.Random) -> str:

@@ -18,7 +18,21 @@ from mapper_ai.errors import InputError
 
 # Last words of a case's name that say which record, not which systems: `stripe_xero_invoice` belongs to stripe_xero.
 _ENTITIES = frozenset(
-    "order customer client invoice payment item address product contact refund quote bill receipt".split()
+    [
+        "order",
+        "customer",
+        "client",
+        "invoice",
+        "payment",
+        "item",
+        "address",
+        "product",
+        "contact",
+        "refund",
+        "quote",
+        "bill",
+        "receipt",
+    ]
 )
 
 
