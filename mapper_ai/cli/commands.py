@@ -63,6 +63,11 @@ COMMANDS: Final[dict[str, Command]] = {
         "  mapper suggest --source clarity-rest:order --samples fixtures/clarity/order__*.json"
         " --target freshbooks:invoice --spec order-to-invoice.yaml",
     ),
+    "train": Command(
+        "training",
+        "fit the scorer on gold cases, and measure it on platforms left out",
+        "mapper train --gold fixtures/gold\n  mapper train --gold fixtures/gold my-cases --out scorer.json",
+    ),
     "validate": Command(
         "specs",
         "check specs, and list what is not approved",

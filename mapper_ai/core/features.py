@@ -65,6 +65,8 @@ FEATURES: Mapping[str, str] = {
     "target_id": "-1 where the target is a key or number of some record",
     "target_type": "-1 where the target is a type or a status",
     "target_money": "1 where the target is an amount",
+    "level": "-1 where an amount of the record would feed the items of a list, or an item's the record",
+    "flag_gap": "-1 where one of the two is a yes/no field and the other is not",
     "filled_gap": "-1 where the target is always filled and the source seldom",
     "deeper": "levels the source lies deeper than the target, in fifths, 0..1 negative",
 }
@@ -160,6 +162,10 @@ def _features(
     for name in ("constant", "empty", "flag", "id", "type"):
         found[f"target_{name}"] = -right[name][columns]
     found["target_money"] = right["money"][columns]
+    amounts = np.minimum(left["money"][rows], right["money"][columns])
+    found["level"] = -amounts * np.abs(left["listed"][rows] - right["listed"][columns])
+    seen = left["seen"][rows] * right["seen"][columns]
+    found["flag_gap"] = -seen * np.abs(left["flag"][rows] - right["flag"][columns])
     found["filled_gap"] = -np.maximum(0.0, right["filled"][columns] - left["filled"][rows])
     found["deeper"] = -np.clip((left["depth"][rows] - right["depth"][columns]) / 5.0, 0.0, 1.0)
     return found
@@ -248,7 +254,7 @@ def _best_rival(odds: Matrix) -> Matrix:
 
 
 def _traits(side: Side) -> dict[str, npt.NDArray[np.float32]]:
-    names = ("constant", "empty", "flag", "id", "type", "money", "filled", "depth")
+    names = ("constant", "empty", "flag", "id", "type", "money", "filled", "depth", "listed", "seen")
     rows = np.zeros((len(side.fields), len(names)), dtype=np.float32)
     for number, (entry, meaning) in enumerate(zip(side.fields, side.meanings, strict=True)):
         concepts = {name for name, _ in meaning.leaf}
@@ -261,6 +267,8 @@ def _traits(side: Side) -> dict[str, npt.NDArray[np.float32]]:
             meaning.money == "amount" or meaning.head in MONEY_CONCEPTS,
             entry.filled_share * entry.present_share if entry.occurrences else 0.0,
             len(entry.segments),
+            bool(entry.arrays),
+            bool(entry.formats),
         )
     return dict(zip(names, rows.T, strict=True))
 

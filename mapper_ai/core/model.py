@@ -82,7 +82,7 @@ class Model:
         if unknown:
             raise ValueError(f"unknown features: {', '.join(sorted(unknown))}")
 
-    def odds(self, features: Matrix) -> Odds:
+    def odds(self, features: Matrix | Odds) -> Odds:
         """Log-odds of candidates before calibration, rounded so that every machine orders them alike."""
         weights = np.array([self.weights.get(name, 0.0) for name in FEATURES])
         odds = features.astype(np.float64) @ weights + self.bias
@@ -101,11 +101,12 @@ class Model:
 
     def contributions(self, features: Sequence[float]) -> dict[str, float]:
         """Feature -> log-odds it adds to the confidence; what says nothing is left out."""
-        return {
-            name: share
+        shares = {
+            name: round(self.slope * self.weights.get(name, 0.0) * value, 4)
             for name, value in zip(FEATURES, features, strict=True)
-            if abs(share := round(self.slope * self.weights.get(name, 0.0) * float(value), 4)) >= 0.0001
+            if value
         }
+        return {name: share for name, share in shares.items() if share}
 
     def promise(self, at: float) -> Promise | None:
         """What was measured at the nearest confidence not above `at`; None below the lowest, or when untrained."""

@@ -48,13 +48,12 @@ def _subject(meaning: FieldMeaning) -> str:
 def natural_key_signal(source: Side, target: Side) -> Matrix:
     """1 where the target is the id of another record and the source names that record across systems, else 0."""
     wanted = [lookup_of(meaning) for meaning in target.meanings]
-    table = np.zeros((len(source.meanings), len(wanted)), dtype=np.float32)
-    for row, meaning in enumerate(source.meanings):
-        concepts = {name for name, weight in meaning.leaf if weight > 0.6}
-        for column, subject in enumerate(wanted):
-            if subject and concepts & _NATURAL_KEYS.get(subject, frozenset()):
-                table[row, column] = 1.0
-    return table
+    kinds = sorted(_NATURAL_KEYS)
+    names = [{name for name, weight in meaning.leaf if weight > 0.6} for meaning in source.meanings]
+    left = np.array([[bool(concepts & _NATURAL_KEYS[kind]) for kind in kinds] for concepts in names])
+    right = np.array([[kind == subject for kind in kinds] for subject in wanted])
+    result: Matrix = (left.astype(np.float32) @ right.T.astype(np.float32)).astype(np.float32)
+    return result
 
 
 def lookup_of(meaning: FieldMeaning) -> str:

@@ -1,10 +1,11 @@
 """Cases made from gold ones by systematic changes, so that the scorer has seen names and gaps it will meet.
 
-Three changes, all drawn from a generator seeded with the case's name:
+Four changes, all drawn from a generator seeded with the case's name:
 
 - renaming: another way to write names (camelCase, snake_case, ...), and words outside the vocabulary, made by leaving
   out vowels or the end of a word, because other systems have words of their own;
 - restructuring: objects flattened into prefixed names;
+- forgetting: a target known by its contract alone, without one value;
 - noise: fields of the source left out. A target that lost its source has no match.
 """
 
@@ -14,14 +15,16 @@ import random
 from collections.abc import Mapping
 from dataclasses import replace
 
-from mapper_ai.core.fields import FieldProfile, Profile, Segment, join_segments
+from mapper_ai.core.fields import Contract, FieldProfile, Profile, Segment, join_segments
 from mapper_ai.core.vocabulary import split_words
 from mapper_ai.services.learning.gold import Case
 
+# Formats that a contract names, and how.
+_TYPED = {"integer": "integer", "decimal": "number", "bool": "boolean", "date": "date", "instant": "date-time"}
 _STYLES = ("snake", "camel", "pascal", "flat", "kept")
 
 
-def generate(case: Case, number: int, *, strange: float = 0.15, lost: float = 0.2, flatten: float = 0.5) -> Case:
+def generate(case: Case, number: int, *, strange: float = 0.15, lost: float = 0.2, flatten: float = 0.5, bare: float = 0.3) -> Case:
     """The `number`-th variation of a case; equal arguments give equal cases.
 
     Args:
@@ -30,11 +33,14 @@ def generate(case: Case, number: int, *, strange: float = 0.15, lost: float = 0.
         strange: Share of words made strange on each side.
         lost: Share of the source's fields left out.
         flatten: Chance that a side's objects are flattened.
+        bare: Chance that nothing is known of the target but names and types.
     """
     # Not for secrets: a generator that gives the same cases in every run.
     draw = random.Random(f"{case.name}/{number}")  # noqa: S311
     source, left = _rewrite(case.source, draw, strange, flatten)
     target, right = _rewrite(case.target, draw, strange, flatten)
+    if draw.random() < bare:
+        target = _described(target)
     kept = tuple(entry for entry in source.fields if draw.random() >= lost)
     source = replace(source, fields=kept or source.fields)
     here = set(source.paths)
@@ -79,6 +85,20 @@ def _rewrite(
         paths[entry.path] = path
         fields.append(replace(entry, path=path, segments=segments))
     return replace(profile, fields=tuple(sorted(fields, key=lambda entry: entry.path))), paths
+
+
+def _described(profile: Profile) -> Profile:
+    """What a contract would say of the fields: names and types, no values."""
+    fields = tuple(
+        FieldProfile(
+            path=entry.path,
+            segments=entry.segments,
+            formats={entry.format: 1.0} if entry.format in _TYPED else {},
+            contract=Contract(type=_TYPED.get(entry.format, "string")),
+        )
+        for entry in profile.fields
+    )
+    return replace(profile, fields=fields, record_count=0)
 
 
 def _strange(word: str, draw: random.Random) -> str:

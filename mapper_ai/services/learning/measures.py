@@ -7,7 +7,7 @@ is accepted (means over cases), expected calibration error over ten bins, and wh
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,12 @@ class Scored:
 
     outcome: Outcome
     confidence: npt.NDArray[np.float64]
+
+    def without_risk(self) -> Scored:
+        """Only the targets that may be accepted without a person; the gold and ranks stay those of all."""
+        kept = ~self.outcome.risky
+        fewer = replace(self.outcome, odds=self.outcome.odds[kept], right=self.outcome.right[kept])
+        return Scored(fewer, self.confidence[kept])
 
 
 def mrr(cases: Sequence[Scored]) -> float:

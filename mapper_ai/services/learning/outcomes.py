@@ -11,6 +11,7 @@ import numpy.typing as npt
 from mapper_ai.core.combine import with_combinations
 from mapper_ai.core.evidence import collect
 from mapper_ai.core.features import FEATURES, Candidates, gather
+from mapper_ai.core.suggest import risk_of
 from mapper_ai.core.vocabulary import load_vocabulary
 from mapper_ai.services.learning.gold import Case
 
@@ -27,6 +28,7 @@ class Described:
         learnt: Targets whose answer is known, or that no connector ever fills: the system's own ids.
         scored: Targets that count in a measure.
         has_gold: Targets with a source by the gold.
+        risky: Targets of money, taxes and keys, which are never accepted without a person.
     """
 
     case: Case
@@ -35,12 +37,14 @@ class Described:
     learnt: npt.NDArray[np.bool_]
     scored: npt.NDArray[np.bool_]
     has_gold: npt.NDArray[np.bool_]
+    risky: npt.NDArray[np.bool_]
 
 
 def describe(case: Case) -> Described:
     """Retrieve candidates for a case and look their answers up."""
     source, combined = with_combinations(case.source, case.target, load_vocabulary())
-    found = gather(collect(source, case.target))
+    evidence = collect(source, case.target)
+    found = gather(evidence)
     paths, goals = source.paths, case.target.paths
     members = [combined[path].sources if path in combined else (path,) for path in paths]
     right = np.array(
@@ -49,7 +53,8 @@ def describe(case: Case) -> Described:
     scored = np.array([goal not in case.ignored for goal in goals])
     own = found.features[:: found.count, _ASSIGNED] <= -1.0
     has_gold = np.array([goal in case.gold for goal in goals])
-    return Described(case, found, right, scored | own, scored, has_gold)
+    risky = np.array([bool(risk_of(meaning)) for meaning in evidence.target.meanings])
+    return Described(case, found, right, scored | own, scored, has_gold, risky)
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,8 @@ class Outcome:
         right: Whether that one is right.
         rank: Rank of the first right candidate of each gold target, 0 when there is none.
         has_gold: Whether each scored target has a source by the gold.
+        risky: Whether each scored target is one of money, taxes or keys.
+        gold: Number of gold targets.
     """
 
     name: str
@@ -69,6 +76,7 @@ class Outcome:
     right: npt.NDArray[np.bool_]
     rank: npt.NDArray[np.intp]
     has_gold: npt.NDArray[np.bool_]
+    risky: npt.NDArray[np.bool_]
     gold: int
 
 
@@ -87,6 +95,7 @@ def outcome(described: Described, odds: Array) -> Outcome:
         ranked[scored, 0],
         first[gold],
         gold[scored],
+        described.risky[scored],
         len(described.case.gold),
     )
 

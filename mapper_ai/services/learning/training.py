@@ -18,6 +18,7 @@ from mapper_ai.services.learning.generated import generate
 from mapper_ai.services.learning.gold import Case
 from mapper_ai.services.learning.measures import Figure, Scored, figures, per_case, wrong_share
 from mapper_ai.services.learning.outcomes import Described, Outcome, describe, examples, groups, outcome
+from mapper_ai.services.learning.rivals import RIVALS
 
 # Variations made of each gold case, and what a candidate of one counts beside a real one.
 GENERATED = 3
@@ -33,23 +34,30 @@ class Trained:
         document: The artefact, ready to be written as JSON.
         learned: Figures of the learned scorer on left-out platform pairs.
         hand: The same for the hand-set weights, which need no training.
+        others: The same for other kinds of models, when they were asked for.
         cases: Case -> its own measures, left out.
     """
 
     document: dict[str, Any]
     learned: Mapping[str, Figure]
     hand: Mapping[str, Figure]
+    others: Mapping[str, Mapping[str, Figure]]
     cases: Mapping[str, Mapping[str, float]]
 
 
 def train(
-    cases: Sequence[Case], *, generated: int = GENERATED, tell: Callable[[str], None] = lambda _: None
+    cases: Sequence[Case],
+    *,
+    generated: int = GENERATED,
+    compare: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Trained:
     """Fit, calibrate and measure.
 
     Args:
         cases: Gold cases of at least three platform pairs.
         generated: Variations made of each case.
+        compare: Measure other kinds of models too.
         tell: Called with a line of progress now and then.
 
     Raises:
@@ -68,19 +76,23 @@ def train(
     real = {case.name: describe(case) for case in cases}
     made = {case.name: [describe(generate(case, number)) for number in range(generated)] for case in cases}
     table = _Table(real, made)
-    left_out = {}
+    odds = {}
     for number, pair in enumerate(pairs, 1):
-        left_out[pair] = table.fit(without=pair)
+        odds[pair] = _linear(table.rows(without=pair))
         tell(f"left out {pair} ({number} of {len(pairs)})")
-    folds = table.out_of_fold(left_out)
-    scored = []
-    for pair in pairs:
-        slope, offset = _curve(folds, without=pair)
-        scored += [_scored(fold, slope, offset) for fold in folds if fold.group == pair and "~" not in fold.name]
-    weights, bias = table.fit(without="")
+    folds = table.out_of_fold(odds)
+    scored = _left_out(folds, pairs)
+    others = {}
+    for name, fit in RIVALS.items() if compare else ():
+        tell(f"measuring {name}")
+        rival = table.out_of_fold({pair: fit(table.rows(without=pair)) for pair in pairs})
+        others[name] = figures(_left_out(rival, pairs))
+    weights, bias = fit_weights(table.rows(without=""))
     best = _curve(folds, without="")
     any_source = _curve(folds, without="", answer="has_gold")
-    promises = [dict(zip(_PROMISE, (at, *_rounded(wrong_share(scored, at))), strict=True)) for at in _PROMISED_AT]
+    # The promise is made, and measured, for what may be accepted without a person: no money, tax or key.
+    safe = [case.without_risk() for case in scored]
+    promises = [dict(zip(_PROMISE, (at, *_rounded(wrong_share(safe, at))), strict=True)) for at in _PROMISED_AT]
     learned = figures(scored)
     hand = figures([_scored(outcome(entry, table.hand(entry)), 1.0, 0.0) for entry in real.values()])
     each = per_case(scored)
@@ -111,10 +123,11 @@ def train(
             "left_out": {
                 "learned": {name: _written(figure) for name, figure in learned.items()},
                 "hand_weights": {name: _written(figure) for name, figure in hand.items()},
+                **{label: {name: _written(row) for name, row in found.items()} for label, found in others.items()},
             },
         },
     }
-    return Trained(document, learned, hand, each)
+    return Trained(document, learned, hand, others, each)
 
 
 @dataclass(frozen=True)
@@ -124,21 +137,19 @@ class _Table:
     real: Mapping[str, Described]
     made: Mapping[str, Sequence[Described]]
 
-    def fit(self, *, without: str) -> tuple[Array, float]:
-        """Weights and bias from the cases of the other platform pairs."""
+    def rows(self, *, without: str) -> list[tuple[Array, Array, Array]]:
+        """Examples of the cases of the other platform pairs, and of their variations."""
         kept = [name for name, entry in self.real.items() if entry.case.group != without]
         rows = examples(self.real[name] for name in kept)
-        rows += examples((entry for name in kept for entry in self.made[name]), GENERATED_WEIGHT)
-        return fit_weights(rows)
+        return rows + examples((entry for name in kept for entry in self.made[name]), GENERATED_WEIGHT)
 
-    def out_of_fold(self, fitted: Mapping[str, tuple[Array, float]]) -> list[Outcome]:
-        """Outcomes of every case and variation under the weights that have not seen its platform pair."""
-        found = []
-        for name, entry in self.real.items():
-            weights, bias = fitted[entry.case.group]
-            model = Model(dict(zip(FEATURES, weights.tolist(), strict=True)), bias)
-            found += [outcome(each, model.odds(each.candidates.features)) for each in (entry, *self.made[name])]
-        return found
+    def out_of_fold(self, odds: Mapping[str, Callable[[Array], Array]]) -> list[Outcome]:
+        """Outcomes of every case and variation under the model that has not seen its platform pair."""
+        return [
+            outcome(each, odds[entry.case.group](each.candidates.features.astype(np.float64)))
+            for name, entry in self.real.items()
+            for each in (entry, *self.made[name])
+        ]
 
     def hand(self, entry: Described) -> Array:
         """Log-odds by the hand-set weights."""
@@ -146,6 +157,20 @@ class _Table:
 
 
 _PROMISE = ("at", "count", "wrong", "expected", "low", "high", "covered")
+
+
+def _linear(rows: Sequence[tuple[Array, Array, Array]]) -> Callable[[Array], Array]:
+    weights, bias = fit_weights(rows)
+    return Model(dict(zip(FEATURES, weights.tolist(), strict=True)), bias).odds
+
+
+def _left_out(folds: Sequence[Outcome], pairs: Sequence[str]) -> list[Scored]:
+    """Confidences of the real cases, calibrated on the other platform pairs."""
+    scored = []
+    for pair in pairs:
+        slope, offset = _curve(folds, without=pair)
+        scored += [_scored(fold, slope, offset) for fold in folds if fold.group == pair and "~" not in fold.name]
+    return scored
 
 
 def _curve(folds: Sequence[Outcome], *, without: str, answer: str = "right") -> tuple[float, float]:
