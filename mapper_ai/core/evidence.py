@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mapper_ai.core.facets import facet_signal
 from mapper_ai.core.fields import FieldProfile, Profile, split_path
 from mapper_ai.core.names import FieldMeaning, read_names
 from mapper_ai.core.references import natural_key_signal, reference_signal
@@ -66,7 +65,6 @@ def collect(source: Profile, target: Profile, vocabulary: Vocabulary | None = No
     signals["values"] = values_signal(left, right)
     signals["shape"] = shape_signal(left, right)
     signals["side"] = side_signal(left, right, words)
-    signals["facets"] = facet_signal(left, right)
     signals["scope"] = scope_signal(left, right)
     signals["reference"] = reference_signal(left, right)
     signals["natural_key"] = natural_key_signal(left, right)

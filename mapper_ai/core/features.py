@@ -37,7 +37,6 @@ FEATURES: Mapping[str, str] = {
     "values": "shared telling values, 0..1",
     "shape": "likeness of lengths, character classes, sizes and variety, -1..1",
     "side": "billing against shipping, -1..1",
-    "facets": "with tax or without, whose currency, which end: agreement of what both names say, -1..1",
     "scope": "what the records around the fields are about, -1..1",
     "reference": "ids that point at the same thing, or at different ones, -1..1",
     "natural_key": "1 where the source names across systems what the target points at: e-mail, SKU",
@@ -47,12 +46,9 @@ FEATURES: Mapping[str, str] = {
     "assigned": "-1 where the target system sets the field itself",
     "source_prior": "how unlikely it is that the source feeds anything, -1..0",
     "structure": "fit with the alignment of arrays, -1..0",
-    "same_words": "1 where the leaf names have exactly the same words",
     "shared_words": "share of the paths' words that both have, 0..1",
     "known": "1 both leaf names are known words, 0 one of them, -1 neither",
-    "covered": "share of the target leaf's weight that stands on the source's path, 0..1",
-    "context": "how well the other members of the two objects answer one another, 0..1",
-    "context_lead": "the same, behind the best object for the target's object, -1..0",
+    "context_lead": "how well the members of the two objects answer one another, behind the best object, -1..0",
     "column_lead": "log-odds ahead of the best rival for the target, -1..1 (one is six log-odds)",
     "column_rank": "-1 for far down the target's list, 0 for its head",
     "row_lead": "log-odds ahead of the source's best other use, -1..1",
@@ -64,7 +60,6 @@ FEATURES: Mapping[str, str] = {
     "source_empty": "-1 where the source was never filled",
     "target_id": "-1 where the target is a key or number of some record",
     "target_type": "-1 where the target is a type or a status",
-    "target_money": "1 where the target is an amount",
     "level": "-1 where an amount of the record would feed the items of a list, or an item's the record",
     "flag_gap": "-1 where one of the two is a yes/no field and the other is not",
     "filled_gap": "-1 where the target is always filled and the source seldom",
@@ -161,7 +156,6 @@ def _features(
         found[f"source_{name}"] = -left[name][rows]
     for name in ("constant", "empty", "flag", "id", "type"):
         found[f"target_{name}"] = -right[name][columns]
-    found["target_money"] = right["money"][columns]
     amounts = np.minimum(left["money"][rows], right["money"][columns])
     found["level"] = -amounts * np.abs(left["listed"][rows] - right["listed"][columns])
     seen = left["seen"][rows] * right["seen"][columns]
@@ -174,20 +168,14 @@ def _features(
 def _word_features(
     source: Side, target: Side, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]
 ) -> dict[str, npt.NDArray[np.floating]]:
-    own = [(m.leaf_words, frozenset(m.words), _known(m), dict(m.path)) for m in source.meanings]
-    other = [(m.leaf_words, frozenset(m.words), _known(m), dict(m.leaf)) for m in target.meanings]
-    table = np.zeros((len(rows), 4))
+    own = [(frozenset(meaning.words), _known(meaning)) for meaning in source.meanings]
+    other = [(frozenset(meaning.words), _known(meaning)) for meaning in target.meanings]
+    table = np.zeros((len(rows), 2))
     for number, (row, column) in enumerate(zip(rows.tolist(), columns.tolist(), strict=True)):
-        left, right = own[row], other[column]
-        union = len(left[1] | right[1])
-        weight = sum(right[3].values())
-        table[number] = (
-            float(left[0] == right[0]),
-            len(left[1] & right[1]) / union if union else 0.0,
-            left[2] + right[2] - 1.0,
-            sum(share for name, share in right[3].items() if name in left[3]) / weight if weight else 0.0,
-        )
-    return dict(zip(("same_words", "shared_words", "known", "covered"), table.T, strict=True))
+        (words, known), (wanted, wanted_known) = own[row], other[column]
+        union = len(words | wanted)
+        table[number] = len(words & wanted) / union if union else 0.0, known + wanted_known - 1.0
+    return {"shared_words": table[:, 0], "known": table[:, 1]}
 
 
 def _known(meaning: FieldMeaning) -> float:
@@ -201,7 +189,7 @@ def _context(
     rows: npt.NDArray[np.intp],
     columns: npt.NDArray[np.intp],
 ) -> dict[str, npt.NDArray[np.floating]]:
-    """For a pair, the mean of the best confidences between the other members of its two objects."""
+    """The mean of the best confidences between the other members of the two objects, beside the best such mean."""
     left, right = _parents(source.fields), _parents(target.fields)
     groups = int(left.max()) + 1
     best = np.zeros((groups, confidence.shape[1]), dtype=np.float32)
@@ -215,7 +203,7 @@ def _context(
     share = (sums[left[rows], right[columns]] - best[left[rows], columns]) / np.maximum(1.0, sizes[right[columns]] - 1)
     top = (sums[:, right] - best) / np.maximum(1.0, sizes[right] - 1)[None, :]
     lead = share - top.max(axis=0)[columns]
-    return {"context": np.where(alone, 0.0, share), "context_lead": np.where(alone, 0.0, lead)}
+    return {"context_lead": np.where(alone, 0.0, lead)}
 
 
 def _parents(fields: Sequence[FieldProfile]) -> npt.NDArray[np.intp]:
@@ -241,9 +229,10 @@ def _competition(
 
 
 def _best_rival(odds: Matrix) -> Matrix:
-    """For every pair the best log-odds of the other rows in its column; -30 when there is no other row."""
+    """For every pair the best log-odds of the other rows in its column; its own when there is no other row."""
     if odds.shape[0] < 2:
-        return np.full(odds.shape, -30.0, dtype=np.float32)
+        # To be ahead of nobody says nothing.
+        return odds
     first = odds.argmax(axis=0)
     span = np.arange(odds.shape[1])
     best = odds[first, span]

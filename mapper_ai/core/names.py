@@ -34,7 +34,6 @@ class FieldMeaning:
 
     Attributes:
         words: All words of the path, in order.
-        leaf_words: Words of the leaf's own name.
         leaf: Concepts of the leaf with weights; parents are drawn in where the leaf alone says nothing.
         path: Concepts of leaf and parents with weights that fade with the distance.
         head: The one concept the field is most likely about; `~word` when unknown.
@@ -56,7 +55,6 @@ class FieldMeaning:
     money: str
     flag: bool
     own_id: bool = False
-    leaf_words: tuple[str, ...] = ()
 
 
 def read_names(profile: Profile, vocabulary: Vocabulary | None = None) -> list[FieldMeaning]:
@@ -127,7 +125,6 @@ def _read(entry: FieldProfile, reading: Surroundings, vocabulary: Vocabulary, mo
         money=money,
         flag=flag,
         own_id=_is_own_id(leaf_words, concepts, scope, entry.segments, vocabulary),
-        leaf_words=parts[-1],
     )
 
 

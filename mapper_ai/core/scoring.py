@@ -25,7 +25,6 @@ DEFAULT_WEIGHTS: Mapping[str, float] = {
     "scope": 0.8,
     "reference": 0.6,
     "natural_key": 1.2,
-    "facets": 0.6,
     "number": 0.8,
     "technical": 1.0,
     "target_prior": 2.0,

@@ -30,7 +30,6 @@ SIGNALS: tuple[str, ...] = (
     "values",
     "shape",
     "side",
-    "facets",
     "scope",
     "reference",
     "natural_key",

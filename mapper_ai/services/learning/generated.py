@@ -24,7 +24,9 @@ _TYPED = {"integer": "integer", "decimal": "number", "bool": "boolean", "date": 
 _STYLES = ("snake", "camel", "pascal", "flat", "kept")
 
 
-def generate(case: Case, number: int, *, strange: float = 0.15, lost: float = 0.2, flatten: float = 0.5, bare: float = 0.3) -> Case:
+def generate(
+    case: Case, number: int, *, strange: float = 0.15, lost: float = 0.2, flatten: float = 0.5, bare: float = 0.3
+) -> Case:
     """The `number`-th variation of a case; equal arguments give equal cases.
 
     Args:
