@@ -60,6 +60,7 @@ COMMANDS: Final[dict[str, Command]] = {
         "propose a source for every target field",
         "mapper suggest --source orders.json --target freshbooks:invoice\n"
         "  mapper suggest --source orders.json --target target.json --json matches.json\n"
+        "  mapper suggest --source orders.json --target target.json --accept-at 0.95\n"
         "  mapper suggest --source clarity-rest:order --samples fixtures/clarity/order__*.json"
         " --target freshbooks:invoice --spec order-to-invoice.yaml",
     ),
