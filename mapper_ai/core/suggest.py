@@ -77,8 +77,8 @@ class TargetSuggestion:
         target: Path in the target records.
         candidates: Best first; empty when no source comes near.
         accepted: True when the first candidate is proposed as the match.
-        state: "match" when the first candidate is good enough; "not-tried" when nothing could or should feed the target, whatever its
-            candidates look like; else "no-match".
+        state: "match" when the first candidate is good enough; "not-tried" when nothing could or should feed the
+            target, whatever its candidates look like; else "no-match".
         no_match: Probability that no source field is right, 0..1.
         why: Why it was not tried, in words; "" otherwise.
         risky: What rests on the target: "money", "tax" or "key"; "" when little does.

@@ -5,7 +5,7 @@ Four changes, all drawn from a generator seeded with the case's name:
 - renaming: another way to write names (camelCase, snake_case, ...), and words outside the vocabulary, made by leaving
   out vowels or the end of a word, because other systems have words of their own;
 - restructuring: objects flattened into prefixed names;
-- forgetting: a target known by its contract alone, without one value;
+- forgetting: a side known by its contract alone, without one value;
 - noise: fields of the source left out. A target that lost its source has no match.
 """
 
@@ -25,7 +25,7 @@ _STYLES = ("snake", "camel", "pascal", "flat", "kept")
 
 
 def generate(
-    case: Case, number: int, *, strange: float = 0.15, lost: float = 0.2, flatten: float = 0.5, bare: float = 0.3
+    case: Case, number: int, *, strange: float = 0.15, lost: float = 0.2, flatten: float = 0.5, bare: float = 0.4
 ) -> Case:
     """The `number`-th variation of a case; equal arguments give equal cases.
 
@@ -35,7 +35,7 @@ def generate(
         strange: Share of words made strange on each side.
         lost: Share of the source's fields left out.
         flatten: Chance that a side's objects are flattened.
-        bare: Chance that nothing is known of the target but names and types.
+        bare: Chance that nothing is known of the target but names and types; half as likely for the source.
     """
     # Not for secrets: a generator that gives the same cases in every run.
     draw = random.Random(f"{case.name}/{number}")  # noqa: S311
@@ -43,6 +43,8 @@ def generate(
     target, right = _rewrite(case.target, draw, strange, flatten)
     if draw.random() < bare:
         target = _described(target)
+    if draw.random() < bare / 2:
+        source = _described(source)
     kept = tuple(entry for entry in source.fields if draw.random() >= lost)
     source = replace(source, fields=kept or source.fields)
     here = set(source.paths)
