@@ -60,6 +60,7 @@ COMMANDS: Final[dict[str, Command]] = {
         "propose a source for every target field",
         "mapper suggest --source orders.json --target freshbooks:invoice\n"
         "  mapper suggest --source orders.json --target target.json --json matches.json\n"
+        "  mapper suggest --source orders.json --target target.json --accept-at 0.95\n"
         "  mapper suggest --source clarity-rest:order --samples fixtures/clarity/order__*.json"
         " --target freshbooks:invoice --spec order-to-invoice.yaml",
     ),
@@ -68,6 +69,11 @@ COMMANDS: Final[dict[str, Command]] = {
         "list systems, show their settings and fields, add one",
         "mapper systems list\n  mapper systems show clarity-rest --settings\n  mapper systems show clarity-rest order\n"
         "  mapper systems add acme-shop --openapi acme.yaml --entity order",
+    ),
+    "train": Command(
+        "training",
+        "fit the scorer on gold cases, and measure it on platforms left out",
+        "mapper train --gold fixtures/gold\n  mapper train --gold fixtures/gold my-cases --out scorer.json",
     ),
     "validate": Command(
         "specs",

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mapper_ai.cli.commands import DONE, FINDINGS, USAGE, as_json, complain, note, say
 
 if TYPE_CHECKING:
+    from mapper_ai.core.model import Model
     from mapper_ai.core.profile import Profile
     from mapper_ai.core.suggest import TargetSuggestion
     from mapper_ai.services.goals import Goal
+    from mapspec import MappingSpec
 
 # More samples make a profile no better, only slower.
 _MAX_RECORDS: Final = 1000
@@ -88,6 +91,9 @@ def configure_suggest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", metavar="OUT", help="write the ranked candidates as JSON; - for standard output")
     parser.add_argument("--spec", type=Path, metavar="OUT.yaml", help="write a proposed spec; existing files are kept")
     parser.add_argument("--force", action="store_true", help="let --spec replace a file")
+    accept = "accept alone what is at least this sure, never money, tax or keys; says how often that went wrong"
+    parser.add_argument("--accept-at", type=float, metavar="P", help=accept)
+    parser.add_argument("--scorer", type=Path, metavar="FILE", help="a scorer of mapper train (default: the shipped)")
 
 
 def run_suggest(args: argparse.Namespace) -> int:
@@ -95,19 +101,33 @@ def run_suggest(args: argparse.Namespace) -> int:
     if args.spec is not None and args.spec.exists() and not args.force:
         complain(f"{args.spec}: exists already and may hold approvals; give another name, or --force")
         return USAGE
+    if args.accept_at is not None and not 0.5 <= args.accept_at <= 1.0:
+        complain(f"--accept-at {args.accept_at:g}: expected a confidence from 0.5 to 1")
+        return USAGE
+    if args.scorer is not None and args.spec is not None:
+        complain("--scorer is for looking at suggestions; a spec is proposed by the shipped scorer")
+        return USAGE
+    model = _scorer(args.scorer)
     source = read_end([*args.source, *args.samples])
     target = read_end(args.target)
     code = DONE
     if args.json or args.spec is None:
         from mapper_ai.core.suggest import suggest
 
-        suggestions = suggest(source.profile, target.profile, top=args.top)
+        suggestions = suggest(source.profile, target.profile, top=args.top, model=model)
+        if args.accept_at is not None:
+            from mapper_ai.core.promise import auto_accept, in_words
+
+            accepted = auto_accept(suggestions, args.accept_at, model)
+            suggestions = list(accepted.suggestions)
+            for line in in_words(accepted):
+                note(line)
         if args.json:
             _write(args.json, as_json(list(_rows(suggestions))))
         if args.json is None:
             _show(suggestions, source.profile, target.profile)
     if args.spec is not None:
-        code = _write_spec(args.spec, source, target, quiet=args.json == "-")
+        code = _write_spec(args.spec, source, target, quiet=args.json == "-", accept_at=args.accept_at)
     return code
 
 
@@ -168,6 +188,10 @@ def _rows(suggestions: Iterable[TargetSuggestion]) -> Iterable[dict[str, Any]]:
                 "target": row.target,
                 "confidence": row.confidence,
                 "accepted": suggestion.accepted and position == 0,
+                "state": suggestion.state,
+                "no_match": suggestion.no_match,
+                **({"how": row.how} if row.how else {}),
+                **({"lookup": row.lookup} if row.lookup else {}),
                 "evidence": dict(row.evidence),
             }
 
@@ -179,18 +203,21 @@ def _show(suggestions: Sequence[TargetSuggestion], source: Profile, target: Prof
     rows = []
     for suggestion in suggestions:
         for position, row in enumerate(suggestion.candidates):
-            chosen = "=" if suggestion.accepted and position == 0 else "?"
+            chosen = ("=" if suggestion.accepted else "-" if suggestion.why else "?") if position == 0 else "?"
             name = suggestion.target if position == 0 else ""
             reason = _short(explainer.reason(row), 70)
             rows.append((name, chosen, " + ".join(row.sources), f"{row.confidence:.2f}", reason))
         if not suggestion.candidates:
-            rows.append((suggestion.target, "", "(no source comes near)", "", ""))
+            why = suggestion.why or "no source comes near"
+            rows.append((suggestion.target, "-" if suggestion.why else "", f"({why})", "", ""))
     _table(("target", "", "source", "sure", "why"), rows)
     accepted = sum(row.accepted for row in suggestions)
-    note(f"{accepted} of {len(suggestions)} target fields have a source (=); ? are further candidates")
+    idle = sum(row.state == "not-tried" for row in suggestions)
+    left = f"; {idle} not tried (-)" if idle else ""
+    note(f"{accepted} of {len(suggestions)} target fields have a source (=){left}; ? are further candidates")
 
 
-def _write_spec(path: Path, source: End, target: End, *, quiet: bool) -> int:
+def _write_spec(path: Path, source: End, target: End, *, quiet: bool, accept_at: float | None) -> int:
     from mapper_ai.services.kinds import KINDS, blueprint, kind_for
     from mapper_ai.services.plain_spec import propose_plain, slug
     from mapper_ai.services.propose import propose
@@ -206,14 +233,46 @@ def _write_spec(path: Path, source: End, target: End, *, quiet: bool) -> int:
         proposal = propose_plain(
             source.profile, source.records, target.goals(), source_name=source.name, target_name=target.name
         )
-    write_spec(path, proposal.spec)
     tell = note if quiet else say
+    spec = _accepted(path, proposal.spec, accept_at, tell)
+    write_spec(path, spec)
     for row in proposal.findings:
         tell(f"{path}: {row.level} {row.id}: {row.message}")
     rules = len(proposal.spec.rules())
     like = f" by the blueprint {kind}" if kind in KINDS else ""
-    tell(f"{path}: proposed {rules} rule(s){like}; nothing is approved yet")
+    waiting = "nothing is approved yet" if spec is proposal.spec else "the others wait for a person"
+    tell(f"{path}: proposed {rules} rule(s){like}; {waiting}")
     return FINDINGS if any(row.level == "error" for row in proposal.findings) else DONE
+
+
+def _accepted(path: Path, spec: MappingSpec, at: float | None, tell: Callable[[str], None]) -> MappingSpec:
+    """The spec with what may go without a person approved, and what that is worth."""
+    if at is None:
+        return spec
+    from mapper_ai.core.model import load_model
+    from mapper_ai.services.autoaccept import approve_safe
+
+    done, parts = approve_safe(spec, at, when=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    told = load_model().promise(at)
+    measured = f"; measured error {told.measured:.1%}, at most {told.high:.1%}" if told and told.count else ""
+    tell(f"{path}: accepted at {at:g} without a person: {', '.join(parts) or 'none'}{measured}")
+    return done
+
+
+def _scorer(path: Path | None) -> Model | None:
+    if path is None:
+        return None
+    import json
+
+    from mapper_ai.core.model import read_model
+    from mapper_ai.errors import InputError
+
+    try:
+        return read_model(json.loads(path.read_text("utf-8")))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"{path}: no scorer: {error}; write one with mapper train --out") from None
 
 
 def _write(where: str, text: str) -> None:

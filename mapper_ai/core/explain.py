@@ -28,6 +28,8 @@ _PLURALS: Mapping[str, str] = {
 }
 # Log-odds below which a signal is not worth a word.
 _TELLING = 0.3
+# Whether two fields stand in the same list is worth a word however little it weighs beside the rest.
+_SLIGHT = 0.05
 
 
 class Explainer:
@@ -53,9 +55,8 @@ class Explainer:
             for_it.append("accepted before")
         elif evidence.get("history", 0.0) < -_TELLING:
             against.append("refused before")
-        if candidate.joined_with:
-            joined = " and ".join(_last_name(path) for path in candidate.sources)
-            for_it.append(f"{joined} together give {_last_name(candidate.target)}")
+        if candidate.how:
+            for_it.append(_combined(candidate))
         else:
             for_it.append(self._names(candidate, own, other))
             self._formats(left, right, for_it, against)
@@ -63,9 +64,11 @@ class Explainer:
             for_it.append(f"both {own.side}")
         elif evidence.get("side", 0.0) < -_TELLING and own.side and other.side:
             against.append(f"one is {own.side}, the other {other.side}")
+        if evidence.get("level", 0.0) < -_TELLING:
+            against.append("one is an amount of the record, the other of an item")
         if evidence.get("values", 0.0) > _TELLING:
             for_it.append("values overlap")
-        if evidence.get("structure", 0.0) < -_TELLING:
+        if evidence.get("structure", 0.0) < -_SLIGHT:
             against.append("they sit in different lists" if left.arrays else "only the target is in a list")
         if right.contract is not None and right.contract.read_only:
             against.append("the target is read-only")
@@ -73,6 +76,8 @@ class Explainer:
             against.append("the target's own system gives this id")
         elif evidence.get("target_prior", 0.0) < -0.4:
             against.append("the target looks internal or unused")
+        if candidate.lookup:
+            for_it.append(f"looked up: it points at a {candidate.lookup.replace('_', ' ')}")
         text = "; ".join(part for part in for_it if part)
         return f"{text}; but {' and '.join(against)}" if against else text
 
@@ -104,6 +109,17 @@ class Explainer:
             for_it.append("both text")
         else:
             against.append(f"{_PLURALS[left.format]} meet {_PLURALS[right.format]}")
+
+
+def _combined(candidate: Candidate) -> str:
+    goal, names = _last_name(candidate.target), [_last_name(path) for path in candidate.sources]
+    if candidate.how == "sum":
+        return f"the sum of {names[0]} gives {goal}"
+    return (
+        f"{' and '.join(names)} together give {goal}"
+        if candidate.how == "join"
+        else f"{' × '.join(names)} gives {goal}"
+    )
 
 
 def explain(candidate: Candidate, source: Profile, target: Profile) -> str:

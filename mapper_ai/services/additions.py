@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Final
 
 from mapper_ai.core.profile import FieldProfile, Profile, split_path
+from mapper_ai.core.recall import FIRM, SHIFT
 from mapper_ai.core.suggest import Candidate
 from mapper_ai.services.findings import Finding
 from mapper_ai.services.goals import Goal
@@ -36,12 +37,13 @@ def plan_rule(
 
 
 def fuzzy_origin(candidate: Candidate) -> Origin:
-    """The suggester's word: its confidence and the signals that told most."""
+    """The suggester's word: its confidence, rounded down, and the features that told most."""
     shares = {name: Decimal(str(round(value, 1))) for name, value in candidate.evidence.items()}
     telling = sorted((row for row in shares.items() if abs(row[1]) >= _TELLING), key=lambda row: (-abs(row[1]), row[0]))
+    remembered = candidate.evidence.get("history", 0.0) >= SHIFT * FIRM
     return Origin(
-        by="fuzzy",
-        confidence=Decimal(str(round(candidate.confidence, 2))),
+        by="history" if remembered else "learned",
+        confidence=Decimal(str(candidate.confidence)).quantize(Decimal("0.01"), ROUND_DOWN),
         why={name: f"{share:+}" for name, share in telling[:_SIGNALS_KEPT]},
     )
 
@@ -69,10 +71,13 @@ class Additions:
             each = self._list(f"{goals.name}.{goal.list_path}", candidate)
             if not each:
                 return self._refuse(part, candidate, "no source list stands for the target's list")
-        if any("[]" in path and each and not path.startswith((each + ".", each)) for path in candidate.sources):
+        summed = candidate.how == "sum"
+        elsewhere = ["[]" in path and not path.startswith((each + ".", each)) for path in candidate.sources]
+        if each and any(elsewhere) and not summed:
             return self._refuse(part, candidate, f"it stands in another list than {each}")
         entries = [self._source.field(path) for path in candidate.sources]
-        plan = plan_steps(entries, goal, replace(_place(self._spec, part, entries, self._source), each=each))
+        place = replace(_place(self._spec, part, entries, self._source), each=each)
+        plan = plan_steps(entries, goal, place, candidate.how)
         if plan.problem:
             return self._refuse(part, candidate, plan.problem)
         names = {name: _free_name(self._spec, name, self._taken()) for name in plan.tables}

@@ -162,6 +162,8 @@ def _alternatives(
             found[f"{goals.name}.{goals.goal(suggestion.target).path}"] = tuple(
                 Alternative(" + ".join(row.sources), row.confidence, explainer.reason(row), dict(row.evidence))
                 for row in suggestion.candidates
+                # A product or sum is no list of fields to pick from; it is shown where it is the proposal.
+                if row.how in ("", "join") or (suggestion.accepted and row is suggestion.candidates[0])
             )
     return found
 

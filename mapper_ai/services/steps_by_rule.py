@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from mapper_ai.core.combine import How
 from mapper_ai.core.profile import FieldProfile
 from mapper_ai.services.goals import Goal
 from mapspec.ops import countries
@@ -54,20 +55,21 @@ class Place:
     zone: str = "as_written"
 
 
-def plan_steps(sources: Sequence[FieldProfile], goal: Goal, place: Place) -> Plan:
+def plan_steps(sources: Sequence[FieldProfile], goal: Goal, place: Place, how: How = "") -> Plan:
     """Steps from one or several source fields to a target field.
 
     Args:
         sources: In order of preference, or of joining. A field without samples may be a bare profile.
         goal: The target field.
         place: Surroundings of the rule.
+        how: How several sources, or the items of a list, become one value; "" leaves it to the target.
     """
     if not sources:
         return Plan(problem="no source field")
     for entry in sources:
         if not entry.addressable or "[][]" in entry.path:
             return Plan(problem=f"{entry.path} cannot be written as a path")
-    steps = [_read(sources, goal, place.each)]
+    steps = _combined(sources, goal, place.each, how)
     if goal.enum and goal.type == "text":
         return _by_table(steps, sources, goal)
     maker = {
@@ -89,6 +91,17 @@ def relative(path: str, each: str) -> str:
     if each and path.startswith(each + "."):
         return path[len(each) :]
     return f"$.{path}" if path.startswith(("values.", "settings.")) else path
+
+
+def _combined(sources: Sequence[FieldProfile], goal: Goal, each: str, how: How) -> list[Step]:
+    paths = [relative(entry.path, each) for entry in sources]
+    if how == "multiply":
+        return [{"path": paths[0]}, {"decimal": None}, *({"multiply": path} for path in paths[1:])]
+    if how == "sum":
+        return [{"sum": paths}]
+    if how == "join":
+        return [{"join": [[{"path": path}, {"trim": None}] for path in paths]}]
+    return [_read(sources, goal, each)]
 
 
 def _read(sources: Sequence[FieldProfile], goal: Goal, each: str) -> Step:

@@ -20,7 +20,7 @@ _COLOURS = {"proposed": "orange", "approved": "green", "rejected": "red", "unmap
 _RESULTS = {"go": "goes", "hold": "held", "wait": "waits", "skip": "skipped", "error": "error"}
 _ORIGINS = {
     "fuzzy": "compared names, types and values",
-    "learned": "a model of earlier mappings",
+    "learned": "the trained scorer: names, types and values",
     "llm": "a language model",
     "history": "an earlier decision",
     "person": "a person",
