@@ -10,6 +10,7 @@ import numpy as np
 
 from mapper_ai.core.assignment import compete, rank
 from mapper_ai.core.fields import FieldProfile, Profile, split_path
+from mapper_ai.core.history import SHIFT, History, history_matrix, recalled
 from mapper_ai.core.names import FieldMeaning, read_names
 from mapper_ai.core.scoring import Scorer, WeightedScorer
 from mapper_ai.core.signals import (
@@ -97,7 +98,7 @@ def suggest(
     target: Profile,
     *,
     top: int = 5,
-    history: Sequence[Decision] = (),
+    history: Sequence[Decision] | History = (),
     scorer: Scorer | None = None,
     accept_at: float = ACCEPT_AT,
     vocabulary: Vocabulary | None = None,
@@ -110,7 +111,7 @@ def suggest(
         source: Fields that may feed.
         target: Fields to be fed.
         top: Candidates kept a target, at least 1.
-        history: Earlier decisions; an accepted pair of the same paths is proposed again, a refused one is not.
+        history: Earlier decisions; an accepted pair stands first again, a refused one is not proposed.
         scorer: Combines the signals; the default has fixed weights.
         accept_at: Lowest confidence of an accepted candidate, 0..1.
         vocabulary: Words of the domain; the default ships with the package.
@@ -131,7 +132,7 @@ def suggest(
     combine = scorer or WeightedScorer()
     source, joined = _with_full_names(source, words)
     signals, aligned = compute_signals(source, target, history=history, scorer=combine, vocabulary=words)
-    confidence = compete(combine.confidence(signals))
+    confidence = recalled(compete(combine.confidence(signals)), signals["history"])
     # A field of another list may be shown, but must stand behind what is allowed and below acceptance.
     confidence = np.where(signals["structure"] <= -1.0, np.minimum(confidence, OTHER_LIST_AT), confidence)
     suggestions = []
@@ -162,7 +163,7 @@ def compute_signals(
     source: Profile,
     target: Profile,
     *,
-    history: Sequence[Decision] = (),
+    history: Sequence[Decision] | History = (),
     scorer: Scorer | None = None,
     vocabulary: Vocabulary | None = None,
 ) -> tuple[dict[str, Matrix], dict[str, str]]:
@@ -198,11 +199,15 @@ def compute_signals(
 def _candidate(
     sources: Sequence[str], target: str, confidence: float, signals: Mapping[str, float], scorer: Scorer
 ) -> Candidate:
+    evidence = dict(scorer.contributions(signals))
+    if abs(signals.get("history", 0.0)) > 1e-4:
+        # Not every scorer weighs history; `recalled` does.
+        evidence.setdefault("history", round(SHIFT * signals["history"], 4))
     return Candidate(
         source=sources[0],
         target=target,
         confidence=round(confidence, 4),
-        evidence=scorer.contributions(signals),
+        evidence=evidence,
         similarity=round(min(1.0, max(0.0, signals["name"], signals["path"])), 4),
         joined_with=tuple(sources[1:]),
     )
@@ -273,8 +278,10 @@ def _alias_segments(entry: FieldProfile, alias: str) -> tuple[tuple[str, bool], 
     return segments if len(segments) > 1 else (*entry.segments[:-1], *segments)
 
 
-def _history_signal(source: Profile, target: Profile, history: Sequence[Decision]) -> Matrix:
+def _history_signal(source: Profile, target: Profile, history: Sequence[Decision] | History) -> Matrix:
     """1 for pairs accepted before, -1 for refused ones, 0 otherwise; the last decision of a pair counts."""
+    if isinstance(history, History):
+        return history_matrix(source, target, history)
     rows = {entry.path: number for number, entry in enumerate(source.fields)}
     columns = {entry.path: number for number, entry in enumerate(target.fields)}
     matrix = np.zeros((len(rows), len(columns)), dtype=np.float32)
