@@ -1,17 +1,19 @@
 """Clarity eCommerce's REST API (profile `clarity-rest`): lists of what changed, and one record by id.
 
-No public reference exists; paths and parameter names are the assumptions A1, A6, A7 and A8 of the profile.
+No public reference exists; paths, parameter names, members and limits are the profile's assumptions, each read by
+its number: A1, A5 to A11, A17, A21 and A43.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from connectors.errors import ConnectorError
-from connectors.http import Api, Closing, root_url, unusable
+from connectors.http import Api, Closing, ErrorNames, Pace, root_url, unusable
 from connectors.profiles import SystemProfile, load_profile
 from connectors.tokens import TokenSource
 
@@ -28,6 +30,7 @@ class Clarity(Closing):
         tokens: TokenSource,
         timeout_s: float = 30.0,
         profile: SystemProfile | None = None,
+        by_api_key: bool = False,
     ) -> None:
         """Set up without any request.
 
@@ -36,15 +39,27 @@ class Clarity(Closing):
             tokens: Gives and renews the access token.
             timeout_s: Total for one request.
             profile: Another system profile than the shipped one, for instance with changed assumptions.
+            by_api_key: What `tokens` gives is an API key, to be sent in the header of A5.
 
         Raises:
             ValueError: base_url is not usable.
         """
-        self._profile = profile or load_profile("clarity-rest")
-        self._prefix = str(self._profile.settings["A1"].value)
-        self._paging: Mapping[str, Any] = self._profile.settings["A7"].value
-        self._filter: Mapping[str, Any] = self._profile.settings["A8"].value
-        self._api = Api(base_url=root_url(base_url, self._prefix), tokens=tokens, timeout_s=timeout_s)
+        self._profile = known = profile or load_profile("clarity-rest")
+        self._prefix = str(known.assumed("A1")).rstrip("/")
+        self._paging: Mapping[str, Any] = known.assumed("A7")
+        self._filter: Mapping[str, Any] = known.assumed("A8")
+        self._updated, self._id = str(self._filter["updated"]), str(known.assumed("A17"))
+        self._complete_rows = bool(known.assumed("A9"))
+        self._zone: tzinfo = ZoneInfo(known.assumed("A21"))
+        errors, per_minute = known.assumed("A11"), known.assumed("A10")
+        self._api = Api(
+            base_url=root_url(base_url, self._prefix),
+            tokens=tokens,
+            timeout_s=timeout_s,
+            sent_in=str(known.assumed("A5")) if by_api_key else "Authorization",
+            error_names=ErrorNames(errors["member"], errors["code"], errors["message"]),
+            pace=Pace(int(per_minute)) if per_minute else None,
+        )
 
     def close(self) -> None:
         """Close kept connections."""
@@ -71,29 +86,30 @@ class Clarity(Closing):
         if since is not None and since.utcoffset() is None:
             raise ValueError("since: expected an instant with a time zone")
         operation = f"GET {self._profile.entity(entity).path}"
-        page, before, may_jump = 1, since, True
+        first = int(self._paging["first"])
+        page, before, may_jump = first, since, True
         last_page: tuple[tuple[str, str], ...] = ()
         resume: tuple[int, datetime | None] | None = None  # where to go on when the server ignores a jump
         while True:
             rows, more = self._page(entity, operation, page, since)
-            instants = [_instant(row.get(str(self._filter["updated"]))) for row in rows]
+            instants = [_instant(row.get(self._updated), self._zone) for row in rows]
             if resume is not None and _any_older(instants, since):
                 may_jump, (page, since), resume = False, resume, None
                 continue
             resume = None
-            keys = tuple((str(row.get("id")), str(row.get(str(self._filter["updated"])))) for row in rows)
+            keys = tuple((str(row.get(self._id)), str(row.get(self._updated))) for row in rows)
             if rows and keys == last_page:
                 raise ConnectorError(f"{operation}: page {page} repeats the page before")
             for row, key in zip(rows, keys, strict=True):
                 if key not in last_page:
-                    yield row
+                    yield row if self._complete_rows else self.get(entity, key[0])
             if not rows or not more:
                 return
             last_page = keys
             target = _jump_target(instants, before)
             if may_jump and target is not None:
                 resume = (page + 1, since)
-                page, since, before = 1, target, target
+                page, since, before = first, target, target
             else:
                 page += 1
 
@@ -108,18 +124,39 @@ class Clarity(Closing):
         if not text:
             raise ValueError(f"{entity}: an empty id would address the whole list")
         operation = f"GET {known.path}"
-        body = self._api.request("GET", f"{self._prefix}/{known.path}/{quote(text, safe='')}", operation=operation)
-        wrapped = body.get("data") if isinstance(body, dict) and "id" not in body else None
+        body = self._api.request("GET", self._one(known.path, text), operation=operation)
+        wrapped = body.get(str(self._paging["rows_key"])) if isinstance(body, dict) and self._id not in body else None
         found = wrapped if isinstance(wrapped, dict) else body
-        if not isinstance(found, dict) or found.get("id") is None:
-            raise unusable("GET", operation, f"{entity} with id")
+        if not isinstance(found, dict) or found.get(self._id) is None:
+            raise unusable("GET", operation, f"{entity} with {self._id}")
         return found
+
+    def write_back(self, entity: str, id: int | str, changes: Mapping[str, Any]) -> None:  # noqa: A002  API's word
+        """Set members of an order or a customer that A43 allows; off unless it says otherwise.
+
+        Raises:
+            ValueError: The way back is off, or a member is not on its list; nothing was sent.
+            ConnectorError: As every request.
+        """
+        allowed = self._profile.assumed("A43")
+        if not allowed["enabled"]:
+            raise ValueError("nothing is written back to Clarity: the setting A43.enabled is false")
+        refused = sorted(set(changes) - set(allowed.get(entity, ())))
+        if refused or not changes:
+            raise ValueError(f"{entity}: {', '.join(refused) or 'nothing'} is not written back (setting A43.{entity})")
+        path = self._profile.entity(entity).path
+        self._api.request("PATCH", self._one(path, str(id).strip()), body=changes, operation=f"PATCH {path}")
+
+    def _one(self, list_path: str, text: str) -> str:
+        """Path of one record (A6)."""
+        template = str(self._profile.assumed("A6", "one"))
+        return self._prefix + template.replace("{list}", list_path).replace("{id}", quote(text, safe=""))
 
     def _page(self, entity: str, operation: str, page: int, since: datetime | None) -> tuple[list[Row], bool]:
         """One page, and whether another one may follow."""
         names, size = self._paging, int(self._paging["size"])
         query = [(str(names["page_param"]), str(page)), (str(names["size_param"]), str(size))]
-        query.append((str(self._filter["sort_param"]), str(self._filter["updated"])))
+        query.append((str(self._filter["sort_param"]), self._updated))
         if since is not None:
             moment = since.astimezone(UTC).isoformat().replace("+00:00", "Z")
             query.append((str(self._filter["since_param"]), moment))
@@ -129,17 +166,22 @@ class Clarity(Closing):
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise unusable("GET", operation, "list of records")
         pages = body.get(str(names["pages_key"])) if isinstance(body, dict) else None
+        if isinstance(pages, int):
+            return rows, page - int(names["first"]) + 1 < pages
+        total = body.get(str(names["total_key"])) if isinstance(body, dict) else None
+        if isinstance(total, int):
+            return rows, (page - int(names["first"]) + 1) * size < total
         # More rows than asked for is an unpaged list; it is complete.
-        return rows, page < pages if isinstance(pages, int) else len(rows) == size
+        return rows, len(rows) == size
 
 
-def _instant(value: Any) -> datetime | None:
-    """An aware datetime, None for anything else: a local time without offset cannot steer the paging."""
+def _instant(value: Any, zone: tzinfo) -> datetime | None:
+    """An aware datetime, None for what is no time; without an offset it is one of the store's zone (A21)."""
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
-    return moment if moment is not None and moment.utcoffset() is not None else None
+    return moment.replace(tzinfo=zone) if moment is not None and moment.utcoffset() is None else moment
 
 
 def _any_older(instants: list[datetime | None], since: datetime | None) -> bool:

@@ -10,7 +10,9 @@ import json
 import logging
 import re
 import ssl
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
@@ -248,6 +250,48 @@ def _lost(method: str, operation: str, why: str) -> ConnectorError:
     return AmbiguousWriteError(f"{operation}: sent, no clear answer ({why})")
 
 
+@dataclass(frozen=True)
+class ErrorNames:
+    """Where an error body of a system holds its code and message: `{"error": {"code", "message"}}`."""
+
+    member: str = "error"
+    code: str = "code"
+    message: str = "message"
+
+    def canonical(self, body: Any) -> Any:
+        """The body with the names that `read_problem` knows."""
+        inner = body.get(self.member) if isinstance(body, Mapping) else None
+        if self == ErrorNames() or not isinstance(inner, Mapping):
+            return body
+        return {"error": {"code": inner.get(self.code), "message": inner.get(self.message)}}
+
+
+class Pace:
+    """At most so many requests in any minute; a request beyond waits until the oldest is a minute old."""
+
+    def __init__(
+        self,
+        per_minute: int,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._sent: deque[float] = deque(maxlen=per_minute)
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        """Take the next place, waiting for it where needed."""
+        with self._lock:
+            now = self._clock()
+            full = len(self._sent) == self._sent.maxlen
+            at = max(now, self._sent[0] + 60) if full else now
+            self._sent.append(at)
+        if at > now:
+            self._sleep(at - now)
+
+
 class Api:
     """JSON requests of one system with its token; a 401 is answered by one renewed token."""
 
@@ -259,10 +303,16 @@ class Api:
         timeout_s: float = 30.0,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
+        sent_in: str = "Authorization",
+        error_names: ErrorNames | None = None,
+        pace: Pace | None = None,
     ) -> None:
         """Check the URL; nothing is opened.
 
         Args:
+            sent_in: Header; Authorization carries the token as Bearer, any other header as it is.
+            error_names: Where this system's errors differ from `{"error": {"code", "message"}}`.
+            pace: Limit of requests a minute; None for none.
             sleep: Waits between the quick repeats of what surely changed nothing.
 
         Raises:
@@ -273,6 +323,9 @@ class Api:
         self._transport = Transport(self._base_url, timeout_s=timeout_s)
         self._now = now
         self._sleep = sleep
+        self._sent_in = sent_in
+        self._errors = error_names or ErrorNames()
+        self._pace = pace
 
     def close(self) -> None:
         self._transport.close()
@@ -321,11 +374,13 @@ class Api:
         if answer.status == 401:  # refused before anything was done, so a write may be sent again
             token = self._tokens.refreshed(token)
             answer = self._send(method, url, content, token, operation)
-        return judge(answer, method=method, operation=operation, sent=sent, now=self._now())
+        return judge(answer, method=method, operation=operation, sent=sent, now=self._now(), errors=self._errors)
 
     def _send(self, method: str, url: str, content: bytes | None, token: str, operation: str) -> Answer:
+        if self._pace is not None:
+            self._pace.wait()
         headers = {
-            "Authorization": f"Bearer {token}",
+            self._sent_in: f"Bearer {token}" if self._sent_in == "Authorization" else token,
             "Accept": "application/json",
             "User-Agent": "mapper-ai",
         }
@@ -334,7 +389,15 @@ class Api:
         return self._transport.exchange(method, url, headers=headers, content=content, operation=operation)
 
 
-def judge(answer: Answer, *, method: str, operation: str, sent: Sequence[str], now: float) -> Any:
+def judge(
+    answer: Answer,
+    *,
+    method: str,
+    operation: str,
+    sent: Sequence[str],
+    now: float,
+    errors: ErrorNames = ErrorNames(),
+) -> Any:
     """Turn an answer into its body or the error it means.
 
     | answer | GET | POST, PUT, PATCH |
@@ -354,6 +417,7 @@ def judge(answer: Answer, *, method: str, operation: str, sent: Sequence[str], n
         operation: Names the call in messages.
         sent: Values of the request, masked where the answer repeats them; those under 3 characters are kept.
         now: Unix seconds, for Retry-After.
+        errors: How this system names code and message.
     """
     status = answer.status
     wait_s = parse_retry_after(answer.headers.get("retry-after"), now)
@@ -369,7 +433,7 @@ def judge(answer: Answer, *, method: str, operation: str, sent: Sequence[str], n
         raise TransientError(f"{operation}: status {status}, is the base URL right?", wait_s)
     body = answer.json_or_none()
     masked = [value for value in sent if len(value) >= 3]
-    problem = read_problem(body, masked, accounting_only=status < 300)
+    problem = read_problem(errors.canonical(body), masked, accounting_only=status < 300)
     if problem is not None and problem.errno == 409:
         raise TransientError(f"{operation}: errno 409, being changed by another request", wait_s)
     if problem is not None and problem.errno == 500:

@@ -23,6 +23,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from connectors.corrections import corrected, follow
+
 _FOLDER = Path(__file__).parent / "systems"
 _SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
@@ -49,11 +51,24 @@ class _Frozen(BaseModel):
 
 
 class Setting(_Frozen):
-    """One assumption or unknown; `value` is what the connectors do until somebody knows better."""
+    """One assumption or unknown; `value` is what the connectors do until somebody knows better.
+
+    Attributes:
+        type: What it may hold (`connectors.kinds`); empty for anything.
+        read_by: The parts that stand on it: connector, sign-in, poll, ingress, inbox, runner, contract, mapping.
+        carried: Where a mapping says the same, so that the two can be compared (`mapper systems show`).
+        elsewhere: The profile it belongs to, when it says nothing in this one.
+        origin: "profile", or where a correction stands: "mapper.toml:7".
+    """
 
     text: str
     value: Any = None
     source: str | None = None
+    type: Any = ""
+    read_by: tuple[str, ...] = ()
+    carried: dict[str, Any] = {}
+    elsewhere: str = ""
+    origin: str = "profile"
 
 
 class ContractField(_Frozen):
@@ -97,11 +112,12 @@ class EntityProfile(_Frozen):
         delete: put-vis-state, http-delete, put-vis-state-or-http-delete or none.
         filters: Filter name -> match kind (equals, like, min, max), as far as known.
         aliases: Idealised endpoint names.
+        templates: `path` and `list_key` as written, with `@A6.order` for what a setting says.
         contract: JSON Schema 2020-12; shared, do not change it.
     """
 
     name: str
-    path: str
+    path: str = ""
     key: str = ""
     list_key: str = ""
     id_key: str = "id"
@@ -110,6 +126,7 @@ class EntityProfile(_Frozen):
     filters: dict[str, str] = {}
     aliases: tuple[str, ...] = ()
     note: str = ""
+    templates: dict[str, str] = {}
     contract: dict[str, Any]
 
 
@@ -127,13 +144,13 @@ class SystemProfile(_Frozen):
     version: str
     title: str
     base_url: str = ""
-    sources: dict[str, str]
-    auth: dict[str, Any]
-    paging: dict[str, Any]
-    webhooks: dict[str, Any]
-    limits: dict[str, Any]
+    sources: dict[str, str] = {}
+    auth: dict[str, Any] = {}
+    paging: dict[str, Any] = {}
+    webhooks: dict[str, Any] = {}
+    limits: dict[str, Any] = {}
     errors: dict[str, Any] = {}
-    settings: dict[str, Setting]
+    settings: dict[str, Setting] = {}
     entities: dict[str, EntityProfile]
 
     def entity(self, name: str) -> EntityProfile:
@@ -151,17 +168,18 @@ class SystemProfile(_Frozen):
         """The leaves of an entity's contract in the order of the profile."""
         return list(_leaves(self.entity(entity).contract, "", required=True, read_only=False))
 
-    def with_settings(self, values: Mapping[str, Any]) -> SystemProfile:
-        """A copy with other values for some settings.
+    def with_settings(self, values: Mapping[str, Any], *, origin: str = "given") -> SystemProfile:
+        """A copy with other values for some settings; see `connectors.corrections`.
 
         Raises:
-            ValueError: Unknown setting.
+            ValueError: Unknown setting, or a value that does not fit.
         """
-        unknown = sorted(set(values) - set(self.settings))
-        if unknown:
-            raise ValueError(f"{self.system} has no setting {', '.join(unknown)}")
-        changed = {name: self.settings[name].model_copy(update={"value": v}) for name, v in values.items()}
-        return self.model_copy(update={"settings": {**self.settings, **changed}})
+        return corrected(self, values, origin=origin)
+
+    def assumed(self, name: str, member: str = "") -> Any:
+        """The value of a setting, or of one member of it."""
+        value = self.settings[name].value
+        return value[member] if member else value
 
 
 def list_systems() -> list[str]:
@@ -203,7 +221,7 @@ def parse_profile(system: str, text: str) -> SystemProfile:
         contract = _expand(entity["contract"], definitions, source, nullable)
         entity["name"] = name
         entity["contract"] = {"$schema": _SCHEMA_DIALECT, "$id": f"{system}/{name}", "x-source": source} | contract
-    return SystemProfile.model_validate({"system": system, **data})
+    return follow(SystemProfile.model_validate({"system": system, **data}))
 
 
 def entity_schema(ref: str) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from connectors.errors import AmbiguousWriteError, AuthError, Problem, TransientError, read_problem
 from connectors.http import Answer, Transport, parse_retry_after, root_url
@@ -103,16 +104,29 @@ class ClientCredentials:
         client_secret: str,
         scope: str = CLARITY_SCOPE,
         token_path: str = CLARITY_TOKEN_PATH,
+        api_path: str = CLARITY_API_PATH,
+        by: str = "body",
+        life_s: float = 3600.0,
+        early_s: float = REFRESH_EARLY_S,
         timeout_s: float = 30.0,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._url = root_url(base_url, CLARITY_API_PATH) + token_path
-        self._fields = {
-            "grant_type": "client_credentials",
-            "client_id": client_id,
-            "client_secret": client_secret,
-            "scope": scope,
-        }
+        """Set up without any request.
+
+        Args:
+            scope: Asked for (A4).
+            token_path: Of A2, as the next three.
+            api_path: Cut from the end of base_url (A1).
+            by: "body", or "basic" for the Authorization header.
+            life_s: Lifetime of a token whose answer does not state one.
+            early_s: Renew this long before the end, or after half of a short life.
+        """
+        self._url = root_url(base_url, api_path) + token_path
+        self._fields = {"grant_type": "client_credentials", "scope": scope}
+        self._basic: tuple[str, str] | None = (client_id, client_secret) if by == "basic" else None
+        if self._basic is None:
+            self._fields |= {"client_id": client_id, "client_secret": client_secret}
+        self._life_s, self._early_s = life_s, early_s
         self._timeout_s = timeout_s
         self._now = now
         self._lock = threading.Lock()
@@ -136,11 +150,11 @@ class ClientCredentials:
 
     def _fetch(self) -> str:
         asked_at = self._now()
-        body = _ask_token(self._url, self._fields, self._timeout_s, system="Clarity", now=self._now)
+        body = _ask_token(self._url, self._fields, self._timeout_s, system="Clarity", now=self._now, basic=self._basic)
         access = _required_text(body, "access_token", "Clarity")
-        lifetime_s = float(_seconds(body.get("expires_in"), default=3600))
+        lifetime_s = float(_seconds(body.get("expires_in"), default=self._life_s))
         # Half of a short life, else every call would renew a token that lives less than a minute.
-        early_s = min(REFRESH_EARLY_S, lifetime_s / 2)
+        early_s = min(self._early_s, lifetime_s / 2)
         self._held = (access, asked_at + lifetime_s - early_s)
         return access
 
@@ -248,7 +262,13 @@ class _InvalidGrantError(AuthError):
 
 
 def _ask_token(
-    url: str, fields: dict[str, str], timeout_s: float, *, system: str, now: Callable[[], float]
+    url: str,
+    fields: dict[str, str],
+    timeout_s: float,
+    *,
+    system: str,
+    now: Callable[[], float],
+    basic: tuple[str, str] | None = None,
 ) -> dict[str, Any]:
     """POST a form to a token endpoint and return its JSON object.
 
@@ -258,6 +278,10 @@ def _ask_token(
             refresh token was used up shows at the next try.
     """
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+    if basic is not None:
+        # RFC 6749 §2.3.1: both are form-encoded before they are joined.
+        pair = ":".join(quote_plus(part) for part in basic)
+        headers["Authorization"] = "Basic " + b64encode(pair.encode()).decode()
     content = urlencode(fields).encode()
     with Transport(url, timeout_s=timeout_s) as transport:
         try:
@@ -265,6 +289,7 @@ def _ask_token(
         except AmbiguousWriteError as error:
             raise TransientError(error.message) from error
     sent = [fields[name] for name in ("client_id", "client_secret", "refresh_token") if fields.get(name)]
+    sent += basic or ()
     return _read_token_answer(answer, sent, system, now)
 
 

@@ -83,10 +83,11 @@ def _run(name: str, rest: list[str]) -> int:
 
 def _expected(error: Exception) -> int | None:
     """The exit code of an error that a person can mend; None for a mistake in the program."""
+    from connectors.systems_config import ProfileError
     from mapper_ai.errors import MapperError
     from mapper_ai.services.sampling import SampleError
 
-    if isinstance(error, MapperError | SampleError):
+    if isinstance(error, MapperError | SampleError | ProfileError):
         return INVALID
     if isinstance(error, OSError):
         return FINDINGS

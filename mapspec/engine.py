@@ -652,6 +652,7 @@ class _MoneyReader:
             raise ValueError("unit_cost_places must be a whole number from 0 to 12")
         self._places = int(places)
         self._negative = context.setting(rule.negative_lines).strip().casefold() in {"true", "yes", "1"}
+        self._within = rule.totals_within
         self._discount_kinds = {fold(kind) for kind in rule.discount_kinds}
         self._rates = {
             name: to_decimal(percent, f"table {rule.rates}") for name, percent in _rows(context, rule.rates).items()
@@ -702,6 +703,7 @@ class _MoneyReader:
             prices_include_tax=prices_include_tax,
             unit_cost_places=self._places,
             negative_lines=self._negative,
+            totals_within=self._within,
             approved_rates=self._rates,
             combined_taxes=self._combined,
         )

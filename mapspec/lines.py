@@ -87,6 +87,7 @@ class OrderMoney:
     prices_include_tax: bool = False
     unit_cost_places: int = 2
     negative_lines: bool = False
+    totals_within: Decimal = IDENTITY_TOLERANCE
     approved_rates: Mapping[str, Decimal] = field(default_factory=dict)
     combined_taxes: Mapping[str, str] = field(default_factory=dict)
 
@@ -248,7 +249,7 @@ def _subtotal_is_net(order: OrderMoney, kept: Sequence[Item], listed: Decimal, s
 
 
 def _check_identity(order: OrderMoney, kept: Sequence[Item], discount: Decimal) -> None:
-    """total = subtotal + charges + tax − |discounts| within 0.01; with gross prices the tax is inside already."""
+    """total = subtotal + charges + tax − |discounts| within `totals_within`; with gross prices the tax is inside already."""
     subtotal = sum([item.listed for item in kept], ZERO) if order.subtotal is None else order.subtotal
     charges = sum([charge.amount for charge in order.charges], ZERO)
     tax = order.tax if order.tax is not None else _stated_tax(order, kept)
@@ -258,7 +259,7 @@ def _check_identity(order: OrderMoney, kept: Sequence[Item], discount: Decimal) 
     if order.prices_include_tax:
         charge_tax = sum((charge.tax or ZERO for charge in order.charges), ZERO)
         sums = [subtotal + charges - discount, subtotal + charges + charge_tax - discount, *sums]
-    if all(abs(order.total - total) > IDENTITY_TOLERANCE for total in sums):
+    if all(abs(order.total - total) > order.totals_within for total in sums):
         _hold(
             "totals-do-not-add-up",
             "the order's total is not subtotal + shipping + handling + fees + tax − discounts",

@@ -85,7 +85,8 @@ class LineMoney(Part):
     """Where the money of an order stands in the source; the arithmetic is fixed (rules 3-6, `mapspec.lines`).
 
     Paths starting with a dot are members of the order line. `rate_factor` turns the source's rate into percent
-    (100 for fractions such as 0.0825).
+    (100 for fractions such as 0.0825); `totals_within` is how far the order's total may be from the sum of its parts
+    (clarity A39) before the order is held.
     """
 
     currency: PathField
@@ -110,6 +111,7 @@ class LineMoney(Part):
     charges: tuple[ChargeRule, ...] = ()
     unit_cost_places: str = "2"
     negative_lines: str = "false"
+    totals_within: Decimal = Field(default=Decimal("0.01"), ge=0, le=Decimal("0.05"))
     rates: str | None = None
     combined_taxes: str | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import urllib.request
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 
 from connectors.clarity import Clarity
 from connectors.freshbooks import FreshBooks
+from connectors.registry import Source
 from connectors.tokens import ClientCredentials, RefreshingToken, StaticToken, TokenSource
 from sync.errors import SettingsError, SyncError
 from sync.settings import Settings
@@ -58,25 +60,51 @@ def open_freshbooks(settings: Settings, token_store: Callable[[], Store]) -> Fre
         raise SettingsError(f"the FreshBooks settings do not fit: {error}") from None
 
 
-def open_clarity(settings: Settings) -> Clarity | None:
-    """The Clarity client; None when Clarity is not configured.
+def open_clarity(settings: Settings) -> Source | None:
+    """The client of the source: Clarity, or what a plug-in brings; None when it is not configured.
 
     Raises:
         SettingsError: A value is unusable.
     """
     shop = settings.clarity
-    if shop.api_url is None or shop.client_secret is None:
+    system = settings.source_system
+    if system.connect is not None:
+        try:
+            return system.connect(system.profile, dict(os.environ), settings.http_timeout_s)
+        except ValueError as error:
+            raise SettingsError(f"{system.origin}: the system {system.name} cannot be opened: {error}") from None
+    if shop.api_url is None or (shop.client_secret is None and shop.api_key is None):
         return None
     try:
-        tokens = ClientCredentials(
+        return Clarity(
             base_url=shop.api_url,
-            client_id=shop.client_id or "",
-            client_secret=shop.client_secret.get_secret_value(),
+            tokens=_clarity_tokens(settings),
             timeout_s=settings.http_timeout_s,
+            profile=system.profile,
+            by_api_key=shop.api_key is not None,
         )
-        return Clarity(base_url=shop.api_url, tokens=tokens, timeout_s=settings.http_timeout_s)
-    except ValueError as error:
+    except (ValueError, KeyError) as error:
         raise SettingsError(f"the Clarity settings do not fit: {error}") from None
+
+
+def _clarity_tokens(settings: Settings) -> TokenSource:
+    """An API key where one is set (A5), else the machine login of A2 with the scopes of A4."""
+    shop, profile = settings.clarity, settings.profile
+    if shop.api_key is not None:
+        return StaticToken(shop.api_key.get_secret_value())
+    sign_in, scopes = profile.assumed("A2"), profile.assumed("A4")
+    return ClientCredentials(
+        base_url=shop.api_url or "",
+        client_id=shop.client_id or "",
+        client_secret=shop.client_secret.get_secret_value() if shop.client_secret else "",
+        scope=f"{scopes['read']} {scopes['write']}" if profile.assumed("A43", "enabled") else scopes["read"],
+        token_path=sign_in["path"],
+        api_path=profile.assumed("A1"),
+        by=sign_in["secret_in"],
+        life_s=float(sign_in["life_s"]),
+        early_s=float(sign_in["early_s"]),
+        timeout_s=settings.http_timeout_s,
+    )
 
 
 def require_reachable(url: str, variable: str) -> None:

@@ -1,6 +1,6 @@
 """Webhook envelopes: exact JSON text, removal of card data, and the keys a delivery is filed under. Pure.
 
-The envelope's shape is assumption A12 of the Clarity fact sheet; event names are its public ones and A15.
+Which member is which is told by a `Reading`: the envelope's shape is assumption A12, event names are A15.
 """
 
 from __future__ import annotations
@@ -10,21 +10,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any
 
+from sync.reading import Reading, shipped
+
 REMOVED = "[removed]"
 HANDLED_ENTITIES = frozenset({"order", "customer", "payment", "product", "refund"})
-KNOWN_EVENTS = frozenset(
-    {
-        *("order.created", "order.updated", "order.cancelled"),
-        *("customer.created", "customer.updated", "customer.deleted"),
-        *("payment.captured", "payment.refunded", "payment.failed", "payment.voided"),
-        *("product.created", "product.updated", "product.deleted"),
-        "refund.created",
-    }
-)
 
 # Compared without case and punctuation. The names are those of the CEF payment and user models, plus OAuth's.
 _SECRET_NAMES = frozenset(
@@ -52,7 +45,7 @@ class Delivery:
     """One delivery as it came in.
 
     Attributes:
-        envelope: Parsed body, numbers with a fraction as Decimal; may still hold card data.
+        envelope: Parsed body with our member names, numbers with a fraction as Decimal; may still hold card data.
         raw_sha256: SHA-256 of the raw bytes, hex.
     """
 
@@ -125,8 +118,8 @@ def dumps(value: Any) -> str:
     raise TypeError(f"{type(value).__name__} has no exact JSON form")
 
 
-def parse_delivery(raw: bytes) -> Delivery:
-    """Read one webhook body.
+def parse_delivery(raw: bytes, reading: Reading | None = None) -> Delivery:
+    """Read one webhook body; `reading` says which member is which, as shipped when None.
 
     Raises:
         EnvelopeError: The body is not a JSON object with a ``type``.
@@ -134,8 +127,11 @@ def parse_delivery(raw: bytes) -> Delivery:
     envelope = loads(raw)
     if not isinstance(envelope, dict):
         raise EnvelopeError(f"expected a webhook envelope (a JSON object), got {_shape(envelope)}")
+    reading = reading or shipped()
+    envelope = reading.canonical(envelope)
     if not isinstance(envelope.get("type"), str):
-        raise EnvelopeError('not a webhook envelope: "type" is missing (expected e.g. "order.created")')
+        named = reading.envelope["type"]
+        raise EnvelopeError(f'not a webhook envelope: "{named}" is missing (expected e.g. "order.created")')
     return Delivery(envelope, hashlib.sha256(raw).hexdigest())
 
 
@@ -149,8 +145,9 @@ def scrub(value: Any) -> Any:
     return _scrub(value, name="")
 
 
-def file_delivery(delivery: Delivery) -> Filing:
+def file_delivery(delivery: Delivery, reading: Reading | None = None) -> Filing:
     """Derive the keys of a delivery; never raises, an envelope without a record gets the id "?"."""
+    reading = reading or shipped()
     envelope = delivery.envelope
     data = envelope.get("data")
     data = data if isinstance(data, Mapping) else {}
@@ -158,7 +155,7 @@ def file_delivery(delivery: Delivery) -> Filing:
     resource = resource if isinstance(resource, Mapping) else {}
     event = _plain(envelope.get("type")) or ""
     entity = (_plain(data.get("object")) or event.partition(".")[0]).lower()
-    record_id = _plain(data.get("id")) or _plain(resource.get("id"))
+    record_id = _plain(data.get("id")) or _plain(resource.get(reading.id))
     record_key = f"{entity}:{record_id or '?'}"
     order_id = _plain(resource.get("orderId")) if entity in ("payment", "refund") else None
     return Filing(
@@ -167,21 +164,22 @@ def file_delivery(delivery: Delivery) -> Filing:
         entity=entity,
         record_id=record_id or "?",
         record_key=record_key,
-        number=_plain(resource.get("orderNumber" if entity != "product" else "sku")),
-        lane_key=lane_of(entity, record_key, resource),
+        number=_plain(resource.get(reading.number if entity != "product" else "sku")),
+        lane_key=lane_of(entity, record_key, resource, reading),
         order_key=f"order:{order_id}" if order_id else None,
-        version=version_of(data.get("updatedAt")) or version_of(resource.get("updatedAt")),
-        handled=event.lower() in KNOWN_EVENTS and entity in HANDLED_ENTITIES,
+        version=version_of(data.get("updatedAt"), reading.zone)
+        or version_of(resource.get(reading.updated), reading.zone),
+        handled=event.lower() in reading.events and entity in HANDLED_ENTITIES,
     )
 
 
-def version_of(updated_at: Any) -> str | None:
-    """``updatedAt`` as sortable UTC text; without an offset it counts as UTC (A21); None when it is no time."""
+def version_of(updated_at: Any, zone: tzinfo = UTC) -> str | None:
+    """``updatedAt`` as sortable UTC text; without an offset it counts in `zone` (A21); None when it is no time."""
     if not isinstance(updated_at, str):
         return None
     try:
         moment = datetime.fromisoformat(updated_at.strip())
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        moment = (moment.replace(tzinfo=zone) if moment.tzinfo is None else moment).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
@@ -194,13 +192,14 @@ def resource_of(envelope: Mapping[str, Any]) -> dict[str, Any] | None:
     return resource if isinstance(resource, dict) and resource else None
 
 
-def lane_of(entity: str, record_key: str, resource: Mapping[str, Any]) -> str:
+def lane_of(entity: str, record_key: str, resource: Mapping[str, Any], reading: Reading | None = None) -> str:
     """The lane a record belongs to, as far as its own snapshot tells: its customer, else the record itself."""
+    reading = reading or shipped()
     if entity in ("customer", "product"):
         return record_key
-    customer = resource.get("customer")
+    customer = resource.get(reading.customer)
     customer = customer if isinstance(customer, Mapping) else {}
-    customer_id = _plain(customer.get("id")) or _plain(resource.get("customerId"))
+    customer_id = _plain(customer.get(reading.id)) or _plain(resource.get(reading.customer_id))
     if customer_id:
         return f"customer:{customer_id}"
     email = _plain(customer.get("email")) or _plain(resource.get("email"))

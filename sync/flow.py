@@ -12,6 +12,7 @@ from connectors.errors import ConnectorError, RejectedError
 from mapspec import CompiledSpec, Draft, Reason, SpecError, compile_spec, dump_spec, fingerprint, load_spec, unapproved
 from sync import inbox, ledger, records
 from sync.apply import Applier, OrderMissingError
+from sync.assumptions import broken, is_test
 from sync.errors import IntentOpenError
 from sync.outcome import EndedError, Outcome
 from sync.plan import natural_key, plan_actions
@@ -88,7 +89,11 @@ def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
     draft = _draft(event, context, approved)
     spec = approved.compiled.spec
     if draft.decision in ("skip", "wait"):
-        return _not_wanted(event, context, draft)
+        return _not_wanted(event, context, draft.reasons)
+    newest = records.latest(context.store, event.record_key)
+    settings = context.settings
+    if event.entity == "order" and newest is not None and is_test(newest.payload, settings.profile, settings.reading):
+        return _not_wanted(event, context, (Reason("test-order", "test orders are never invoiced"),))
     if draft.decision == "hold":
         return Outcome("held", draft.reasons)
     if event.type.endswith(".cancelled") and not _known_later(event, context):
@@ -101,6 +106,7 @@ def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
         records.add_note(
             context.store, event.record_key, warning.id, warning.message, subject=warning.message, now=context.now()
         )
+    _note_assumptions(event, context)
     applier = Applier(context, event, approved.fingerprint, draft.updated)
     try:
         for action in plan_actions(spec, draft):
@@ -114,6 +120,9 @@ def _draft(event: Event, context: Context, approved: ApprovedSpec) -> Draft:
     """Map the newest snapshot; what does not fulfil the contract is fetched once, where Clarity can be asked."""
     known = records.latest(context.store, event.record_key)
     payload: Mapping[str, Any] | None = known.payload if known is not None else event.resource
+    if event.resource is None and (known is None or (known.version or "") < (event.version or "")):
+        # The event tells of a change that is not known yet (A16).
+        payload = _fetch(event.entity, event.record_id, context) or payload
     draft = approved.compiled.apply(_completed(payload, context)) if payload else None
     if draft is not None and draft.decision != "hold":
         return draft
@@ -135,9 +144,9 @@ def _fetch(entity: str, record_id: str, context: Context) -> Mapping[str, Any] |
     except RejectedError as error:
         log.info("record could not be fetched", extra={"status": error.status})
         return None
-    records.remember(context.store, entity, record_id, payload, now=context.now())
+    records.remember(context.store, entity, record_id, payload, now=context.now(), reading=context.settings.reading)
     newest = records.latest(context.store, f"{entity}:{record_id}")
-    return newest.payload if newest is not None else payload
+    return newest.payload if newest is not None else context.settings.reading.record(payload)
 
 
 def _known_later(event: Event, context: Context) -> bool:
@@ -148,26 +157,43 @@ def _known_later(event: Event, context: Context) -> bool:
 
 def _completed(record: Mapping[str, Any], context: Context) -> Mapping[str, Any]:
     """A record with what it only names: an order's customer by id, a payment's order by number (clarity A28, A32)."""
-    customer_id = record.get("customerId")
-    if customer_id is not None and not record.get("customer") and "lineItems" in record:
+    reading = context.settings.reading
+    customer_id = record.get(reading.customer_id)
+    if customer_id is not None and not record.get(reading.customer) and "lineItems" in record:
         known = records.latest(context.store, f"customer:{customer_id}")
         customer = known.payload if known is not None else _fetch("customer", str(customer_id), context)
-        return record if customer is None else {**record, "customer": customer}
-    number = record.get("orderNumber")
+        return record if customer is None else {**record, reading.customer: customer}
+    number = record.get(reading.number)
     if number is not None and not record.get("orderId") and "lineItems" not in record:
         order_id = inbox.record_id_of(context.store, "order", str(number))
         return record if order_id is None else {**record, "orderId": order_id}
     return record
 
 
-def _not_wanted(event: Event, context: Context, draft: Draft) -> Outcome:
+def _note_assumptions(event: Event, context: Context) -> None:
+    """Tell the operator what in a record is not as the source's profile assumes."""
+    newest = records.latest(context.store, event.record_key)
+    if newest is None:
+        return
+    for row in broken(event.entity, newest.payload, context.settings.profile, context.settings.reading):
+        records.add_note(
+            context.store,
+            event.record_key,
+            f"assumption-{row.number}",
+            f"{row.number}: {row.path}: {row.message}; correct the setting where the store differs",
+            subject=row.path,
+            now=context.now(),
+        )
+
+
+def _not_wanted(event: Event, context: Context, reasons: tuple[Reason, ...]) -> Outcome:
     """An order that is not to be invoiced; if it was invoiced before, a person decides (pitfall 20)."""
     if event.entity == "order":
         entry = ledger.get(context.store, natural_key("invoice", event.record_id))
         if entry is not None and entry.remote_id is not None:
-            message = f"{draft.reasons[0].message}, but FreshBooks invoice {entry.remote_id} exists: decide what to do"
-            return Outcome("held", (Reason(f"{draft.reasons[0].id}-after-invoice", message),))
-    return Outcome("skipped", draft.reasons)
+            message = f"{reasons[0].message}, but FreshBooks invoice {entry.remote_id} exists: decide what to do"
+            return Outcome("held", (Reason(f"{reasons[0].id}-after-invoice", message),))
+    return Outcome("skipped", reasons)
 
 
 def _without_order(order_id: str, context: Context) -> Outcome:
@@ -187,10 +213,11 @@ def _order_into_inbox(order_id: str, context: Context) -> None:
     payload = _fetch("order", order_id, context)
     if payload is None:
         return
-    version = payload.get("updatedAt")
+    reading = context.settings.reading
+    version = payload.get(reading.updated)
     envelope = {
         "id": f"fetch:order:{order_id}:{version}",
         "type": "order.updated",
         "data": {"object": "order", "id": order_id, "updatedAt": version, "resource": payload},
     }
-    inbox.ingest(context.store, [envelope], source="fetch", now=context.now())
+    inbox.ingest(context.store, [envelope], source="fetch", now=context.now(), reading=reading)

@@ -30,6 +30,7 @@ from sync.envelope import (
     scrub,
 )
 from sync.errors import InputError, LaneLostError
+from sync.reading import Reading, shipped
 from sync.records import remember_in
 from sync.store import Store, inbox, lane
 from sync.store import record as record_table
@@ -91,7 +92,7 @@ class Event:
         return resource_of(self.envelope)
 
 
-def read_events(path: Path) -> list[Delivery]:
+def read_events(path: Path, reading: Reading | None = None) -> list[Delivery]:
     """Read an NDJSON file of webhook bodies, one a line; blank lines are passed over.
 
     Raises:
@@ -109,33 +110,52 @@ def read_events(path: Path) -> list[Delivery]:
         if not body:
             continue
         try:
-            found.append(parse_delivery(body))
+            found.append(parse_delivery(body, reading))
         except EnvelopeError as error:
             raise InputError(f"{path}:{number}: {error}") from None
     return found
 
 
-def ingest(store: Store, envelopes: Iterable[Delivery | Mapping[str, Any]], *, source: str, now: float) -> IngestResult:
+def ingest(
+    store: Store,
+    envelopes: Iterable[Delivery | Mapping[str, Any]],
+    *,
+    source: str,
+    now: float,
+    reading: Reading | None = None,
+) -> IngestResult:
     """Store deliveries, all or none, scrubbed of card data and secrets; committed when this returns.
 
     Args:
-        envelopes: Deliveries, or bare envelopes made by ourselves.
+        envelopes: Deliveries, or bare envelopes made by ourselves (with our member names).
         source: Where they came from: "webhook", "file", "poll", "freshbooks".
         now: Unix seconds.
+        reading: How the source's records are read; as shipped when None.
     """
+    reading = reading or shipped()
     counts = {"new": 0, "duplicate": 0, "ignored": 0}
-    prepared = [_prepare(item) for item in envelopes]
+    prepared = [_prepare(item, reading) for item in envelopes]
+    # A8, A16: what was asked for is whole and of now; what was sent may be neither.
+    whole = reading.snapshots or source in ("poll", "fetch")
     with store.write() as conn:
         for filing, body, digest in prepared:
-            counts[_ingest_one(store, conn, filing, body, digest, source=source, now=now)] += 1
+            kept = body if whole else _without_resource(body)
+            counts[_ingest_one(store, conn, filing, kept, digest, source=source, now=now, reading=reading)] += 1
     return IngestResult(**counts)
 
 
-def _prepare(item: Delivery | Mapping[str, Any]) -> tuple[Filing, dict[str, Any], str]:
+def _prepare(item: Delivery | Mapping[str, Any], reading: Reading) -> tuple[Filing, dict[str, Any], str]:
     if not isinstance(item, Delivery):
         item = parse_delivery(dumps(item).encode())
     body = scrub(item.envelope)
-    return file_delivery(Delivery(body, item.raw_sha256)), body, item.raw_sha256
+    return file_delivery(Delivery(body, item.raw_sha256), reading), body, item.raw_sha256
+
+
+def _without_resource(body: Mapping[str, Any]) -> dict[str, Any]:
+    data = body.get("data")
+    if not isinstance(data, Mapping):
+        return dict(body)
+    return {**body, "data": {name: value for name, value in data.items() if name != "resource"}}
 
 
 def _ingest_one(
@@ -147,6 +167,7 @@ def _ingest_one(
     *,
     source: str,
     now: float,
+    reading: Reading,
 ) -> str:
     lane_key = _lane_of_order(conn, filing.order_key) or filing.lane_key
     state, reasons = ("pending", []) if filing.handled else ("ignored", [])
@@ -183,7 +204,8 @@ def _ingest_one(
     conn.execute(store.insert(lane).values(key=lane_key).on_conflict_do_nothing(index_elements=["key"]))
     resource = resource_of(body)
     if resource is not None:
-        remember_in(store, conn, filing.entity, filing.record_id, resource, filing.version, now=now)
+        entity, version = filing.entity, filing.version
+        remember_in(store, conn, entity, filing.record_id, resource, version, now=now, reading=reading)
     return "new"
 
 

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -25,10 +26,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from connectors.webhooks import WebhookRefused, verify_clarity
+from connectors.webhooks import SIGNATURE_HEADER, TOLERANCE_S, WebhookRefused, verify_clarity
 from sync import inbox
 from sync.envelope import Delivery, EnvelopeError, parse_delivery
 from sync.inbox import IngestResult, ingest
+from sync.reading import Reading, assumed
+from sync.settings import Settings
 from sync.status import status
 from sync.store import Store
 
@@ -39,16 +42,40 @@ _QUEUE_SIZE = 10_000
 _BATCH = 200
 
 
+@dataclass(frozen=True)
+class Scheme:
+    """How the source signs its webhooks (A13), and how long it waits for the answer (A14), in seconds."""
+
+    header: str = SIGNATURE_HEADER
+    tolerance_s: float = TOLERANCE_S
+    answer_within_s: float = 10.0
+
+
+def webhook_scheme(settings: Settings) -> Scheme:
+    """The scheme of the source's profile."""
+    signing, timing = assumed(settings.profile, "A13"), assumed(settings.profile, "A14")
+    return Scheme(signing["header"], float(signing["tolerance_s"]), float(timing["answer_within_s"]))
+
+
 class GroupWriter:
     """Stores deliveries from many requests in few transactions."""
 
-    def __init__(self, store: Store, *, now: Callable[[], float], on_new: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        now: Callable[[], float],
+        on_new: Callable[[], None] | None = None,
+        reading: Reading | None = None,
+    ) -> None:
         """Start the writing thread.
 
         Args:
             on_new: Called after a commit that brought new events.
+            reading: How the source's records are read; as shipped when None.
         """
         self._store = store
+        self._reading = reading
         self._now = now
         self._on_new = on_new or (lambda: None)
         self._queue: queue.Queue[tuple[Delivery, str, Future[IngestResult]] | None] = queue.Queue(_QUEUE_SIZE)
@@ -92,7 +119,7 @@ class GroupWriter:
         for source in dict.fromkeys(source for _, source, _ in batch):
             items = [(delivery, future) for delivery, item_source, future in batch if item_source == source]
             try:
-                result = ingest(self._store, [delivery for delivery, _ in items], source=source, now=self._now())
+                result = self._ingest([delivery for delivery, _ in items], source)
             except Exception as error:  # every waiting request must get an answer
                 log.error("deliveries could not be stored together", exc_info=error)
                 new += sum(self._store_single(delivery, source, future) for delivery, future in items)
@@ -106,12 +133,15 @@ class GroupWriter:
 
     def _store_single(self, delivery: Delivery, source: str, future: Future[IngestResult]) -> int:
         try:
-            result = ingest(self._store, [delivery], source=source, now=self._now())
+            result = self._ingest([delivery], source)
         except Exception as error:  # the sender is told 503 and tries again
             _finish(future, error)
             return 0
         _finish(future, result)
         return result.new
+
+    def _ingest(self, deliveries: list[Delivery], source: str) -> IngestResult:
+        return ingest(self._store, deliveries, source=source, now=self._now(), reading=self._reading)
 
 
 def _finish(future: Future[IngestResult], result: IngestResult | Exception) -> None:
@@ -131,6 +161,8 @@ def create_app(
     now: Callable[[], float],
     on_new: Callable[[], None] | None = None,
     ready: Callable[[], bool] = lambda: True,
+    scheme: Scheme | None = None,
+    reading: Reading | None = None,
 ) -> Starlette:
     """The web application.
 
@@ -139,8 +171,11 @@ def create_app(
         now: Unix seconds.
         on_new: Called from the writing thread when new events are stored.
         ready: Whether the rest of the process (the worker) is at work; part of ``/readyz``.
+        scheme: Header, tolerance and time limit of the source's webhooks (A13, A14); as shipped when None.
+        reading: How the source's bodies are read; as shipped when None.
     """
-    writer = GroupWriter(store, now=now, on_new=on_new)
+    wanted = scheme or Scheme()
+    writer = GroupWriter(store, now=now, on_new=on_new, reading=reading)
     seen: Counter[tuple[str, str]] = Counter()
 
     async def clarity(request: Request) -> Response:
@@ -150,8 +185,8 @@ def create_app(
         return await _receive(request, "freshbooks", _form_delivery)
 
     def _verified(request: Request, raw: bytes) -> Delivery:
-        verify_clarity(request.headers.get("x-clarity-signature"), raw, clarity_secrets, now())
-        return parse_delivery(raw)
+        verify_clarity(request.headers.get(wanted.header), raw, clarity_secrets, now(), wanted.tolerance_s)
+        return parse_delivery(raw, reading)
 
     async def _receive(request: Request, system: str, read: Callable[[Request, bytes], Delivery]) -> Response:
         try:
@@ -160,13 +195,16 @@ def create_app(
                 return answer(system, 413, "too-large", f"the body is larger than {MAX_BODY_BYTES} bytes")
             delivery = read(request, raw)
             source = "webhook" if system == "clarity" else system
-            await asyncio.wrap_future(writer.submit(delivery, source))
+            # Later than this the sender has given up; it is told to come again, and coming twice does no harm.
+            await asyncio.wait_for(asyncio.wrap_future(writer.submit(delivery, source)), wanted.answer_within_s)
         except WebhookRefused as refused:
             if refused.reason == "no-secret":
                 return answer(system, 503, refused.reason, "CLARITY_WEBHOOK_SECRET is not set on this runner")
             return answer(system, 401, refused.reason, f"signature refused: {refused.reason}")
         except EnvelopeError as error:
             return answer(system, 400, "bad-body", str(error))
+        except TimeoutError:
+            return answer(system, 503, "not-stored", "the delivery could not be stored in time; try again")
         except queue.Full:
             return answer(system, 503, "queue-full", "too many deliveries are waiting; try again")
         except SQLAlchemyError:

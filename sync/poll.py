@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from connectors.errors import AuthError, ConnectorError, RejectedError
 from sync.envelope import version_of
 from sync.inbox import IngestResult, ingest
+from sync.reading import Reading, shipped
 from sync.records import set_connection
 from sync.store import Store
 from sync.store import cursor as cursor_table
@@ -57,6 +58,7 @@ def poll_clarity(
     overlap_s: float = 300,
     start_date: date | None = None,
     entities: Iterable[str] = tuple(EVENTS),
+    reading: Reading | None = None,
 ) -> PollReport:
     """Fetch what changed since the last poll and put it into the inbox.
 
@@ -66,11 +68,13 @@ def poll_clarity(
         now: Unix seconds.
         overlap_s: How far before its cursor an entity is asked for, in seconds.
         start_date: Where the first poll starts (midnight UTC); None for everything there is.
+        reading: How the source's records are read; as shipped when None.
     """
     report = PollReport()
+    spans = Spans(overlap_s, start_date, reading or shipped())
     for entity in entities:
         try:
-            report.result += _poll_entity(store, clarity, entity, now=now, overlap_s=overlap_s, start_date=start_date)
+            report.result += _poll_entity(store, clarity, entity, spans, now=now)
         except RejectedError as error:
             if error.status == 404 and entity in ("payment", "product"):
                 log.info("this store has no such list", extra={"entity": entity})
@@ -91,19 +95,27 @@ def poll_clarity(
     return report
 
 
-def _poll_entity(
-    store: Store, clarity: Source, entity: str, *, now: float, overlap_s: float, start_date: date | None
-) -> IngestResult:
-    position = _load_cursor(store, entity)
+@dataclass(frozen=True)
+class Spans:
+    """From when on is asked, and how the rows are read; the members of `poll_clarity`."""
+
+    overlap_s: float
+    start_date: date | None
+    reading: Reading
+
+
+def _poll_entity(store: Store, clarity: Source, entity: str, spans: Spans, *, now: float) -> IngestResult:
+    position, reading = _load_cursor(store, entity), spans.reading
     since = None
     if position is not None:
-        since = datetime.fromisoformat(position) - timedelta(seconds=overlap_s)
-    elif start_date is not None:
-        since = datetime.combine(start_date, time(), UTC)
+        since = datetime.fromisoformat(position) - timedelta(seconds=spans.overlap_s)
+    elif spans.start_date is not None:
+        since = datetime.combine(spans.start_date, time(), UTC)
     total, newest = IngestResult(), position
     for rows in _batches(clarity.list_updated(entity, since)):
-        total += ingest(store, [_envelope(entity, row) for row in rows], source="poll", now=now)
-        versions = [version for row in rows if (version := version_of(row.get("updatedAt"))) is not None]
+        envelopes = [_envelope(entity, row, reading) for row in rows]
+        total += ingest(store, envelopes, source="poll", now=now, reading=reading)
+        versions = [v for row in rows if (v := version_of(row.get(reading.updated), reading.zone)) is not None]
         newest = max([*versions, *([newest] if newest else [])], default=None)
     if newest is not None and newest != position:
         _save_cursor(store, entity, newest, now=now)
@@ -116,11 +128,12 @@ def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield batch
 
 
-def _envelope(entity: str, row: dict[str, Any]) -> dict[str, Any]:
-    record_id, version = str(row.get("id", "?")), version_of(row.get("updatedAt"))
+def _envelope(entity: str, row: dict[str, Any], reading: Reading) -> dict[str, Any]:
+    known, updated = row.get(reading.id), row.get(reading.updated)
+    record_id, version = str("?" if known is None else known), version_of(updated, reading.zone)
     envelope: dict[str, Any] = {
         "type": EVENTS[entity],
-        "data": {"object": entity, "id": row.get("id"), "updatedAt": row.get("updatedAt"), "resource": row},
+        "data": {"object": entity, "id": known, "updatedAt": updated, "resource": reading.record(row)},
     }
     if version is not None:
         envelope["id"] = f"poll:{entity}:{record_id}:{version}"

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from sync.envelope import dumps, lane_of, loads, scrub, version_of
+from sync.reading import Reading, shipped
 from sync.store import Store
 from sync.store import connection as connection_table
 from sync.store import note as note_table
@@ -66,15 +67,25 @@ def latest(store: Store, key: str) -> Snapshot | None:
     return Snapshot(row.key, row.entity, row.id, row.version, loads(row.payload), row.sha256)
 
 
-def remember(store: Store, entity: str, record_id: str, payload: Mapping[str, Any], *, now: float) -> bool:
+def remember(
+    store: Store,
+    entity: str,
+    record_id: str,
+    payload: Mapping[str, Any],
+    *,
+    now: float,
+    reading: Reading | None = None,
+) -> bool:
     """Keep a fetched record as the newest snapshot, scrubbed, unless a newer one is known.
 
     Returns:
         Whether it was kept.
     """
+    reading = reading or shipped()
+    version = version_of(payload.get(reading.updated), reading.zone)
     with store.write() as conn:
         return remember_in(
-            store, conn, entity, record_id, scrub(payload), version_of(payload.get("updatedAt")), now=now
+            store, conn, entity, record_id, scrub(reading.record(payload)), version, now=now, reading=reading
         )
 
 
@@ -87,6 +98,7 @@ def remember_in(
     version: str | None,
     *,
     now: float,
+    reading: Reading | None = None,
 ) -> bool:
     """As ``remember``, inside the caller's transaction, for a payload that is scrubbed already."""
     key = f"{entity}:{record_id}"
@@ -103,7 +115,7 @@ def remember_in(
     values = {
         "entity": entity,
         "id": record_id,
-        "lane_key": lane_of(entity, key, payload),
+        "lane_key": lane_of(entity, key, payload, reading),
         "version": version,
         "payload": text,
         "sha256": hashlib.sha256(text.encode()).hexdigest(),

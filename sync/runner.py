@@ -25,6 +25,7 @@ from sync.errors import NoStoreError, StoreError, SyncError
 from sync.inbox import IngestResult
 from sync.log import bound
 from sync.poll import poll_clarity
+from sync.reading import assumed
 from sync.settings import Settings
 from sync.status import ledger_totals, status
 from sync.store import Store, metadata, open_store
@@ -135,7 +136,7 @@ def run(
     flow = flow or _flow()
     began, clock = now(), time.monotonic()
     mappings = flow.load_mappings(mappings_dir)
-    deliveries = inbox.read_events(events) if events is not None else []
+    deliveries = inbox.read_events(events, settings.reading) if events is not None else []
     settings.require_freshbooks()
     require_reachable(settings.freshbooks.api_url, "FRESHBOOKS_API_URL")
     report = RunReport(run_id=uuid.uuid4().hex[:8], dry_run=dry_run)
@@ -146,7 +147,7 @@ def run(
         try:
             inbox.release_dead(opened)
             if deliveries:
-                report.ingested = inbox.ingest(opened, deliveries, source="file", now=now())
+                report.ingested = inbox.ingest(opened, deliveries, source="file", now=now(), reading=settings.reading)
             _poll(context, report)
             _drain(context, flow, report, max_wait_s=max_wait_s, on_progress=on_progress, wait=wait or stop.wait)
             report.status = status(opened)
@@ -182,7 +183,7 @@ def serve(
     """
     import uvicorn
 
-    from sync.ingress import create_app
+    from sync.ingress import create_app, webhook_scheme
 
     stop = stop or threading.Event()
     flow = flow or _flow()
@@ -207,6 +208,8 @@ def serve(
             now=now,
             on_new=something_new.set,
             ready=threads[0].is_alive,
+            scheme=webhook_scheme(settings),
+            reading=settings.reading,
         )
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=10)
         server = uvicorn.Server(config)
@@ -295,12 +298,14 @@ def _poll(context: Context, report: RunReport) -> None:
     if context.clarity is None or context.stop.is_set():
         return
     wanted = context.settings.poll
+    usual_s = assumed(context.settings.profile, "A8")["overlap_s"]
     found = poll_clarity(
         context.store,
         context.clarity,
         now=context.now(),
-        overlap_s=wanted.overlap_s,
+        overlap_s=usual_s if wanted.overlap_s is None else wanted.overlap_s,
         start_date=wanted.start_date,
+        reading=context.settings.reading,
     )
     report.polled = found.result
     report.problems += found.problems

@@ -10,13 +10,18 @@ import tomllib
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from connectors.profiles import SystemProfile, load_profile
+from connectors.registry import Known, registry
+from connectors.systems_config import ProfileError, config_path
 from sync.errors import SettingsError
+from sync.reading import Reading, assumed, reading_of
 
 DEFAULT_STORE_URL = "sqlite:///mapper.db"
 DEFAULT_CONFIG = "mapper.toml"
@@ -24,7 +29,7 @@ FRESHBOOKS_URL = "https://api.freshbooks.com"
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
 class PaymentPolicies(_Part):
@@ -50,12 +55,12 @@ class PollSettings(_Part):
     """Polling of Clarity (``[poll]`` of mapper.toml).
 
     Attributes:
-        overlap_s: How far before the cursor every poll starts, in seconds (facts/clarity A8: 5 minutes).
+        overlap_s: How far before the cursor every poll starts, in seconds; None for what the profile says (A8).
         interval_s: Time between two polls of ``serve``, in seconds.
         start_date: The first poll asks for changes since this day, UTC; without it, for everything.
     """
 
-    overlap_s: int = Field(default=300, ge=0)
+    overlap_s: int | None = Field(default=None, ge=0)
     interval_s: int = Field(default=300, ge=1)
     start_date: date | None = None
 
@@ -72,11 +77,12 @@ class FreshBooksSettings(_Part):
 
 
 class ClaritySettings(_Part):
-    """The Clarity connection. ``api_url`` is the base without ``/api/v1``; None when not configured."""
+    """The Clarity connection. ``api_url`` is the base without the path of A1; None when not configured."""
 
     api_url: str | None = None
     client_id: str | None = None
     client_secret: SecretStr | None = None
+    api_key: SecretStr | None = None
     webhook_secrets: tuple[SecretStr, ...] = ()
 
     @property
@@ -97,6 +103,22 @@ class Settings(_Part):
     log_file: str | None = None
     policies: Policies = Policies()
     poll: PollSettings = PollSettings()
+    source: Known | None = None
+
+    @property
+    def source_system(self) -> Known:
+        """The system that is polled and asked for records, with its corrected settings."""
+        return self.source or Known("clarity-rest", "shipped", load_profile("clarity-rest"))
+
+    @property
+    def profile(self) -> SystemProfile:
+        """The profile of the source."""
+        return self.source_system.profile
+
+    @cached_property
+    def reading(self) -> Reading:
+        """How the source's records are read."""
+        return reading_of(self.profile)
 
     def require_freshbooks(self) -> FreshBooksSettings:
         """The FreshBooks connection, complete.
@@ -132,10 +154,13 @@ def load_settings(environ: Mapping[str, str] | None = None, config: Path | None 
     """
     env = {k: v.strip() for k, v in (os.environ if environ is None else environ).items() if v.strip()}
     sections = _sections(config, env)
+    source = _source(config, env)
     clarity_url = _url(env, "CLARITY_API_URL")
     if clarity_url is not None:
-        clarity_url = clarity_url.removesuffix("/api/v1")
-        for name in ("CLARITY_CLIENT_ID", "CLARITY_CLIENT_SECRET"):
+        clarity_url = clarity_url.removesuffix(str(assumed(source.profile, "A1")))
+        for name in (
+            () if "CLARITY_API_KEY" in env or source.connect else ("CLARITY_CLIENT_ID", "CLARITY_CLIENT_SECRET")
+        ):
             if name not in env:
                 raise SettingsError(f"{name} is not set: CLARITY_API_URL needs it (or unset CLARITY_API_URL)")
     return Settings(
@@ -152,16 +177,33 @@ def load_settings(environ: Mapping[str, str] | None = None, config: Path | None 
             api_url=clarity_url,
             client_id=env.get("CLARITY_CLIENT_ID"),
             client_secret=_secret(env, "CLARITY_CLIENT_SECRET"),
-            webhook_secrets=tuple(
-                SecretStr(part.strip()) for part in env.get("CLARITY_WEBHOOK_SECRET", "").split(",") if part.strip()
-            ),
+            api_key=_secret(env, "CLARITY_API_KEY"),
+            webhook_secrets=_webhook_secrets(env, int(assumed(source.profile, "A13")["secrets"])),
         ),
         settle_s=_seconds(env, "MAPPER_SETTLE_S", 20.0, above_zero=False),
         http_timeout_s=_seconds(env, "MAPPER_HTTP_TIMEOUT_S", 30.0, above_zero=True),
         token_key=_secret(env, "MAPPER_TOKEN_KEY"),
         log_file=env.get("MAPPER_LOG"),
+        source=source,
         **sections,
     )
+
+
+def _source(config: Path | None, env: Mapping[str, str]) -> Known:
+    try:
+        found = registry(config or config_path(env))
+        return found.get(found.config.source)
+    except ProfileError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _webhook_secrets(env: Mapping[str, str], most: int) -> tuple[SecretStr, ...]:
+    found = [part.strip() for part in env.get("CLARITY_WEBHOOK_SECRET", "").split(",") if part.strip()]
+    if len(found) > most:
+        raise SettingsError(
+            f"CLARITY_WEBHOOK_SECRET: holds {len(found)} secrets, {most} may be valid at a time (setting A13.secrets)"
+        )
+    return tuple(SecretStr(secret) for secret in found)
 
 
 def _sections(config: Path | None, env: Mapping[str, str]) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from connectors.clarity import Clarity
 from connectors.errors import ConnectorError
 from connectors.freshbooks import FreshBooks
+from connectors.registry import Source
 from mapspec import Reason
 from sync import inbox, records
 from sync.errors import IntentOpenError, LaneLostError
@@ -24,6 +24,7 @@ from sync.inbox import Event
 from sync.items import ItemFinder
 from sync.log import bound
 from sync.outcome import Outcome
+from sync.reading import assumed
 from sync.recovery import outcome_of
 from sync.settings import Settings
 from sync.store import Store
@@ -67,7 +68,7 @@ class Context:
     store: Store
     mappings: Any
     freshbooks: FreshBooks
-    clarity: Clarity | None
+    clarity: Source | None
     dry_run: bool
     run_id: str
     now: Callable[[], float]
@@ -76,7 +77,8 @@ class Context:
     items: ItemFinder = field(init=False)
 
     def __post_init__(self) -> None:
-        self.items = ItemFinder(self.freshbooks, self.now)
+        exact = assumed(self.settings.profile, "A36") == "exact"
+        self.items = ItemFinder(self.freshbooks, self.now, exact=exact)
 
     def renew(self, event: Event) -> None:
         """To be called before every write: prolongs the lease, raises LaneLostError when another worker has it."""

@@ -64,6 +64,12 @@ COMMANDS: Final[dict[str, Command]] = {
         "  mapper suggest --source clarity-rest:order --samples fixtures/clarity/order__*.json"
         " --target freshbooks:invoice --spec order-to-invoice.yaml",
     ),
+    "systems": Command(
+        "systems",
+        "list systems, show their settings and fields, add one",
+        "mapper systems list\n  mapper systems show clarity-rest --settings\n  mapper systems show clarity-rest order\n"
+        "  mapper systems add acme-shop --openapi acme.yaml --entity order",
+    ),
     "validate": Command(
         "specs",
         "check specs, and list what is not approved",

@@ -141,13 +141,13 @@ def read_end(names: Sequence[str]) -> End:
 
 
 def _contract(name: str) -> Profile:
-    from connectors.profiles import load_profile
+    from connectors.registry import load_system
     from mapper_ai.core.profile import profile_contract
     from mapper_ai.errors import InputError
 
     system, _, entity = name.partition(":")
     try:
-        return profile_contract(load_profile(system).fields(entity))
+        return profile_contract(load_system(system).fields(entity))
     except ValueError as error:
         raise InputError(f"{name}: neither a file nor a contract: {error}") from None
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from connectors.profiles import ContractField, list_systems, load_profile
+from connectors.profiles import ContractField
+from connectors.registry import has_entity, load_system
 from mapspec import MappingSpec, unapproved
 from mapspec.checks import check_spec
 from mapspec.yamltext import Loc
@@ -62,6 +63,6 @@ def by_level(findings: list[Finding]) -> list[Finding]:
 
 def _fields(reference: str) -> list[ContractField] | None:
     system, _, entity = reference.split("@", 1)[0].partition("/")
-    if system not in list_systems() or entity not in load_profile(system).entities:
+    if not has_entity(system, entity):
         return None
-    return load_profile(system).fields(entity)
+    return load_system(system).fields(entity)

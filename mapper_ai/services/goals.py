@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from connectors.profiles import ContractField, load_profile
+from connectors.profiles import ContractField
+from connectors.registry import load_system
 from mapper_ai.core.profile import FieldProfile, Profile
 
 _TYPES: Final = {
@@ -63,7 +64,7 @@ def contract_goals(system: str, entity: str) -> list[Goal]:
     Raises:
         ValueError: Unknown system or entity.
     """
-    fields = load_profile(system).fields(entity)
+    fields = load_system(system).fields(entity)
     return _merged(
         [
             Goal(

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from connectors.profiles import load_profile
+from connectors.registry import has_entity, load_system
 from mapper_ai.core.explain import Explainer
 from mapper_ai.core.profile import Profile, profile_contract, profile_records
 from mapper_ai.core.suggest import TargetSuggestion, suggest
 from mapper_ai.services.additions import Additions, fuzzy_origin
+from mapper_ai.services.carried import with_corrections
 from mapper_ai.services.findings import Finding
 from mapper_ai.services.kinds import blueprint, why_left_out
 from mapper_ai.services.proof import failures
@@ -85,6 +86,8 @@ def propose(kind: str, records: Sequence[Record], *, system: str = "samples", re
         spec, told = rewrite_spec(spec, found)
         source = spec.source.model_copy(update={"system": system})
         spec = spec.model_copy(update={"spec": f"{system}-freshbooks/{kind}", "description": None, "source": source})
+    if has_entity(spec.source.system, spec.source.entity):
+        spec = with_corrections(spec, load_system(spec.source.system))
     proposal = complete(spec, records, target_goals(spec), source_profile(spec, records), recall)
     carried = tuple(Finding("not-carried-over", "warning", part, f"{part}: {text}") for part, text in told)
     return replace(proposal, findings=(*carried, *proposal.findings))
@@ -150,14 +153,14 @@ def _ranked(
 
 def is_native(spec: MappingSpec, records: Sequence[Record]) -> bool:
     """Whether the samples look like the source that the spec is written for."""
-    known = {entry.path for entry in load_profile(spec.source.system).fields(spec.source.entity)}
+    known = {entry.path for entry in load_system(spec.source.system).fields(spec.source.entity)}
     paths = profile_records(records).paths
     return bool(paths) and sum(path in known for path in paths) / len(paths) >= _NATIVE_SHARE
 
 
 def correspondences(samples: Profile, spec: MappingSpec) -> dict[str, str]:
     """Path of the spec's own source -> path of the samples that means the same."""
-    contract = profile_contract(load_profile(spec.source.system).fields(spec.source.entity))
+    contract = profile_contract(load_system(spec.source.system).fields(spec.source.entity))
     found = {
         row.target: row.candidates[0].source
         for row in suggest(samples, contract, top=1)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from connectors.profiles import ContractField, list_systems, load_profile
+from connectors.profiles import ContractField
+from connectors.registry import has_entity, load_system
 from mapper_ai.core.history import PastDecisions
 from mapper_ai.core.profile import Profile, merge_profiles, profile_contract, profile_records
 from mapper_ai.services.findings import Finding
@@ -59,7 +60,7 @@ def target_goals(spec: MappingSpec) -> list[TargetGoals]:
     found = []
     for name, ref in spec.targets.items():
         system, _, entity = ref.partition("/")
-        if _known(system, entity):
+        if has_entity(system, entity):
             each = next((step.each.text for step in spec.flow if step.target == name and step.each), "")
             found.append(TargetGoals(name, tuple(contract_goals(system, entity)), each))
     return found
@@ -68,9 +69,9 @@ def target_goals(spec: MappingSpec) -> list[TargetGoals]:
 def source_profile(spec: MappingSpec, records: Sequence[Record]) -> Profile:
     """What is known of a spec's source: its samples, and the contract where its system has one."""
     samples = profile_records(records)
-    if not _known(spec.source.system, spec.source.entity):
+    if not has_entity(spec.source.system, spec.source.entity):
         return samples
-    contract = profile_contract(load_profile(spec.source.system).fields(spec.source.entity))
+    contract = profile_contract(load_system(spec.source.system).fields(spec.source.entity))
     return merge_profiles(samples, contract) if records else contract
 
 
@@ -90,7 +91,3 @@ def has_rule(spec: MappingSpec, part: str) -> bool:
     """Whether a part has a rule, or a rule for members of it."""
     rules = {**spec.rules(), **spec.blocks()}
     return part in rules or any(name.startswith(part + ".") for name in rules)
-
-
-def _known(system: str, entity: str) -> bool:
-    return system in list_systems() and entity in load_profile(system).entities

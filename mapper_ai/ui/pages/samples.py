@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import islice
 from typing import Literal
 
@@ -108,7 +109,7 @@ def _from_clarity(work: Workspace, flow: str, kind: Literal["primary", "secondar
             client = open_clarity(load_settings())
             if client is None:
                 raise InputError("Clarity is not connected")
-            with client:
+            with closing(client):
                 rows = list(islice(client.list_updated(entity_of(flow), None), int(wanted)))
             if not rows:
                 raise InputError(f"Clarity has no {entity_of(flow)} records")

@@ -64,7 +64,7 @@ def test_every_clarity_assumption_is_one_setting() -> None:
     assert all(setting.text for setting in settings.values())
     assert settings["A39"].value == Decimal("0.01")
     assert settings["A20"].value is None
-    assert settings["A18"].value == 50
+    assert settings["A18"].value == {"member": "orderNumber", "max_length": 50}
 
 
 def test_settings_can_be_changed_in_a_copy() -> None:
