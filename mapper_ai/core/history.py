@@ -1,181 +1,72 @@
-"""What earlier decisions of people say about a pair of fields. Pure; the clock is the age given with each decision.
-
-An accepted pair speaks for itself and, more softly, for fields of the same names elsewhere. A refusal speaks against
-the very same paths only: that one name was wrong says little about another.
-"""
+"""Earlier decisions as a signal: whoever keeps them answers with one number a pair."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 
-from mapper_ai.core.fields import FieldProfile, Profile, split_path
-from mapper_ai.core.scoring import logit, sigmoid
+from mapper_ai.core.fields import Profile
 from mapper_ai.core.signals import Matrix
 
-# A decision counts half after two years: systems and people's minds change slowly.
-HALF_LIFE_DAYS = 730.0
-# Log-odds that full agreement adds, full refusal takes.
-SHIFT = 8.0
-# What an accepted pair takes from the other candidates of its target.
-DISPLACED = 4.0
-# From here on a pair stands first among its target's candidates, or below acceptance.
-FIRM = 0.5
-_REFUSED_AT_MOST = 0.05
-# An edit says which source is right as plainly as an approval, but its steps may still change.
-_WEIGHT = {"accept": 1.0, "edit": 0.9, "reject": 1.0}
-_OTHER_SYSTEM = 0.5
-_OTHER_ENTITY = 0.8
-_LIKE = 0.5
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
+# Log-odds a full word of history adds or takes: enough to overrule everything else.
+HISTORY_WEIGHT = 12.0
 
 
-@runtime_checkable
-class History(Protocol):
-    """Earlier decisions as they bear on one pair of systems."""
+class HistorySignal(Protocol):
+    """What was decided before about these fields or fields like them.
 
-    def similarity(self, source_field: FieldProfile, target_field: FieldProfile) -> float | None:
-        """-1 (always refused) to 1 (always accepted); None when nothing is known of such a pair."""
+    Any store of decisions can stand behind it; the answer must depend on the profiles and the decisions alone.
+    """
+
+    def __call__(self, source: Profile, target: Profile) -> Matrix:
+        """One row a source field, one column a target field, in profile order.
+
+        1 says accepted before, -1 refused before, values between speak less loudly, 0 says nothing.
+        """
         ...
 
 
 @dataclass(frozen=True)
-class PastDecision:
-    """A decision about one pair.
+class Decision:
+    """What a person decided earlier about a pair of paths."""
 
-    Attributes:
-        source_ref: System and entity of the source, `clarity-rest/order`.
-        sources: Paths that feed the target together, at least one.
-        target_ref: System and entity of the target.
-        target: Path of the target field.
-        action: accept, reject or edit (accept with other steps or sources).
-        age_days: Time since then; negative ages count as 0.
-    """
-
-    source_ref: str
-    sources: tuple[str, ...]
-    target_ref: str
+    source: str
     target: str
-    action: str
-    age_days: float = 0.0
+    accepted: bool = True
 
 
-class PastDecisions:
-    """The history of one pair of record kinds, out of decisions about any."""
+@dataclass(frozen=True)
+class SamePaths:
+    """The plainest history: decisions count for exactly the same two paths, the last one of a pair."""
 
-    def __init__(
-        self,
-        decisions: Sequence[PastDecision],
-        source_ref: str,
-        target_ref: str,
-        names: Mapping[str, str] | None = None,
-    ) -> None:
-        self._decisions = decisions
-        self._source_ref = source_ref
-        self._target_ref = target_ref
-        self._names = names or {}
+    decisions: Sequence[Decision]
 
-    def naming(self, names: Mapping[str, str]) -> PastDecisions:
-        """The same history for target fields that a profile calls otherwise: path in the profile -> decided path."""
-        return PastDecisions(self._decisions, self._source_ref, self._target_ref, names)
-
-    def __len__(self) -> int:
-        return len(self._decisions)
-
-    def similarity(self, source_field: FieldProfile, target_field: FieldProfile) -> float | None:
-        """See History."""
-        value = float(self.matrix([source_field], [target_field])[0, 0])
-        return None if np.isnan(value) else value
-
-    def matrix(self, sources: Sequence[FieldProfile], targets: Sequence[FieldProfile]) -> Matrix:
-        """`similarity` of all pairs at once; NaN where nothing is known."""
-        shape = (len(sources), len(targets))
-        paths = [self._names.get(entry.path, entry.path) for entry in targets]
-        speaking_for, against, unheard = np.zeros(shape), np.zeros(shape), np.ones(shape)
-        for decision in self._decisions:
-            weight = _WEIGHT.get(decision.action, 0.0) * 0.5 ** (max(0.0, decision.age_days) / HALF_LIFE_DAYS)
-            exact = decision.action == "reject"
-            near_source = _ref_nearness(decision.source_ref, self._source_ref)
-            near_target = _ref_nearness(decision.target_ref, self._target_ref)
-            rows = np.array([near_source * _nearest(entry.path, decision.sources, exact=exact) for entry in sources])
-            columns = np.array([near_target * _nearness(path, decision.target, exact=exact) for path in paths])
-            heard = weight * np.outer(rows, columns)
-            (against if exact else speaking_for).__iadd__(heard)
-            unheard *= 1.0 - np.minimum(heard, 0.999)
-        total = speaking_for + against
-        with np.errstate(invalid="ignore", divide="ignore"):
-            balance = np.where(total > 1e-9, (speaking_for - against) / total, np.nan)
-        result: Matrix = (balance * (1.0 - unheard)).astype(np.float32)
-        return result
+    def __call__(self, source: Profile, target: Profile) -> Matrix:
+        """1 for pairs accepted before, -1 for refused ones, 0 otherwise."""
+        rows = {path: number for number, path in enumerate(source.paths)}
+        columns = {path: number for number, path in enumerate(target.paths)}
+        matrix = np.zeros((len(rows), len(columns)), dtype=np.float32)
+        for decision in self.decisions:
+            if decision.source in rows and decision.target in columns:
+                matrix[rows[decision.source], columns[decision.target]] = 1.0 if decision.accepted else -1.0
+        return matrix
 
 
-def history_matrix(source: Profile, target: Profile, history: History) -> Matrix:
-    """The history signal of all pairs in [-1, 1]; 0 where nothing is known."""
-    if isinstance(history, PastDecisions):
-        if not history:
-            return np.zeros((len(source.fields), len(target.fields)), dtype=np.float32)
-        result: Matrix = np.nan_to_num(history.matrix(source.fields, target.fields))
-        return result
-    rows = [[history.similarity(left, right) or 0.0 for right in target.fields] for left in source.fields]
-    return np.array(rows, dtype=np.float32).reshape(len(source.fields), len(target.fields))
+def history_matrix(history: HistorySignal | Sequence[Decision], source: Profile, target: Profile) -> Matrix | None:
+    """The matrix a history gives; None when it has nothing to say.
 
-
-def recalled(confidence: Matrix, history: Matrix) -> Matrix:
-    """Confidences shifted by the history signal, whatever scorer they come from.
-
-    A firmly accepted pair stands first among its target's candidates, a firmly refused one below acceptance.
+    Raises:
+        ValueError: The matrix has another shape, or values outside -1..1.
     """
-    if not history.any():
-        return confidence
-    best = np.maximum(history.max(axis=0, keepdims=True), 0.0)
-    shift = SHIFT * history - DISPLACED * np.where(history <= 0.0, best, 0.0)
-    shifted = sigmoid((logit(confidence) + shift).astype(np.float32))
-    # What history does not touch keeps its confidence to the last digit.
-    shifted = np.where(np.abs(shift) < 1e-6, confidence, shifted)
-    others = np.where(history >= FIRM, 0.0, shifted).max(axis=0, keepdims=True)
-    floor = np.minimum(0.99, others + (1.0 - others) / 2.0) * np.minimum(1.0, 0.9 + history / 10.0)
-    shifted = np.where(
-        history >= FIRM, np.maximum(shifted, np.maximum(floor, np.nextafter(others, np.float32(1)))), shifted
-    )
-    result: Matrix = np.where(history <= -FIRM, np.minimum(shifted, _REFUSED_AT_MOST), shifted).astype(np.float32)
-    return result
-
-
-def _ref_nearness(first: str, second: str) -> float:
-    """1 for the same system and entity, less for another entity of it, least for another system."""
-    if first == second:
-        return 1.0
-    same_system = first.partition("/")[0] == second.partition("/")[0]
-    return _OTHER_ENTITY if same_system else _OTHER_SYSTEM
-
-
-def _nearest(path: str, sources: Sequence[str], *, exact: bool) -> float:
-    """Of a field to the sources of a decision; one of several that were joined stands for half."""
-    if path == " + ".join(sources):
-        return 1.0
-    if len(sources) == 1:
-        return _nearness(path, sources[0], exact=exact)
-    return 0.5 if path in sources and not exact else 0.0
-
-
-def _nearness(path: str, other: str, *, exact: bool) -> float:
-    if path == other:
-        return 1.0
-    if exact:
-        return 0.0
-    (leaf, words), (other_leaf, other_words) = _read(path), _read(other)
-    if not leaf or leaf != other_leaf:
-        return 0.0
-    return _LIKE * len(words & other_words) / len(words | other_words)
-
-
-@lru_cache(maxsize=65_536)
-def _read(path: str) -> tuple[frozenset[str], frozenset[str]]:
-    """The words of a path's last name, and of the whole path."""
-    names = [frozenset(word.casefold() for word in _WORD.findall(name)) for name, _ in split_path(path)]
-    return names[-1], frozenset().union(*names)
+    signal = history if callable(history) else SamePaths(history)
+    if isinstance(signal, SamePaths) and not signal.decisions:
+        return None
+    matrix = np.asarray(signal(source, target), dtype=np.float32)
+    if matrix.shape != (len(source.fields), len(target.fields)):
+        raise ValueError(f"history: expected {len(source.fields)} x {len(target.fields)} values, got {matrix.shape}")
+    if not (np.isfinite(matrix).all() and (np.abs(matrix) <= 1.0).all()):
+        raise ValueError("history: expected values in -1..1")
+    return matrix if matrix.any() else None

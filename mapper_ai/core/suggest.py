@@ -10,7 +10,7 @@ import numpy as np
 
 from mapper_ai.core.assignment import compete, rank
 from mapper_ai.core.fields import FieldProfile, Profile, split_path
-from mapper_ai.core.history import SHIFT, History, history_matrix, recalled
+from mapper_ai.core.history import Decision, HistorySignal, history_matrix
 from mapper_ai.core.names import FieldMeaning, read_names
 from mapper_ai.core.scoring import Scorer, WeightedScorer
 from mapper_ai.core.signals import (
@@ -39,15 +39,6 @@ ACCEPT_AT = 0.5
 SHOW_AT = 0.005
 # Highest confidence of a field from a list that does not feed the target's list.
 OTHER_LIST_AT = 0.4
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What a person decided earlier about a pair of paths."""
-
-    source: str
-    target: str
-    accepted: bool = True
 
 
 @dataclass(frozen=True)
@@ -98,7 +89,7 @@ def suggest(
     target: Profile,
     *,
     top: int = 5,
-    history: Sequence[Decision] | History = (),
+    history: HistorySignal | Sequence[Decision] = (),
     scorer: Scorer | None = None,
     accept_at: float = ACCEPT_AT,
     vocabulary: Vocabulary | None = None,
@@ -111,7 +102,7 @@ def suggest(
         source: Fields that may feed.
         target: Fields to be fed.
         top: Candidates kept a target, at least 1.
-        history: Earlier decisions; an accepted pair stands first again, a refused one is not proposed.
+        history: Earlier decisions; an accepted pair of the same paths is proposed again, a refused one is not.
         scorer: Combines the signals; the default has fixed weights.
         accept_at: Lowest confidence of an accepted candidate, 0..1.
         vocabulary: Words of the domain; the default ships with the package.
@@ -132,7 +123,7 @@ def suggest(
     combine = scorer or WeightedScorer()
     source, joined = _with_full_names(source, words)
     signals, aligned = compute_signals(source, target, history=history, scorer=combine, vocabulary=words)
-    confidence = recalled(compete(combine.confidence(signals)), signals["history"])
+    confidence = compete(combine.confidence(signals))
     # A field of another list may be shown, but must stand behind what is allowed and below acceptance.
     confidence = np.where(signals["structure"] <= -1.0, np.minimum(confidence, OTHER_LIST_AT), confidence)
     suggestions = []
@@ -163,7 +154,7 @@ def compute_signals(
     source: Profile,
     target: Profile,
     *,
-    history: Sequence[Decision] | History = (),
+    history: HistorySignal | Sequence[Decision] = (),
     scorer: Scorer | None = None,
     vocabulary: Vocabulary | None = None,
 ) -> tuple[dict[str, Matrix], dict[str, str]]:
@@ -189,7 +180,8 @@ def compute_signals(
     signals["target_prior"] = np.broadcast_to(target_prior(right, words)[None, :], shape)
     signals["assigned"] = np.broadcast_to(assigned_signal(right)[None, :], shape)
     signals["source_prior"] = np.broadcast_to(source_prior(left, words)[:, None], shape)
-    signals["history"] = _history_signal(source, target, history)
+    told = history_matrix(history, source, target)
+    signals["history"] = np.zeros(shape, dtype=np.float32) if told is None else told
     names = _array_similarity(left, right, words)
     aligned = align_arrays(source.fields, target.fields, combine.confidence(signals), names)
     signals["structure"] = structure_signal(source.fields, target.fields, aligned)
@@ -199,15 +191,11 @@ def compute_signals(
 def _candidate(
     sources: Sequence[str], target: str, confidence: float, signals: Mapping[str, float], scorer: Scorer
 ) -> Candidate:
-    evidence = dict(scorer.contributions(signals))
-    if abs(signals.get("history", 0.0)) > 1e-4:
-        # Not every scorer weighs history; `recalled` does.
-        evidence.setdefault("history", round(SHIFT * signals["history"], 4))
     return Candidate(
         source=sources[0],
         target=target,
         confidence=round(confidence, 4),
-        evidence=evidence,
+        evidence=scorer.contributions(signals),
         similarity=round(min(1.0, max(0.0, signals["name"], signals["path"])), 4),
         joined_with=tuple(sources[1:]),
     )
@@ -276,19 +264,6 @@ def _alias_segments(entry: FieldProfile, alias: str) -> tuple[tuple[str, bool], 
     """An alias of one word replaces the last name; a dotted one replaces the path."""
     segments = split_path(alias)
     return segments if len(segments) > 1 else (*entry.segments[:-1], *segments)
-
-
-def _history_signal(source: Profile, target: Profile, history: Sequence[Decision] | History) -> Matrix:
-    """1 for pairs accepted before, -1 for refused ones, 0 otherwise; the last decision of a pair counts."""
-    if isinstance(history, History):
-        return history_matrix(source, target, history)
-    rows = {entry.path: number for number, entry in enumerate(source.fields)}
-    columns = {entry.path: number for number, entry in enumerate(target.fields)}
-    matrix = np.zeros((len(rows), len(columns)), dtype=np.float32)
-    for decision in history:
-        if decision.source in rows and decision.target in columns:
-            matrix[rows[decision.source], columns[decision.target]] = 1.0 if decision.accepted else -1.0
-    return matrix
 
 
 def _array_similarity(source: Side, target: Side, vocabulary: Vocabulary) -> dict[tuple[str, str], float]:

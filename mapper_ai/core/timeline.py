@@ -18,7 +18,7 @@ def fields_of_time(profile: Profile) -> list[FieldProfile]:
     """The fields that `compare_times` needs: moments outside arrays, and whole-number keys to sort by."""
     single = [entry for entry in profile.fields if not entry.arrays]
     moments = [entry for entry in single if _is_moment(entry)][:_MAX_MOMENTS]
-    keys = [entry for entry in single if entry.is_key and entry.types.keys() == {"integer"}]
+    keys = [entry for entry in single if entry.is_key and entry.types.keys() == {"integer"} and _is_named_key(entry)]
     return [*moments, *keys[:1]] if moments else []
 
 
@@ -57,6 +57,11 @@ def compare_times(
         if key is not None and len(set(ordered)) >= _MIN_ROWS and all(a <= b for a, b in pairwise(ordered)):
             rising[fields[number].path] = fields[key].path
     return tuple(TimeOrder(*order) for order in orders), rising
+
+
+def _is_named_key(entry: FieldProfile) -> bool:
+    """A stock that happens to differ everywhere is no key to sort by."""
+    return entry.segments[-1][0].casefold().rstrip("s").endswith(("id", "number", "no", "key"))
 
 
 def _is_moment(entry: FieldProfile) -> bool:

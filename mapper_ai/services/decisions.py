@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 import duckdb
 
-from mapper_ai.core.history import PastDecision, PastDecisions
+from mapper_ai.core.remembered import PastDecision, PastDecisions
 from mapper_ai.errors import InputError
 from mapper_ai.services.atomic import locked
 from mapper_ai.services.sources import part_sources

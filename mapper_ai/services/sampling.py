@@ -119,7 +119,7 @@ def _read_file(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _opened(path: Path) -> io.BufferedIOBase:
-    return gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb")  # type: ignore[return-value]
+    return gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb")
 
 
 def _unreadable(error: Exception, where: str) -> SampleError:

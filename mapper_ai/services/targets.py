@@ -8,8 +8,8 @@ from typing import Any
 
 from connectors.profiles import ContractField
 from connectors.registry import has_entity, load_system
-from mapper_ai.core.history import PastDecisions
 from mapper_ai.core.profile import Profile, merge_profiles, profile_contract, profile_records
+from mapper_ai.core.remembered import PastDecisions
 from mapper_ai.services.findings import Finding
 from mapper_ai.services.goals import Goal, contract_goals
 from mapspec import MappingSpec
