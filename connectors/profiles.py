@@ -166,7 +166,7 @@ class SystemProfile(_Frozen):
 
     def fields(self, entity: str) -> list[ContractField]:
         """The leaves of an entity's contract in the order of the profile."""
-        return contract_fields(self.entity(entity).contract)
+        return list(_leaves(self.entity(entity).contract, "", required=True, read_only=False))
 
     def with_settings(self, values: Mapping[str, Any], *, origin: str = "given") -> SystemProfile:
         """A copy with other values for some settings; see `connectors.corrections`.
@@ -180,11 +180,6 @@ class SystemProfile(_Frozen):
         """The value of a setting, or of one member of it."""
         value = self.settings[name].value
         return value[member] if member else value
-
-
-def contract_fields(contract: Mapping[str, Any]) -> list[ContractField]:
-    """The leaves of a contract (JSON Schema with the profile's own words) in its order."""
-    return list(_leaves(contract, "", required=True, read_only=False))
 
 
 def list_systems() -> list[str]:

@@ -87,7 +87,8 @@ class _Values(Mapping[Place, Counter[tuple[str, str]]]):
     def __getitem__(self, place: Place) -> Counter[tuple[str, str]]:
         found: Counter[tuple[str, str]] = Counter()
         rows = self._connection.execute(
-            "SELECT type, value, sum(times)::BIGINT FROM counted WHERE key IN (SELECT unnest(?)) GROUP BY ALL",
+            "SELECT type, value, sum(times)::BIGINT FROM counted"
+            " WHERE key IN (SELECT unnest(?)) AND type NOT IN ('OBJECT', 'ARRAY') GROUP BY ALL",
             [list(self._keys[place])],
         )
         while batch := rows.fetchmany(50_000):

@@ -145,7 +145,7 @@ def _stream_ndjson(path: Path) -> Iterator[dict[str, Any]]:
             number += 1
             if len(raw) > MAX_FILE_BYTES:
                 raise SampleError(f"is longer than {MAX_FILE_BYTES // 2**20} MiB", where=where, line=number)
-            line = _decoded(raw, where, number)
+            line = _decoded(raw, where, number).rstrip("\r\n")
             if line.strip():
                 for record in unwrap(_decode(line, where, number), where=where, line=number):
                     found = True

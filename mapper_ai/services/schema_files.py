@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from connectors.profiles import ContractField, contract_fields
+from connectors.profiles import ContractField, parse_profile
 from mapper_ai.errors import InputError
-from mapper_ai.services.new_systems import from_json_schema, from_openapi
+from mapper_ai.services.new_systems import from_json_schema, from_openapi, profile_text
 
 _SUFFIXES: Final = (".json", ".yaml", ".yml")
 # What tells a schema from a record, looked for near the beginning: a record may be as big as it likes.
@@ -51,8 +51,9 @@ def schema_fields(name: str) -> tuple[str, list[ContractField]]:
     if len(described.entities) != 1:
         known = ", ".join(sorted(described.entities)) or "none"
         raise InputError(f"{path}: describes several kinds of record; choose one as {path}#NAME: {known}")
-    ((entity, found),) = described.entities.items()
-    fields = [entry for entry in contract_fields(found.contract) if entry.path]
+    (entity,) = described.entities
+    # By way of a system profile, so that a file says the same whether it was added as a system or not.
+    fields = [entry for entry in parse_profile("file", profile_text("file", described)).fields(entity) if entry.path]
     if not fields:
         raise InputError(f"{path}: {entity} describes no field")
     return entity, fields
