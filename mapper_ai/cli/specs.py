@@ -116,13 +116,14 @@ def run_approve(args: argparse.Namespace) -> int:
 def _remember(spec: MappingSpec, parts: list[str], by: str, at: datetime, reason: str) -> None:
     """Keep the decisions for later suggestions; the approval stands even where they cannot be kept."""
     from mapper_ai.errors import InputError
-    from mapper_ai.services.decisions import DecisionStore, decided
-    from mapper_ai.services.studio_config import decisions_file
 
-    rows = [decided(spec, part, "accept", by=by, at=at, reason=reason) for part in parts]
     try:
+        from mapper_ai.services.decisions import DecisionStore, decided
+        from mapper_ai.services.studio_config import decisions_file
+
+        rows = [decided(spec, part, "accept", by=by, at=at, reason=reason) for part in parts]
         DecisionStore(decisions_file()).record([row for row in rows if row is not None])
-    except (InputError, OSError) as error:
+    except (InputError, OSError, ModuleNotFoundError) as error:
         note(f"mapper: approved, but not remembered for later suggestions: {' '.join(str(error).split())}")
 
 

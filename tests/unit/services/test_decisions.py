@@ -141,7 +141,7 @@ def test_threads_and_processes_write_side_by_side(store: DecisionStore) -> None:
     for thread in threads:
         thread.join()
     assert [(child.communicate()[1], child.returncode) for child in children] == [("", 0)] * 2
-    assert [entry.number for entry in store.rows()] == list(range(1, 13))
+    assert [entry.number for entry in store.rows()] == list(range(1, 17))
 
 
 def test_a_file_that_a_stranger_keeps_open_is_one_clear_line(tmp_path: Path) -> None:
