@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from mapper_ai.core.fields import FieldProfile, Profile
 from mapper_ai.core.formats import recognise
-from mapper_ai.core.personal import SOMEBODY, kind_of_field, label_of_row
+from mapper_ai.core.personal import SOMEBODY, kind_of_field, label_of_row, squeeze
 from mapper_ai.core.pseudonyms import EMAIL, Pseudonyms
 from mapper_ai.errors import InputError
 from sync.envelope import REMOVED, scrub
@@ -27,6 +27,21 @@ KEY_FILE: Final = "masking.key"
 _KEY_BYTES: Final = 32
 # Shorter names are parts of other words too often to be looked for in texts.
 _MIN_KNOWN: Final = 4
+_OF_TEXTS: Final = frozenset({"", "text", "name", "company", "link", SOMEBODY})
+# A single word there is one of a fixed list, even if somebody is called like it.
+_ENUMS: Final = (
+    "status",
+    "state",
+    "type",
+    "kind",
+    "method",
+    "currency",
+    "language",
+    "locale",
+    "code",
+    "country",
+    "unit",
+)
 _ID_LIKE: Final = frozenset({"integer", "uuid", "code", "decimal", "bool", "instant", "date"})
 
 
@@ -79,14 +94,15 @@ class Masker:
 
     def mask(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """A copy without card data and secrets, personal values as pseudonyms; amounts, dates, codes, states stay."""
+        return self.mask_named("", record)[1]
+
+    def mask_named(self, name: str, record: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """A record and what it is called; people of the record are found in its name, too."""
         known: dict[str, str] = {}
         masked = self._masked(scrub(record), (), (), known)
-        result: dict[str, Any] = self._swept(masked, _finder(known), known)
-        return result
-
-    def mask_text(self, text: str) -> str:
-        """A label, such as a file's name, without e-mail addresses and phone numbers."""
-        return self._pseudonyms.contacts(text)
+        finder = _finder(known)
+        result: dict[str, Any] = self._swept(masked, finder, known)
+        return str(self._swept(name, finder, known)), result
 
     def mask_profile(self, profile: Profile) -> Profile:
         """The profile with pseudonyms as examples and values; statistics stay."""
@@ -143,28 +159,33 @@ class Masker:
             look = recognise(value)
             if not kind or (kind == SOMEBODY and look in _ID_LIKE):
                 return self._pseudonyms.contacts(value)
+            if kind == "taxid" and look == "decimal":
+                return value  # `vat` may be an amount as well as a number
             if kind == SOMEBODY:
                 kind = "phone" if look == "phone" else "name"
             return self._pseudonyms.replace("email" if EMAIL.fullmatch(value.strip()) else kind, value)
-        if kind in ("text", "name", "company", "link", SOMEBODY) or isinstance(value, bool) or value is None:
+        if value is None or isinstance(value, bool) or kind in _OF_TEXTS:
             return value  # a number there is an id or a count
+        if isinstance(value, Decimal | float) != (kind == "place"):
+            return value  # phone numbers and postcodes are whole, coordinates are not
         try:
             made = Decimal(self._pseudonyms.replace(kind, str(value)))
         except InvalidOperation:
             return value
         return int(made) if isinstance(value, int) else made
 
-    def _swept(self, value: Any, finder: re.Pattern[str] | None, known: Mapping[str, str]) -> Any:
+    def _swept(self, value: Any, finder: re.Pattern[str] | None, known: Mapping[str, str], name: str = "") -> Any:
         """What the names in a record are known by, found again in its other texts."""
         if isinstance(value, Mapping):
-            return {name: self._swept(item, finder, known) for name, item in value.items()}
+            return {key: self._swept(item, finder, known, str(key)) for key, item in value.items()}
         if isinstance(value, list):
-            return [self._swept(item, finder, known) for item in value]
+            return [self._swept(item, finder, known, name) for item in value]
         if isinstance(value, _Done):
             return str(value)
         if not isinstance(value, str):
             return value
-        if finder is not None and recognise(value) not in _ID_LIKE:
+        word_of_a_list = " " not in value.strip() and squeeze(name).endswith(_ENUMS)
+        if finder is not None and not word_of_a_list and recognise(value) not in _ID_LIKE:
             value = finder.sub(lambda found: known.get(found[0].casefold(), found[0]), value)
         return self._pseudonyms.contacts(value)
 

@@ -40,6 +40,8 @@ MAPPER = (
     "explain",
     "schema",
     "approve",
+    "decisions",
+    "bench",
     "fmt",
 )
 SYNC = ("run", "serve", "status", "errors", "replay")
