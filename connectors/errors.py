@@ -7,10 +7,12 @@ Messages name the operation, the status and the field; tokens, secrets and custo
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 MASK = "…"
 _EMAIL = re.compile(r"[^\s@'\"<>(),;:]+@[^\s@'\"<>(),;:]+")
@@ -206,7 +208,8 @@ def _number(value: Any) -> int | None:
 
 def _short(text: str, limit: int, values: Sequence[str]) -> str:
     """One line without the given values and without e-mail addresses, cut to the limit."""
-    for value in sorted({value for value in values if value.strip()}, key=len, reverse=True):
-        text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", MASK, text)
+    spelled = {way for value in values if value.strip() for way in (value, quote(value), json.dumps(value)[1:-1])}
+    for value in sorted(spelled, key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", MASK, text, flags=re.IGNORECASE)
     text = " ".join(_EMAIL.sub(MASK, text).split())
     return text if len(text) <= limit else text[: limit - 1] + MASK

@@ -374,7 +374,10 @@ class Api:
         if answer.status == 401:  # refused before anything was done, so a write may be sent again
             token = self._tokens.refreshed(token)
             answer = self._send(method, url, content, token, operation)
-        return judge(answer, method=method, operation=operation, sent=sent, now=self._now(), errors=self._errors)
+        # The token was sent too: a server that repeats a request must not bring it into a message.
+        return judge(
+            answer, method=method, operation=operation, sent=[*sent, token], now=self._now(), errors=self._errors
+        )
 
     def _send(self, method: str, url: str, content: bytes | None, token: str, operation: str) -> Answer:
         if self._pace is not None:

@@ -289,7 +289,7 @@ def _ask_token(
         except AmbiguousWriteError as error:
             raise TransientError(error.message) from error
     sent = [fields[name] for name in ("client_id", "client_secret", "refresh_token") if fields.get(name)]
-    sent += basic or ()
+    sent += [*(basic or ()), headers["Authorization"].removeprefix("Basic ")] if basic else []
     return _read_token_answer(answer, sent, system, now)
 
 

@@ -249,7 +249,7 @@ def _subtotal_is_net(order: OrderMoney, kept: Sequence[Item], listed: Decimal, s
 
 
 def _check_identity(order: OrderMoney, kept: Sequence[Item], discount: Decimal) -> None:
-    """total = subtotal + charges + tax − |discounts| within `totals_within`; with gross prices the tax is inside already."""
+    """total = subtotal + charges + tax − |discounts| within `totals_within`; gross prices hold the tax already."""
     subtotal = sum([item.listed for item in kept], ZERO) if order.subtotal is None else order.subtotal
     charges = sum([charge.amount for charge in order.charges], ZERO)
     tax = order.tax if order.tax is not None else _stated_tax(order, kept)

@@ -146,6 +146,12 @@ def _serve(arguments: argparse.Namespace, settings: Any) -> int:
 
     if not settings.clarity.webhook_secrets:
         print("mapper-sync: CLARITY_WEBHOOK_SECRET is not set: Clarity's webhooks are refused", file=sys.stderr)
+    elif not settings.clarity.configured:
+        from sync.reading import assumed
+
+        hours = assumed(settings.profile, "A14")["over_h"]
+        told = f"a delivery that is missed for {hours} h is lost"
+        print(f"mapper-sync: CLARITY_API_URL is not set: nothing is polled, {told}", file=sys.stderr)
     serve(
         settings, arguments.mappings, port=arguments.port, host=arguments.host, on_ready=ready, stop=_stop_on_signals()
     )

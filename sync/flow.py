@@ -106,7 +106,8 @@ def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
         records.add_note(
             context.store, event.record_key, warning.id, warning.message, subject=warning.message, now=context.now()
         )
-    _note_assumptions(event, context)
+    if newest is not None:
+        _note_assumptions(event, newest.payload, context)
     applier = Applier(context, event, approved.fingerprint, draft.updated)
     try:
         for action in plan_actions(spec, draft):
@@ -170,12 +171,9 @@ def _completed(record: Mapping[str, Any], context: Context) -> Mapping[str, Any]
     return record
 
 
-def _note_assumptions(event: Event, context: Context) -> None:
+def _note_assumptions(event: Event, record: Mapping[str, Any], context: Context) -> None:
     """Tell the operator what in a record is not as the source's profile assumes."""
-    newest = records.latest(context.store, event.record_key)
-    if newest is None:
-        return
-    for row in broken(event.entity, newest.payload, context.settings.profile, context.settings.reading):
+    for row in broken(event.entity, record, context.settings.profile, context.settings.reading):
         records.add_note(
             context.store,
             event.record_key,

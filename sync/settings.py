@@ -249,11 +249,12 @@ def _url(env: Mapping[str, str], name: str) -> str | None:
     value = env[name].rstrip("/")
     try:
         parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and "@" not in value
     except ValueError:
         usable = False
     if not usable:
-        raise SettingsError(f"{name}: expected an address such as https://api.example.com, got {value!r}")
+        got = "one with a password in it" if "@" in value else repr(value)
+        raise SettingsError(f"{name}: expected an address such as https://api.example.com, got {got}")
     return value
 
 

@@ -23,6 +23,16 @@ from sqlalchemy.pool import StaticPool
 from sync.errors import NoStoreError, StoreError
 
 SCHEMA_VERSION = 1
+CUSTOMER_VALUES = frozenset(
+    {
+        ("inbox", "body"),
+        ("record", "payload"),
+        ("attempt", "request"),
+        ("attempt", "response"),
+    }
+)
+"""The columns that may hold customer values, scrubbed of card data and secrets; the others hold ids, digests, amounts
+and reasons only. A test keeps it so."""
 BUSY_TIMEOUT_S = 30
 
 metadata = sa.MetaData()
@@ -277,12 +287,15 @@ def _sqlite_path(address: URL, shown: str, *, read_only: bool) -> Path | None:
 def _sqlite_engine(path: Path | None, *, read_only: bool) -> Engine:
     arguments: dict[str, Any] = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
     if path is None:
-        engine = sa.create_engine("sqlite://", connect_args=arguments, poolclass=StaticPool)
+        engine = sa.create_engine("sqlite://", connect_args=arguments, poolclass=StaticPool, hide_parameters=True)
     else:
         # The path goes through a URI, so that a missing file is not created when only reading.
         uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
         engine = sa.create_engine(
-            "sqlite://", creator=lambda: sqlite3.connect(uri, uri=True, **arguments), poolclass=sa.QueuePool
+            "sqlite://",
+            creator=lambda: sqlite3.connect(uri, uri=True, **arguments),
+            poolclass=sa.QueuePool,
+            hide_parameters=True,  # a statement's values are customers'
         )
 
     @sa_event.listens_for(engine, "connect")
@@ -304,7 +317,7 @@ def _sqlite_engine(path: Path | None, *, read_only: bool) -> Engine:
 
 def _postgresql_engine(address: URL) -> Engine:
     try:
-        return sa.create_engine(address, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+        return sa.create_engine(address, pool_pre_ping=True, connect_args={"connect_timeout": 10}, hide_parameters=True)
     except (ModuleNotFoundError, NoSuchModuleError):
         raise StoreError("a PostgreSQL store needs its driver: pip install 'mapper-ai[postgres]'") from None
 

@@ -36,9 +36,7 @@ def configure_systems(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--force", action="store_true", help="replace an existing profile")
     for command in (listing, show, add):
         command.add_argument("--json", action="store_true", help="for machines")
-        command.add_argument(
-            "--config", type=Path, metavar="FILE", help="mapper.toml (default: MAPPER_CONFIG, or here)"
-        )
+        command.add_argument("--config", type=Path, metavar="FILE", help="default: MAPPER_CONFIG, else mapper.toml")
 
 
 def run_systems(args: argparse.Namespace) -> int:
@@ -80,13 +78,17 @@ def _show(args: argparse.Namespace) -> int:
     from connectors.registry import registry
 
     known = registry(args.config).get(args.system)
+    if args.entity and args.entity not in known.profile.entities:
+        from mapper_ai.errors import InputError
+
+        raise InputError(f"{known.name} has no entity {args.entity!r}; known: {', '.join(known.profile.entities)}")
     carried = _carried(args.mappings, known)
     if args.json:
         say(as_json(_plain(known, args.entity, carried)))
     elif args.entity:
         say(f"{known.name}:{args.entity}  {known.profile.entity(args.entity).path}")
-        for row in known.profile.fields(args.entity):
-            _show_field(row)
+        for field in known.profile.fields(args.entity):
+            _show_field(field)
     else:
         profile = known.profile
         say(f"{known.name}  {profile.title}, version {profile.version}, from {known.origin}")

@@ -311,9 +311,11 @@ def _followed(document: Document, schema: Any, at: str) -> Any:
     """A schema behind a few references."""
     for _ in range(20):
         if not isinstance(schema, dict) or "$ref" not in schema:
-            return schema
+            break
         schema = document.find(str(schema["$ref"]), at)
-    document.fail(at, "refers to itself")
+    else:
+        document.fail(at, "refers to itself")
+    return schema
 
 
 def _is_object(schema: Any, document: Document, at: str) -> bool:

@@ -68,10 +68,11 @@ class Document:
             return found
         if reference == "#":
             return self.root
-        for schema in self._definitions():
-            if isinstance(schema, dict) and schema.get("$anchor") == reference[1:]:
-                return schema
-        self.fail(at, f"refers to {reference[:120]!r}, which is not in the file")
+        named = (s for s in self._definitions() if isinstance(s, dict) and s.get("$anchor") == reference[1:])
+        schema = next(named, None)
+        if schema is None:
+            self.fail(at, f"refers to {reference[:120]!r}, which is not in the file")
+        return schema
 
     def _definitions(self) -> Iterator[Any]:
         for key in ("$defs", "definitions"):
@@ -163,7 +164,7 @@ class Reader:
                 return None, seen
             merged = _joined(target, merged)
         for position, part in enumerate(_parts(schema, "allOf")):
-            inner, seen = self._flat(part, f"{at}/allOf/{position}", seen)
+            inner, _ = self._flat(part, f"{at}/allOf/{position}", seen)
             merged = _joined(merged, inner or {})
         for word in ("oneOf", "anyOf"):
             branches = []

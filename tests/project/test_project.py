@@ -34,6 +34,7 @@ MAPPER = (
     "sandbox",
     "profile",
     "suggest",
+    "systems",
     "validate",
     "preview",
     "show",
