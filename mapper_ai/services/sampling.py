@@ -147,9 +147,9 @@ def _stream_ndjson(path: Path) -> Iterator[dict[str, Any]]:
                 raise SampleError(f"is longer than {MAX_FILE_BYTES // 2**20} MiB", where=where, line=number)
             line = _decoded(raw, where, number).rstrip("\r\n")
             if line.strip():
-                for record in unwrap(_decode(line, where, number), where=where, line=number):
+                for record in _unwrapped(_decode(line, where, number), where, number):
                     found = True
-                    yield without_secrets(record)
+                    yield _cleaned(record, where, number)
     if not found:
         raise SampleError("holds no record", where=where)
 
@@ -168,7 +168,7 @@ def parse_samples(text: str, *, where: str = "<pasted>", suffix: str = ".json") 
         records = _parse_json(text, where)
     if not records:
         raise SampleError("holds no record", where=where)
-    return [without_secrets(record) for record in records]
+    return [_cleaned(record, where) for record in records]
 
 
 def unwrap(value: Any, *, where: str = "<pasted>", line: int | None = None) -> list[dict[str, Any]]:
@@ -231,6 +231,20 @@ def without_secrets(record: Mapping[str, Any]) -> dict[str, Any]:
         if not is_secret_name(name):
             kept[name] = _clean(value)
     return kept
+
+
+def _unwrapped(value: Any, where: str, line: int | None = None) -> list[dict[str, Any]]:
+    try:
+        return unwrap(value, where=where, line=line)
+    except RecursionError:
+        raise SampleError("is nested too deeply", where=where, line=line) from None
+
+
+def _cleaned(record: Mapping[str, Any], where: str, line: int | None = None) -> dict[str, Any]:
+    try:
+        return without_secrets(record)
+    except RecursionError:
+        raise SampleError("is nested too deeply", where=where, line=line) from None
 
 
 def is_secret_name(name: str) -> bool:
@@ -307,7 +321,7 @@ def _parse_json(text: str, where: str) -> list[dict[str, Any]]:
         if len(lines) > 1 and error.line and all(line.lstrip().startswith("{") for line in lines):
             return _parse_ndjson(text, where)
         raise
-    return unwrap(value, where=where)
+    return _unwrapped(value, where)
 
 
 def _parse_ndjson(text: str, where: str) -> list[dict[str, Any]]:
@@ -315,7 +329,7 @@ def _parse_ndjson(text: str, where: str) -> list[dict[str, Any]]:
     # Only line feeds end a record; a line separator (U+2028) may stand inside a JSON string.
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            records.extend(unwrap(_decode(line, where, number), where=where, line=number))
+            records.extend(_unwrapped(_decode(line, where, number), where, number))
     return records
 
 

@@ -164,7 +164,10 @@ class Workspace:
     def masked(self, samples: Sequence[Sample]) -> list[Sample]:
         """The samples as they are stored and shown; what is masked already stays as it is."""
         masker = Masker.of_project(self.root)
-        return [row if row.masked else Sample(*masker.mask_named(row.name, row.record), True) for row in samples]
+        try:
+            return [row if row.masked else Sample(*masker.mask_named(row.name, row.record), True) for row in samples]
+        except RecursionError:
+            raise InputError("a sample is nested too deeply to be masked, and is not stored") from None
 
     def source_fields(self, flow: str) -> list[str]:
         """Paths that can be chosen as a source: of the samples and of the source's contract, sorted."""

@@ -182,6 +182,16 @@ def test_a_profile_shows_pseudonyms_and_keeps_its_statistics() -> None:
     assert shown.field("customer.name").distinct == 1
 
 
+def test_a_sample_without_end_is_not_stored(tmp_path: Path) -> None:
+    record: dict[str, Any] = {"email": CANARIES["email"]}
+    for _ in range(900):
+        record = {"a": record}
+    work = Workspace.open(tmp_path / "work", mappings=tmp_path / "mappings")
+    with pytest.raises(InputError, match="nested too deeply"):
+        work.set_samples(FLOW, [Sample("deep", record)])
+    assert CANARIES["email"] not in on_disk(tmp_path)
+
+
 def test_the_clock_of_a_workspace_does_not_change_pseudonyms(tmp_path: Path) -> None:
     stored = []
     for year in (2026, 2027):

@@ -167,6 +167,18 @@ def test_a_structure_without_end_is_refused_by_record(
         profile_paths([file])
 
 
+@pytest.mark.parametrize("depth", [70, 600, 50_000])
+@pytest.mark.parametrize("name", ["a.json", "a.ndjson"])
+def test_any_depth_is_one_clear_line(tmp_path: Path, name: str, depth: int) -> None:
+    file = tmp_path / name
+    file.write_text('{"a":' * depth + "1" + "}" * depth, "utf-8")
+    with pytest.raises(SampleError, match="nested"):
+        profile_paths([file])
+    file.write_text("[" * depth + "1" + "]" * depth, "utf-8")
+    with pytest.raises(SampleError, match=r"nested|expected an object"):
+        profile_paths([file])
+
+
 def test_kinds_of_records_are_told_by_file_and_point_at_each_other(tmp_path: Path) -> None:
     for name, records in {
         "customers.json": [{"id": f"C{n}", "name": "x"} for n in range(5)],
