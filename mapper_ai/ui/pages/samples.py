@@ -166,7 +166,7 @@ def _profile(flow: str, stored: Sequence[Sample]) -> None:
             "Types": [_types(field) for field in found.fields],
             "Format": ["" if field.format in ("empty", "text") else field.format for field in found.fields],
             "Present": [field.present_share for field in found.fields],
-            "Filled, null, empty, absent": [_nothing(field) for field in found.fields],
+            "Values": [_nothing(field) for field in found.fields],
             "Key": [field.is_key for field in found.fields],
             "Distinct": [field.distinct for field in found.fields],
             "Length": [_range(field) for field in found.fields],
@@ -180,7 +180,9 @@ def _profile(flow: str, stored: Sequence[Sample]) -> None:
             "Types": st.column_config.TextColumn(width=140),
             "Format": st.column_config.TextColumn(width=90),
             "Present": st.column_config.ProgressColumn(width=90, min_value=0, max_value=1, format="percent"),
-            "Filled, null, empty, absent": st.column_config.BarChartColumn(width=110, y_min=0, y_max=1),
+            "Values": st.column_config.BarChartColumn(
+                width=110, y_min=0, y_max=1, help="Four bars: with a value, null, empty, without the member"
+            ),
             "Key": st.column_config.CheckboxColumn(width=50),
             "Distinct": st.column_config.NumberColumn(width=70),
             "Length": st.column_config.TextColumn(width=70),
