@@ -51,9 +51,10 @@ COMMANDS: Final[dict[str, Command]] = {
         "mapper sandbox --json --seed 7 --orders 50",
     ),
     "profile": Command(
-        "suggesting",
-        "what samples or a system's contract say about each field",
-        "mapper profile fixtures/clarity/order__plain-card.json\n  mapper profile freshbooks:invoice --json",
+        "profiling",
+        "what samples, a live system or a contract say about each field",
+        "mapper profile fixtures/clarity/order__plain-card.json\n  mapper profile exports/orders.ndjson.gz --json\n"
+        "  mapper profile freshbooks:invoice\n  mapper profile clarity-rest:order --live 100",
     ),
     "suggest": Command(
         "suggesting",
@@ -106,6 +107,17 @@ COMMANDS: Final[dict[str, Command]] = {
         "approve parts of a spec as they stand",
         "mapper approve order-to-invoice.yaml --part invoice.create_date invoice.terms --by ana\n"
         "  MAPPER_USER=ana mapper approve order-to-invoice.yaml --all",
+    ),
+    "decisions": Command(
+        "decisions",
+        "what suggestions learned from people's decisions: list, forget, export",
+        "mapper decisions list --field customer.email\n  mapper decisions forget 12 13\n"
+        "  mapper decisions export --out decisions.csv",
+    ),
+    "bench": Command(
+        "bench",
+        "how good the suggestions are on a folder of gold cases, with plots",
+        "mapper bench fixtures/gold --out bench-report\n  mapper bench fixtures/gold --json",
     ),
     "fmt": Command(
         "specs",

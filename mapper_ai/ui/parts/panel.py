@@ -231,7 +231,7 @@ def _sources(work: Workspace, flow: str, row: TargetRow) -> None:
 
 def _take(work: Workspace, flow: str, row: TargetRow, sources: Sequence[str]) -> None:
     with shown_errors("This source cannot be taken"):
-        work.set_source(flow, row.part, sources, digest=row.digest)
+        work.set_source(flow, row.part, sources, digest=row.digest, by=session.surroundings().user)
         session.say_after_rerun("Source changed; look at the samples, then accept")
         st.rerun()
 
@@ -263,6 +263,6 @@ def _steps(work: Workspace, flow: str, row: TargetRow) -> None:
         disabled=not changed or not edited.strip() or problem is not None,
     ):
         with shown_errors("The steps cannot be saved"):
-            work.set_steps(flow, row.part, edited, digest=row.digest)
+            work.set_steps(flow, row.part, edited, digest=row.digest, by=session.surroundings().user)
             session.say_after_rerun("Steps saved; look at the samples, then accept")
             st.rerun()

@@ -83,8 +83,13 @@ def test_several_sources_are_joined_for_a_name_and_tried_in_turn_otherwise() -> 
     assert plan_steps(both, goal("city"), Place()).steps[0] == {"coalesce": ["first", "last"]}
 
 
-def test_a_field_that_no_path_can_name_is_no_plan() -> None:
+def test_a_name_with_a_dot_is_read_in_quotes() -> None:
     profile = profile_records([{"odd.name": "x"}])
+    assert plan_steps(profile.fields, goal(), Place()).steps[0] == {"path": '"odd.name"'}
+
+
+def test_a_field_that_no_path_can_name_is_no_plan() -> None:
+    profile = profile_records([{"grid": [["x"]]}])
     assert "cannot be written" in plan_steps(profile.fields, goal(), Place()).problem
 
 
