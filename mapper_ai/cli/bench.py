@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
 def configure_bench(parser: argparse.ArgumentParser) -> None:
     """Arguments of `mapper bench`."""
-    parser.add_argument("folder", type=Path, metavar="DIR", help="folders with source.json, target.json and gold.json")
+    parser.add_argument(
+        "folders",
+        nargs="+",
+        type=Path,
+        metavar="DIR",
+        help="a case (source.json, target.json, gold.json) or a folder of",
+    )
+    left = "train and calibrate on the other pairs of systems for each case, instead of asking the shipped scorer"
+    parser.add_argument("--leave-out", action="store_true", help=left)
     parser.add_argument("--domain", default="", metavar="NAME", help="only cases of this domain, such as commerce")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write the plots there: PNG files and bench.html")
     parser.add_argument("--json", action="store_true", help="for machines")
@@ -23,10 +31,16 @@ def configure_bench(parser: argparse.ArgumentParser) -> None:
 
 def run_bench(args: argparse.Namespace) -> int:
     """Measure, print, draw."""
-    from mapper_ai.services.bench import read_cases
     from mapper_ai.services.bench import run_bench as measured
+    from mapper_ai.services.learning.gold import read_cases
 
-    report = measured(read_cases(args.folder, domain=args.domain))
+    cases = read_cases(args.folders, domain=args.domain)
+    if args.leave_out:
+        from mapper_ai.services.learning.training import leave_out
+
+        report = leave_out(cases, tell=note)
+    else:
+        report = measured(cases)
     if args.json:
         say(as_json(report.as_data()))
     else:
@@ -51,7 +65,8 @@ def run_bench(args: argparse.Namespace) -> int:
 
         for path in write_report(report, args.out):
             note(f"written: {path}")
-    note(f"{len(report.cases)} case(s), {len(report.groups)} pair(s) of systems")
+    how = "each left out of training" if report.held_out else "by the shipped scorer, which has learned from some cases"
+    note(f"{len(report.cases)} case(s), {len(report.groups)} pair(s) of systems, {how}")
     return DONE
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mapper_ai.cli.commands import DONE, as_json, note, say
 
 if TYPE_CHECKING:
-    from mapper_ai.services.learning.measures import Figure
+    from mapper_ai.core.evaluation import Figure
 
 
 def configure_train(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def run_train(args: argparse.Namespace) -> int:
 
     if not 0 <= args.generated <= 20:
         raise InputError(f"--generated {args.generated}: expected 0 to 20")
-    trained = train(read_cases(args.gold), generated=args.generated, compare=args.compare, tell=note)
+    trained = train(read_cases(args.gold, domain="commerce"), generated=args.generated, compare=args.compare, tell=note)
     if args.out is not None:
         write_text(args.out, as_json(trained.document) + "\n")
         note(f"{args.out}: written")
@@ -45,7 +45,7 @@ def run_train(args: argparse.Namespace) -> int:
     say()
     say("left out, per case: MRR, Recall@1, F1")
     for name, row in trained.cases.items():
-        say(f"  {name:<44} {row['MRR']:.3f}  {row['Recall@1']:.3f}  {row['F1']:.3f}")
+        say(f"  {name:<44} {row.mrr:.3f}  {row.recall_at_1:.3f}  {row.f1:.3f}")
     return DONE
 
 

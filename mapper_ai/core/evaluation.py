@@ -89,6 +89,12 @@ class Figure:
     low: float | None = None
     high: float | None = None
 
+    def __str__(self) -> str:
+        if self.value is None:
+            return "-"
+        spread = "" if self.low is None or self.high is None else f" ({self.low:.3f} to {self.high:.3f})"
+        return f"{self.value:.3f}{spread}"
+
 
 def plain_path(path: str) -> str:
     """One notation for `$.a[0].b`, `a[*].b` and `/a/0/b`: `a[].b`."""

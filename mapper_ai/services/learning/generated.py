@@ -15,6 +15,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import replace
 
+from mapper_ai.core.evaluation import Gold
 from mapper_ai.core.fields import Contract, FieldProfile, Profile, Segment, join_segments
 from mapper_ai.core.vocabulary import split_words
 from mapper_ai.services.learning.gold import Case
@@ -50,7 +51,7 @@ def generate(
     here = set(source.paths)
     gold = {
         right[goal]: remaining
-        for goal, sources in case.gold.items()
+        for goal, sources in case.gold.sources.items()
         if goal in right and (remaining := frozenset(left[path] for path in sources if path in left) & here)
     }
     return replace(
@@ -58,9 +59,11 @@ def generate(
         name=f"{case.name}~{number}",
         source=source,
         target=target,
-        gold=gold,
-        combined=frozenset(right[goal] for goal in case.combined if goal in right) & gold.keys(),
-        ignored=frozenset(right[goal] for goal in case.ignored if goal in right),
+        gold=Gold(
+            gold,
+            frozenset(right[goal] for goal in case.gold.combined if goal in right) & gold.keys(),
+            frozenset(right[goal] for goal in case.gold.ignored if goal in right),
+        ),
     )
 
 

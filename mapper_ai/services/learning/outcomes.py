@@ -1,17 +1,18 @@
-"""What became of every target of a case: its ranked candidates and whether they are right."""
+"""Gold cases as the trainer sees them: every target's retrieved candidates, and whether they are right."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from mapper_ai.core.combine import with_combinations
+from mapper_ai.core.evaluation import Prediction, plain_path
 from mapper_ai.core.evidence import collect
 from mapper_ai.core.features import FEATURES, Candidates, gather
-from mapper_ai.core.suggest import risk_of
+from mapper_ai.core.suggest import ACCEPT_AT
 from mapper_ai.core.vocabulary import load_vocabulary
 from mapper_ai.services.learning.gold import Case
 
@@ -24,79 +25,81 @@ class Described:
     """A case as the trainer sees it.
 
     Attributes:
-        right: Whether each candidate is right, one row a target, best retrieved first.
+        sources: Of each candidate, one row a target, best retrieved first.
+        right: Whether each candidate is right, in the same places.
         learnt: Targets whose answer is known, or that no connector ever fills: the system's own ids.
         scored: Targets that count in a measure.
         has_gold: Targets with a source by the gold.
-        risky: Targets of money, taxes and keys, which are never accepted without a person.
+        own: Targets that their own system fills, which are not tried.
     """
 
     case: Case
     candidates: Candidates
+    sources: tuple[tuple[str, ...], ...]
     right: npt.NDArray[np.bool_]
     learnt: npt.NDArray[np.bool_]
     scored: npt.NDArray[np.bool_]
     has_gold: npt.NDArray[np.bool_]
-    risky: npt.NDArray[np.bool_]
+    own: npt.NDArray[np.bool_]
 
 
 def describe(case: Case) -> Described:
     """Retrieve candidates for a case and look their answers up."""
     source, combined = with_combinations(case.source, case.target, load_vocabulary())
-    evidence = collect(source, case.target)
-    found = gather(evidence)
+    found = gather(collect(source, case.target))
     paths, goals = source.paths, case.target.paths
     members = [combined[path].sources if path in combined else (path,) for path in paths]
+    sources = tuple(members[row] for row in found.rows)
     right = np.array(
-        [case.right(members[row], goals[column]) for row, column in zip(found.rows, found.columns, strict=True)]
+        [case.right(given, goals[column]) for given, column in zip(sources, found.columns, strict=True)]
     ).reshape(len(goals), found.count)
-    scored = np.array([goal not in case.ignored for goal in goals])
+    plain = list(map(plain_path, goals))
+    scored = np.array([goal not in case.gold.ignored for goal in plain])
     own = found.features[:: found.count, _ASSIGNED] <= -1.0
-    has_gold = np.array([goal in case.gold for goal in goals])
-    risky = np.array([bool(risk_of(meaning)) for meaning in evidence.target.meanings])
-    return Described(case, found, right, scored | own, scored, has_gold, risky)
+    has_gold = np.array([goal in case.gold.sources for goal in plain])
+    return Described(case, found, sources, right, scored | own, scored, has_gold, own)
+
+
+def retrieved(described: Described, *, top: int = 5) -> list[Prediction]:
+    """What the hand-set weights alone would say, as they did before anything was trained."""
+    count = described.candidates.count
+    sure = 1.0 / (1.0 + np.exp(-np.clip(described.candidates.odds.astype(np.float64), -30.0, 30.0)))
+    return [
+        Prediction(
+            tuple(map(plain_path, described.sources[place])),
+            plain_path(goal),
+            float(sure[place]),
+            bool(place == count * column and sure[place] >= ACCEPT_AT and not described.own[column]),
+        )
+        for column, goal in enumerate(described.case.target.paths)
+        for place in range(count * column, count * column + min(top, count))
+    ]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A case's targets under some scorer.
+    """The best candidates of a case's scored targets under some scorer.
 
     Attributes:
-        odds: Log-odds of the best candidate of each scored target.
-        right: Whether that one is right.
-        rank: Rank of the first right candidate of each gold target, 0 when there is none.
-        has_gold: Whether each scored target has a source by the gold.
-        risky: Whether each scored target is one of money, taxes or keys.
-        gold: Number of gold targets.
+        odds: Log-odds of each.
+        right: Whether it is right.
+        has_gold: Whether its target has a source by the gold.
     """
 
-    name: str
-    group: str
     odds: Array
     right: npt.NDArray[np.bool_]
-    rank: npt.NDArray[np.intp]
     has_gold: npt.NDArray[np.bool_]
-    risky: npt.NDArray[np.bool_]
-    gold: int
 
 
 def outcome(described: Described, odds: Array) -> Outcome:
     """Rank the candidates by their log-odds, as the suggester does."""
     table = np.round(odds.reshape(described.right.shape), 4)
-    order = np.argsort(-table, axis=1, kind="stable")
-    ranked = np.take_along_axis(described.right, order, axis=1)
-    best = np.take_along_axis(table, order[:, :1], axis=1)[:, 0]
-    scored, gold = described.scored, described.has_gold
-    first = np.where(ranked.any(axis=1), ranked.argmax(axis=1) + 1, 0)
+    best = np.argsort(-table, axis=1, kind="stable")[:, :1]
+    scored = described.scored
     return Outcome(
-        described.case.name,
-        described.case.group,
-        best[scored],
-        ranked[scored, 0],
-        first[gold],
-        gold[scored],
-        described.risky[scored],
-        len(described.case.gold),
+        np.take_along_axis(table, best, axis=1)[scored, 0],
+        np.take_along_axis(described.right, best, axis=1)[scored, 0],
+        described.has_gold[scored],
     )
 
 
@@ -108,8 +111,3 @@ def examples(described: Iterable[Described], weight: float = 1.0) -> list[tuple[
         features = entry.candidates.features[known].astype(np.float64)
         made.append((features, entry.right.ravel()[known].astype(np.float64), np.full(len(features), weight)))
     return made
-
-
-def groups(cases: Sequence[Case]) -> list[str]:
-    """The platform pairs of the cases, sorted."""
-    return sorted({case.group for case in cases})

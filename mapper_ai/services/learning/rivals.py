@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from mapper_ai.core.features import FEATURES
+from mapper_ai.core.model import Model, Odds
+from mapper_ai.core.signals import Matrix
 from mapper_ai.services.learning.fitting import Array
+from mapper_ai.services.learning.lessons import Fit
 
 Rows = Sequence[tuple[Array, Array, Array]]
-# Examples -> a function from features to log-odds.
-Fit = Callable[[Rows], Callable[[Array], Array]]
 
 
-def logistic(rows: Rows) -> Callable[[Array], Array]:
+@dataclass(frozen=True)
+class Estimated(Model):
+    """A model whose log-odds come from an estimator of scikit-learn."""
+
+    estimator: Any = field(default=None, kw_only=True)
+
+    def odds(self, features: Matrix | Odds) -> Odds:
+        """See Model."""
+        probability = np.clip(self.estimator.predict_proba(features.astype(np.float64))[:, 1], 1e-5, 1.0 - 1e-5)
+        result: Odds = np.round(np.log(probability / (1.0 - probability)), 4)
+        return result
+
+
+def logistic(rows: Rows) -> Model:
     """scikit-learn's logistic regression: weights of any sign, pulled to zero."""
     from sklearn.linear_model import LogisticRegression
 
-    return _odds(LogisticRegression(C=1.0, max_iter=3000), rows)
+    return _fitted(LogisticRegression(C=1.0, max_iter=3000), rows)
 
 
-def boosting(rows: Rows) -> Callable[[Array], Array]:
+def boosting(rows: Rows) -> Model:
     """Small trees, boosted; more of a feature never lowers the odds."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -34,20 +50,12 @@ def boosting(rows: Rows) -> Callable[[Array], Array]:
         monotonic_cst=[1] * len(FEATURES),
         random_state=0,
     )
-    return _odds(model, rows)
+    return _fitted(model, rows)
 
 
 RIVALS: Mapping[str, Fit] = {"free logistic": logistic, "monotone boosting": boosting}
 
 
-def _odds(model: object, rows: Rows) -> Callable[[Array], Array]:
+def _fitted(estimator: Any, rows: Rows) -> Model:
     features, right, weight = (np.concatenate([row[part] for row in rows]) for part in range(3))
-    model.fit(features, right, sample_weight=weight)  # type: ignore[attr-defined]  # any estimator of scikit-learn
-
-    def odds(given: Array) -> Array:
-        probability: Array = model.predict_proba(given)[:, 1]  # type: ignore[attr-defined]
-        safe = np.clip(probability, 1e-5, 1.0 - 1e-5)
-        result: Array = np.log(safe / (1.0 - safe))
-        return result
-
-    return odds
+    return Estimated({}, 0.0, estimator=estimator.fit(features, right, sample_weight=weight))

@@ -13,8 +13,9 @@ import pytest
 
 from mapper_ai.core.evaluation import Prediction
 from mapper_ai.errors import InputError
-from mapper_ai.services.bench import BenchCase, Predict, group_of, predictions, read_cases, run_bench
+from mapper_ai.services.bench import Predict, predictions, run_bench, suggested
 from mapper_ai.services.bench_plots import write_report
+from mapper_ai.services.learning.gold import Case, platform_pair, read_cases
 
 ROOT = Path(__file__).resolve().parents[3]
 SUGGEST = ROOT / "fixtures" / "suggest"
@@ -40,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_cases_are_read_grouped_and_scored(folder: Path) -> None:
-    cases = read_cases(folder)
+    cases = read_cases([folder])
     assert [(case.name, case.group) for case in cases] == [
         ("other_books_order", "other_books"), ("web_erp_invoice", "web_erp"), ("web_erp_order", "web_erp"),
     ]  # fmt: skip
@@ -48,24 +49,24 @@ def test_cases_are_read_grouped_and_scored(folder: Path) -> None:
     assert report.groups == {"other_books": ("other_books_order",), "web_erp": ("web_erp_invoice", "web_erp_order")}
     assert all(score.mrr > 0.8 for score in report.cases.values())
     assert report == run_bench(cases[::-1])
-    assert [case.name for case in read_cases(folder, domain="other")] == ["other_books_order"]
-    assert read_cases(folder / "web_erp_order")[0].name == "web_erp_order"
-    assert group_of("stripe_xero_invoice") == "stripe_xero"
+    assert [case.name for case in read_cases([folder], domain="other")] == ["other_books_order"]
+    assert read_cases([folder / "web_erp_order"])[0].name == "web_erp_order"
+    assert platform_pair("stripe_xero_invoice") == "stripe_xero"
 
 
 def test_a_trained_scorer_never_sees_the_group_it_is_asked_about(folder: Path) -> None:
     seen: list[tuple[set[str], str]] = []
 
-    def train(cases: Sequence[BenchCase]) -> Predict:
+    def train(cases: Sequence[Case]) -> Predict:
         learned = {case.group for case in cases}
 
-        def predict(case: BenchCase) -> list[Prediction]:
+        def predict(case: Case) -> list[Prediction]:
             seen.append((learned, case.group))
-            return predictions(case)
+            return predictions(suggested(case))
 
         return predict
 
-    cases = read_cases(folder)
+    cases = read_cases([folder])
     report = run_bench(cases, train=train)
     assert report.held_out
     assert sorted(group for _, group in seen) == ["other_books", "web_erp", "web_erp"]
@@ -76,7 +77,7 @@ def test_a_trained_scorer_never_sees_the_group_it_is_asked_about(folder: Path) -
 
 def test_plots_are_pictures_and_one_page_that_asks_nobody(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "deep"
-    written = write_report(run_bench(read_cases(folder)), out)
+    written = write_report(run_bench(read_cases([folder])), out)
     assert sorted(path.name for path in written) == ["bench.html", "cases.png", "reliability.png", "risk-coverage.png"]
     for path in written[:3]:
         assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
@@ -90,23 +91,23 @@ def test_plots_are_pictures_and_one_page_that_asks_nobody(folder: Path, tmp_path
 @pytest.mark.parametrize(
     ("gold", "message"),
     [
-        ("{", "gold.json: is not readable JSON"),
-        ("[]", "gold.json: pairs: expected a list"),
-        ('{"pairs": [{"target": "a"}]}', "gold.json: pairs: entry 1: expected a source"),
-        ('{"pairs": [{"source": [], "target": "a"}]}', "gold.json: pairs: entry 1"),
+        ("{", "gold.json: no JSON"),
+        ("[]", "gold.json: expected an object with a list of 'pairs'"),
+        ('{"pairs": [{"target": "a"}]}', "gold.json: pair 1: expected 'source'"),
+        ('{"pairs": [{"source": [], "target": "a"}]}', "gold.json: pair 1"),
     ],
 )
 def test_bad_gold_is_named(folder: Path, gold: str, message: str) -> None:
     (folder / "web_erp_order" / "gold.json").write_text(gold, "utf-8")
     with pytest.raises(InputError, match=message):
-        read_cases(folder)
+        read_cases([folder])
 
 
 def test_a_folder_without_cases_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no case"):
-        read_cases(tmp_path)
+    with pytest.raises(InputError, match=r"no folder with a gold\.json"):
+        read_cases([tmp_path])
     with pytest.raises(InputError, match="no such folder"):
-        read_cases(tmp_path / "none")
+        read_cases([tmp_path / "none"])
 
 
 @pytest.mark.skipif(not SCORER.is_file(), reason="the benchmark's own scorer is not beside this project")
@@ -115,11 +116,11 @@ def test_the_measures_are_those_of_the_benchmarks_scorer(folder: Path, tmp_path:
     assert found is not None and found.loader is not None
     score: Any = importlib.util.module_from_spec(found)
     found.loader.exec_module(score)
-    cases = read_cases(folder)
+    cases = read_cases([folder])
     for case in cases:
         rows = [
             {"source": list(row.sources), "target": row.target, "confidence": row.confidence, "accepted": row.accepted}
-            for row in predictions(case)
+            for row in predictions(suggested(case))
         ]
         (tmp_path / f"{case.name}.json").write_text(json.dumps(rows), "utf-8")
     _, total = score.run(str(folder), str(tmp_path), quiet=True)

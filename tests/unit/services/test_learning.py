@@ -31,12 +31,14 @@ def trained(cases: list[Case]) -> Trained:
 
 
 def test_training_on_the_shipped_gold_does_well_on_platforms_left_out(trained: Trained) -> None:
-    assert trained.learned["MRR"].value > 0.85
-    assert trained.learned["Recall@1"].value > 0.8
-    assert trained.learned["F1"].value > 0.7
-    assert trained.learned["ECE"].value < 0.1
-    assert trained.learned["ECE"].value < trained.hand["ECE"].value
-    assert all(figure.low <= figure.value <= figure.high for name, figure in trained.learned.items() if name != "ECE")
+    found = {name: figure.value or 0.0 for name, figure in trained.learned.items()}
+    assert found["MRR"] > 0.85
+    assert found["Recall@1"] > 0.8
+    assert found["F1"] > 0.7
+    assert 0.0 < found["ECE"] < min(0.1, trained.hand["ECE"].value or 0.0)
+    for name in ("MRR", "Recall@1", "F1", "P>=0.9"):
+        figure = trained.learned[name]
+        assert figure.low is not None and figure.high is not None and figure.low <= found[name] <= figure.high
 
 
 def test_training_twice_gives_the_same_artefact(cases: list[Case], trained: Trained) -> None:
@@ -62,8 +64,8 @@ def test_generated_cases_are_repeatable_and_keep_their_gold_true(cases: list[Cas
         for number in range(4):
             made = generate(case, number)
             assert made == generate(case, number)
-            assert set(made.gold) <= set(made.target.paths)
-            assert all(sources and sources <= set(made.source.paths) for sources in made.gold.values())
+            assert set(made.gold.sources) <= set(made.target.paths)
+            assert all(sources and sources <= set(made.source.paths) for sources in made.gold.sources.values())
             assert len(made.target.fields) == len(case.target.fields)
     assert generate(cases[0], 0).target.paths != generate(cases[0], 1).target.paths
 
@@ -71,7 +73,7 @@ def test_generated_cases_are_repeatable_and_keep_their_gold_true(cases: list[Cas
 def test_lost_sources_leave_targets_without_a_match(cases: list[Case]) -> None:
     kept = generate(cases[0], 0, lost=0.0, strange=0.0)
     lost = generate(cases[0], 0, lost=0.9, strange=0.0)
-    assert len(lost.gold) < len(kept.gold) == len(cases[0].gold)
+    assert len(lost.gold.sources) < len(kept.gold.sources) == len(cases[0].gold.sources)
 
 
 def test_the_curve_rises_and_does_not_promise_certainty() -> None:
@@ -97,7 +99,7 @@ def test_weights_are_never_negative_and_stay_at_the_prior_without_evidence() -> 
         ({}, "no folder with a gold.json"),
         ({"a/gold.json": "{"}, "no JSON"),
         ({"a/gold.json": "[]"}, "expected an object with a list of 'pairs'"),
-        ({"a/gold.json": '{"pairs": [{"source": "x"}]}'}, "pair 1: expected 'source' and 'target'"),
+        ({"a/gold.json": '{"pairs": [{"source": "x"}]}'}, "pair 1: expected 'source'"),
         ({"a/gold.json": '{"pairs": []}'}, "source.json: cannot be read"),
         ({"a/gold.json": '{"pairs": []}', "a/source.json": "{}"}, "source.json: expected a list of records"),
         ({"a/gold.json": '{"pairs": []}', "a/source.json": "[1]"}, "record 1: expected an object"),
