@@ -239,6 +239,7 @@ def _write_spec(
             target.goals(),
             source_name=source.name,
             target_name=target.name,
+            target=target.profile if target.records else None,
             recall=recall,
         )
     tell = note if quiet else say

@@ -64,6 +64,8 @@ class Additions:
         part = f"{goals.name}.{goal.path}"
         if has_rule(self._spec, part):
             return None
+        if candidate.lookup and not candidate.evidence.get("history"):
+            return self._refuse(part, candidate, f"it points at a {candidate.lookup}: look that up with a flow step")
         each = goals.each
         if goal.nested:
             return self._refuse(part, candidate, "a list within a list has no place in a spec")
@@ -80,10 +82,25 @@ class Additions:
         plan = plan_steps(entries, goal, place, candidate.how)
         if plan.problem:
             return self._refuse(part, candidate, plan.problem)
+        if plan.doubt:
+            self.problems.append(Finding("check-units", "warning", part, f"{part}: {plan.doubt}"))
         names = {name: _free_name(self._spec, name, self._taken()) for name in plan.tables}
         self._tables[part] = {names[name]: TableRule.model_validate(table) for name, table in plan.tables.items()}
         self._rules[part] = _rule(plan, goal, names).model_copy(update={"origin": fuzzy_origin(candidate)})
         return None
+
+    def add_constant(self, goals: TargetGoals, goal: Goal) -> None:
+        """A rule with the one value that the target always holds, where no source feeds it."""
+        part = f"{goals.name}.{goal.path}"
+        inside = f"{goals.name}.{goal.list_path}"
+        if has_rule(self._spec, part) or goal.nested or (goal.list_path and inside not in self._lists):
+            return
+        steps = [{"const": goal.constant}, *([{goal.type: None}] if goal.type in ("bool", "int", "decimal") else [])]
+        rule = FieldRule.model_validate({"steps": steps, "required": goal.required})
+        self._tables[part] = {}
+        self._rules[part] = rule.model_copy(update={"origin": Origin(by="rule")})
+        text = f"{part} has no source and is always “{goal.constant}” on the target's side: taken as a constant"
+        self.problems.append(Finding("constant", "note", part, text))
 
     def parts(self) -> list[str]:
         """The parts that were added."""

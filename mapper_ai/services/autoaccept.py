@@ -9,7 +9,7 @@ from mapper_ai.core.names import read_names
 from mapper_ai.core.suggest import risk_of
 from mapspec import MappingSpec, approve
 from mapspec.model import FieldRule, operations_of
-from mapspec.ops import ToMoney
+from mapspec.ops import LookupTable, ToMoney
 
 
 def safe_parts(spec: MappingSpec, at: float) -> list[str]:
@@ -28,7 +28,7 @@ def safe_parts(spec: MappingSpec, at: float) -> list[str]:
     return [
         part
         for (part, rule), risk in zip(rules.items(), risky, strict=True)
-        if not risk and not any(isinstance(step, ToMoney) for step in operations_of(rule.steps))
+        if not risk and not any(isinstance(step, ToMoney | LookupTable) for step in operations_of(rule.steps))
     ]
 
 

@@ -22,6 +22,7 @@ def propose_plain(
     *,
     source_name: str,
     target_name: str,
+    target: Profile | None = None,
     recall: Recall | None = None,
 ) -> Proposal:
     """Propose a spec from one kind of record to another.
@@ -32,6 +33,7 @@ def propose_plain(
         goals: Fields of the target.
         source_name: Such as `shopify/order` or the stem of a file.
         target_name: The same for the target; a `SYSTEM/ENTITY` with a profile is kept as it is.
+        target: What samples of the target show beside the goals.
         recall: Earlier decisions.
     """
     entity = slug(target_name.rpartition("/")[2])
@@ -46,7 +48,7 @@ def propose_plain(
             "targets": {entity: target_name},
         }
     )
-    return complete(spec, records, [TargetGoals(entity, tuple(goals))], source, recall)
+    return complete(spec, records, [TargetGoals(entity, tuple(goals), known=target)], source, recall)
 
 
 def slug(text: str) -> str:

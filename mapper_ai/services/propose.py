@@ -110,6 +110,15 @@ def complete(
             goal = goals.goal(suggestion.target)
             if suggestion.accepted and not why_left_out(spec, goals.name, goal.path):
                 made.add(goals, goal, suggestion.candidates[0])
+        for suggestion in ranked[goals.name]:
+            goal = goals.goal(suggestion.target)
+            if (
+                suggestion.state == "no-match"
+                and goal.constant
+                and not suggestion.risky
+                and not why_left_out(spec, goals.name, goal.path)
+            ):
+                made.add_constant(goals, goal)
     tried = records[:_MAX_TRIED]
     wanting = failures(made.spec(), tried)
     if "" in wanting:  # a rule made here does not compile: find out which by leaving all out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from connectors.profiles import ContractField
@@ -21,14 +21,22 @@ Recall = Callable[[str, str], PastDecisions]
 
 @dataclass(frozen=True)
 class TargetGoals:
-    """The fields of one target of a spec, and the source list that a flow step runs over for it."""
+    """The fields of one target of a spec, and the source list that a flow step runs over for it.
+
+    Attributes:
+        known: What is known of them from samples; the goals alone tell when None.
+    """
 
     name: str
     goals: tuple[Goal, ...]
     each: str = ""
+    known: Profile | None = None
 
     def profile(self) -> Profile:
         """What the suggester sees: writable fields, put into a list where a step runs over one."""
+        if self.known is not None:
+            wanted = {goal.leaf for goal in self.goals if not goal.read_only}
+            return replace(self.known, fields=tuple(row for row in self.known.fields if row.path in wanted))
         prefix = f"{self.name}[]." if self.each else ""
         return profile_contract(
             ContractField(

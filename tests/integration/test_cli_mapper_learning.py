@@ -152,8 +152,9 @@ def test_a_schema_may_stand_at_either_end(tmp_path: Path) -> None:
     ):
         result = mapper("suggest", *ends, "--json", "-")
         assert result.returncode == 0, result.stderr
-        accepted = {row["target"]: row["source"] for row in json.loads(result.stdout) if row["accepted"]}
-        assert ("email", "emailAddress") in accepted.items() or ("emailAddress", "email") in accepted.items()
+        first = {row["target"]: row["source"] for row in reversed(json.loads(result.stdout))}
+        # A contract alone is thin evidence: what counts is that the right field stands first.
+        assert ("email", "emailAddress") in first.items() or ("emailAddress", "email") in first.items()
     assert {row["path"] for row in profile(schema)["fields"]} >= {"emailAddress", "familyName"}
 
 
@@ -233,3 +234,4 @@ def test_bench_prints_and_draws(tmp_path: Path) -> None:
     data = json.loads(mapper("bench", tmp_path / "gold", "--json").stdout)
     assert data["cases"]["web_erp_invoice"]["gold"] == 2
     assert_one_line(mapper("bench", tmp_path / "none"), 3, "no such folder")
+    assert_one_line(mapper("bench", tmp_path / "gold", "--leave-out"), 3, "at least 3 platform pairs")

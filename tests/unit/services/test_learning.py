@@ -15,7 +15,8 @@ from mapper_ai.errors import InputError
 from mapper_ai.services.learning.fitting import fit_curve, fit_weights, prior_weights
 from mapper_ai.services.learning.generated import generate
 from mapper_ai.services.learning.gold import Case, platform_pair, read_cases
-from mapper_ai.services.learning.training import Trained, train
+from mapper_ai.services.learning.lessons import Lessons
+from mapper_ai.services.learning.training import Trained, leave_out, train
 
 GOLD = Path(__file__).parents[3] / "fixtures" / "gold"
 
@@ -57,6 +58,18 @@ def test_the_artefact_is_a_scorer(trained: Trained) -> None:
 def test_no_case_is_measured_by_weights_that_saw_its_platforms(cases: list[Case]) -> None:
     assert platform_pair("stripe_xero_invoice") == platform_pair("stripe_xero_customer") == "stripe_xero"
     assert {case.group for case in cases if case.name.startswith("chargebee")} == {"chargebee_lexoffice"}
+
+
+def test_leaving_out_means_weights_and_calibration_know_nothing_of_the_pair(
+    cases: list[Case], trained: Trained
+) -> None:
+    lessons = Lessons.of(cases, generated=1)
+    blind = lessons.learn("ebay_sapb1")
+    assert blind == Lessons.of([case for case in cases if case.group != "ebay_sapb1"], generated=1).learn()
+    assert blind != lessons.learn()
+    # The bench measures in the same way as training does.
+    report = leave_out(cases, lessons)
+    assert report.held_out and report.figures == trained.learned and report.cases == trained.cases
 
 
 def test_generated_cases_are_repeatable_and_keep_their_gold_true(cases: list[Case]) -> None:
