@@ -94,19 +94,22 @@ from valentine import valentine_match
 from valentine.algorithms import Coma
 left, right = (pandas.DataFrame(rows) for rows in json.load(sys.stdin))
 began = time.perf_counter()
+# Version 1.0 takes a list of tables, older ones two.
 try:
-    valentine_match(left, right, Coma(use_instances=False))
-except TypeError:
     valentine_match([left, right], Coma(use_instances=False))
+except TypeError:
+    valentine_match(left, right, Coma(use_instances=False))
 print(time.perf_counter() - began)
 """
 
 
-def measure_coma(python: str, size: int) -> float | None:
-    """Seconds of Coma on the same columns; None when valentine is not installed there."""
+def measure_coma(python: str, size: int) -> float | str:
+    """Seconds of Coma on the same columns, or why there are none."""
     tables = [[_flat(record) for record in records(size, seed)] for seed in (1, 2)]
     done = subprocess.run([python, "-c", _COMA], input=json.dumps(tables), capture_output=True, text=True, check=False)
-    return float(done.stdout.split()[-1]) if done.returncode == 0 and done.stdout.split() else None
+    if done.returncode == 0 and done.stdout.split():
+        return float(done.stdout.split()[-1])
+    return (done.stderr.strip().splitlines() or ["no answer"])[-1]
 
 
 def _flat(value: Any, path: str = "") -> dict[str, Any]:
@@ -133,7 +136,7 @@ def suggest_benchmark(coma_python: str = sys.executable) -> bool:
             flush=True,
         )
         coma = measure_coma(coma_python, size)
-        told = "valentine is not installed" if coma is None else f"{coma:6.2f} s, {coma / ours['seconds']:.0f} x"
+        told = f"not measured: {coma}" if isinstance(coma, str) else f"{coma:6.2f} s, {coma / ours['seconds']:.0f} x"
         print(f"  valentine's Coma   {told}", flush=True)
     return good
 

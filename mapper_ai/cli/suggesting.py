@@ -249,7 +249,7 @@ def _write_spec(
         tell(f"{path}: {row.level} {row.id}: {row.message}")
     rules = len(proposal.spec.rules())
     like = f" by the blueprint {kind}" if kind in KINDS else ""
-    waiting = "nothing is approved yet" if spec is proposal.spec else "the others wait for a person"
+    waiting = "nothing is approved yet" if spec is proposal.spec else "those not accepted wait for a person"
     tell(f"{path}: proposed {rules} rule(s){like}; {waiting}")
     return FINDINGS if any(row.level == "error" for row in proposal.findings) else DONE
 
@@ -259,13 +259,15 @@ def _accepted(path: Path, spec: MappingSpec, at: float | None, tell: Callable[[s
     if at is None:
         return spec
     from mapper_ai.core.model import load_model
+    from mapper_ai.core.promise import promise_lines
     from mapper_ai.services.autoaccept import approve_safe
 
-    done, parts = approve_safe(spec, at, when=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
-    told = load_model().promise(at)
-    measured = f"; measured error {told.measured:.1%}, at most {told.high:.1%}" if told and told.count else ""
-    tell(f"{path}: accepted at {at:g} without a person: {', '.join(parts) or 'none'}{measured}")
-    return done
+    done = approve_safe(spec, at, when=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    count = len(done.parts)
+    taken = f"{count} of {len(spec.rules())} rules{': ' if count else ''}{', '.join(done.parts)}"
+    for line in promise_lines(at, taken, count, done.expected, load_model().promise(at), done.left):
+        tell(f"{path}: {line}")
+    return done.spec
 
 
 def _scorer(path: Path | None) -> Model | None:

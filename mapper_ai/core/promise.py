@@ -60,11 +60,26 @@ def auto_accept(suggestions: Sequence[TargetSuggestion], at: float, model: Model
 
 def in_words(found: AutoAccept) -> list[str]:
     """The promise, one line a fact."""
-    lines = [
-        f"accepted at {found.at:g} without a person: {len(found.accepted)} of {len(found.suggestions)} target fields",
-        f"expected error, by their confidences: {found.expected:.1%}",
-    ]
-    told = found.promise
+    taken = f"{len(found.accepted)} of {len(found.suggestions)} target fields"
+    return promise_lines(found.at, taken, len(found.accepted), found.expected, found.promise, found.left)
+
+
+def promise_lines(
+    at: float, taken: str, count: int, expected: float, told: Promise | None, left: Sequence[str]
+) -> list[str]:
+    """What was accepted, what to expect of it, what was measured, and what a person must still decide.
+
+    Args:
+        at: The confidence asked for.
+        taken: What was accepted, in words.
+        count: How many that are.
+        expected: Share of wrong ones among them that their confidences foretell.
+        told: The measurement.
+        left: What is as sure, but bears a risk.
+    """
+    lines = [f"accepted at {at:g} without a person: {taken}"]
+    if count:
+        lines.append(f"expected error, by their confidences: {expected:.1%} (about {expected * count:.1f} of {count})")
     if told is None or not told.count:
         lines.append("measured error: none known at this confidence")
     else:
@@ -72,6 +87,6 @@ def in_words(found: AutoAccept) -> list[str]:
             f"measured error on platforms left out of training, at {told.at:g}: {told.measured:.1%}"
             f" ({told.wrong} of {told.count} wrong; 95 % interval {told.low:.1%} to {told.high:.1%})"
         )
-    if found.left:
-        lines.append(f"as sure, but left to a person, being money, tax or keys: {', '.join(found.left)}")
+    if left:
+        lines.append(f"as sure, but left to a person, being money, tax, keys or a table of values: {', '.join(left)}")
     return lines

@@ -63,7 +63,9 @@ def test_sure_matches_are_accepted_with_a_measured_promise_and_never_keys(tmp_pa
     assert accepted == {"client.first_name", "client.last_name"}
     assert "measured error on platforms left out of training, at 0.6: " in result.stderr
     assert "95 % interval" in result.stderr
-    assert "left to a person, being money, tax or keys: lines[].item_sku, lines[].qty" in result.stderr
+    assert (
+        "left to a person, being money, tax, keys or a table of values: lines[].item_sku, lines[].qty" in result.stderr
+    )
     assert mapper("suggest", "--source", source, "--target", target, "--accept-at", "0.3").returncode == 2
 
 
@@ -72,6 +74,7 @@ def test_a_spec_carries_who_accepted_what(tmp_path: Path) -> None:
     out = tmp_path / "out.yaml"
     result = suggest("--source", source, "--target", target, "--spec", out, "--accept-at", "0.6")
     assert "accepted at 0.6 without a person: " in result.stdout
+    assert "expected error, by their confidences: " in result.stdout and "95 % interval" in result.stdout
     spec = load_spec(out.read_text(encoding="utf-8"))
     (entity,) = spec.targets
     by = {part: rule.approval.by for part, rule in spec.rules().items()}

@@ -29,12 +29,16 @@ def prior_weights() -> Array:
     return np.array([_KNOWN.get(name, _PRIOR_SHARE * DEFAULT_WEIGHTS.get(name, 0.0)) for name in FEATURES])
 
 
-def fit_weights(examples: Sequence[tuple[Array, Array, Array]], *, strength: float = STRENGTH) -> tuple[Array, float]:
+def fit_weights(
+    examples: Sequence[tuple[Array, Array, Array]], *, strength: float = STRENGTH, start: Array | None = None
+) -> tuple[Array, float]:
     """Maximum a posteriori weights and bias; the same examples give the same answer.
 
     Args:
         examples: Features, answers and weights of some candidates each.
         strength: Of the prior.
+        start: Weights and bias to begin the search at, nearer than the prior; the answer is the same but for the last
+            digit.
     """
     from scipy.optimize import minimize
 
@@ -53,9 +57,8 @@ def fit_weights(examples: Sequence[tuple[Array, Array, Array]], *, strength: flo
         return value + 0.5 * strength * float(off @ off), gradient
 
     bounds = [(0.0, None)] * len(prior) + [(None, None)]
-    found = minimize(
-        loss, np.append(prior, DEFAULT_BIAS), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500}
-    )
+    begin = np.append(prior, DEFAULT_BIAS) if start is None else start
+    found = minimize(loss, begin, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
     # Rounded: the last digits depend on the machine, and nothing rests on them.
     return np.round(found.x[:-1], 3), round(float(found.x[-1]), 3)
 

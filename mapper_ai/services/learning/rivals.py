@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +11,7 @@ import numpy as np
 from mapper_ai.core.features import FEATURES
 from mapper_ai.core.model import Model, Odds
 from mapper_ai.core.signals import Matrix
-from mapper_ai.services.learning.fitting import Array
-from mapper_ai.services.learning.lessons import Fit
-
-Rows = Sequence[tuple[Array, Array, Array]]
+from mapper_ai.services.learning.lessons import Fit, Rows
 
 
 @dataclass(frozen=True)
@@ -30,14 +27,14 @@ class Estimated(Model):
         return result
 
 
-def logistic(rows: Rows) -> Model:
+def logistic(rows: Rows, _near: Model | None) -> Model:
     """scikit-learn's logistic regression: weights of any sign, pulled to zero."""
     from sklearn.linear_model import LogisticRegression
 
     return _fitted(LogisticRegression(C=1.0, max_iter=3000), rows)
 
 
-def boosting(rows: Rows) -> Model:
+def boosting(rows: Rows, _near: Model | None) -> Model:
     """Small trees, boosted; more of a feature never lowers the odds."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 

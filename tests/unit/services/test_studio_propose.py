@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mapper_ai.core.profile import profile_records
-from mapper_ai.services.autoaccept import safe_parts
+from mapper_ai.services.autoaccept import approve_safe
 from mapper_ai.services.goals import profile_goals
 from mapper_ai.services.kinds import KINDS, blueprint, kind_for, left_out
 from mapper_ai.services.plain_spec import propose_plain, slug
@@ -243,7 +243,9 @@ def test_samples_of_the_target_count_and_lead_to_constants_tables_and_units() ->
     assert {("check-units", "bills.total"), ("constant", "bills.source_kind")} <= told
     assert ("not-ready", "bills.customer_id") in told
     # What rests on a table made by rule waits for a person, however sure the pair is.
-    assert not {"bills.invoice_status", "bills.total"} & set(safe_parts(proposal.spec, 0.5))
+    done = approve_safe(proposal.spec, 0.5, when="2026-03-01T00:00:00Z")
+    assert not {"bills.invoice_status", "bills.total"} & set(done.parts)
+    assert "bills.invoice_status" in done.left
 
 
 def test_names_become_slugs() -> None:
