@@ -117,7 +117,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "bench": Command(
         "bench",
         "how good the suggestions are on a folder of gold cases, with plots",
-        "mapper bench fixtures/gold --out bench-report\n  mapper bench fixtures/gold --json",
+        "mapper bench fixtures/gold --out bench-report\n  mapper bench fixtures/gold --leave-out",
     ),
     "fmt": Command(
         "specs",

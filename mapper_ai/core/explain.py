@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mapper_ai.core.fields import FieldProfile, Profile
+from mapper_ai.core.fields import FieldProfile, Profile, join_segments, split_path
 from mapper_ai.core.names import FieldMeaning, read_names
 from mapper_ai.core.suggest import Candidate
 from mapper_ai.core.vocabulary import Vocabulary, load_vocabulary
@@ -134,7 +134,6 @@ def _by_path(profile: Profile, vocabulary: Vocabulary) -> dict[str, tuple[FieldP
 
 def _last_name(path: str) -> str:
     """The last name of a path, with its parent where it is a mere member of a money object or the like."""
-    parts = path.split(".")
-    if len(parts) > 1 and parts[-1].casefold() in {"amount", "code", "value", "id", "name"}:
-        return ".".join(parts[-2:])
-    return parts[-1]
+    parts = split_path(path)
+    member = len(parts) > 1 and parts[-1][0].casefold() in {"amount", "code", "value", "id", "name"}
+    return join_segments(parts[-2:] if member else parts[-1:])
