@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import streamlit as st
 
@@ -134,6 +135,25 @@ def _reject(flow: str, row: TargetRow, comment: str, following: str) -> None:
         session.look_at("part", following)
 
 
+# The signals whose names say little by themselves; `mapper_ai/core/features.py` explains all.
+_SIGNALS: Final = {
+    "path": "name and place",
+    "mutual": "best for each other",
+    "row_lead": "no better use of it",
+    "column_lead": "no better source",
+    "column_rank": "place in the list",
+    "context_lead": "objects around",
+    "text": "text alike",
+    "format": "kind of value",
+    "clash": "kinds clash",
+    "side": "billing or shipping",
+    "level": "record or item",
+    "target_prior": "seldom has a source",
+    "source_prior": "seldom feeds a field",
+    "history": "earlier decisions",
+}
+
+
 def _why(row: TargetRow) -> None:
     if row.origin:
         st.caption(f"Proposed by {_ORIGINS.get(row.origin, row.origin)}.")
@@ -146,7 +166,7 @@ def _why(row: TargetRow) -> None:
     longest = max(abs(value) for _, value in signals) or 1
     st.dataframe(
         {
-            "Signal": [name.replace("_", " ") for name, _ in signals],
+            "Signal": [_SIGNALS.get(name, name.replace("_", " ")) for name, _ in signals],
             "Adds": [f"{value:+.2f}" for _, value in signals],
             "Weight": [abs(value) / longest for _, value in signals],
         },
