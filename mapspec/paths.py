@@ -1,5 +1,7 @@
 """Paths into nested JSON: `customer.email`, `lineItems[].sku`, `.sku` (current list item), `$.total` (record root).
 
+A name that holds a dot or a bracket, or begins or ends oddly, stands in double quotes: `"unit.price"`, `"2[a]"[]`.
+
 Two roots beside the record can be named: `values.NAME` (a value of the spec computed once a record) and
 `settings.NAME`. `$.values...` reaches a record's own member of that name.
 """
@@ -13,7 +15,11 @@ from typing import Any, Final, Literal
 
 Root = Literal["record", "item", "values", "settings"]
 Json = Any
-_SEGMENT = re.compile(r"[^.\[\]]+(?:\[\])?")
+_NAME = r'"(?:[^"\\]|\\.)*"|[^.\[\]"][^.\[\]]*'
+_SEGMENT = re.compile(rf"(?:{_NAME})(?:\[\])?", re.DOTALL)
+# Quoted names hold dots; a quote inside a plain name is a letter like any other.
+_PARTS = re.compile(r'(?:"(?:[^"\\]|\\.)*"(?=[.\[]|$)|[^.])(?:[^.]*)', re.DOTALL)
+_PLAIN = re.compile(r'[^.\[\]"\s$](?:[^.\[\]]*[^.\[\]\s])?|\$[^.\[\]]*[^.\[\]\s]')
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class Path:
 
     def source_path(self, each: str = "") -> str:
         """The path from the record root in plain dotted notation; `each` is the enclosing list."""
-        dotted = ".".join(name + ("[]" if is_array else "") for name, is_array in self.segments)
+        dotted = ".".join(quoted_name(name) + ("[]" if is_array else "") for name, is_array in self.segments)
         if self.root == "item":
             return f"{each}.{dotted}" if dotted else each
         return dotted
@@ -82,15 +88,45 @@ def parse_path(text: str) -> Path:
     elif rest.startswith("settings."):
         root, rest = "settings", rest[9:]
     segments: list[tuple[str, bool]] = []
-    for part in rest.split("."):
+    for part in path_parts(rest):
         if not _SEGMENT.fullmatch(part):
             raise ValueError(
-                f"'{text}' is not a path: write names joined by dots, [] after a list; a name itself holds no dot"
+                f"'{text}' is not a path: write names joined by dots, [] after a list; a name with a dot in quotes"
             )
-        segments.append((part.removesuffix("[]"), part.endswith("[]")))
+        segments.append((unquoted_name(part.removesuffix("[]")), part.endswith("[]")))
     if root in ("values", "settings") and (len(segments) != 1 or segments[0][1]):
         raise ValueError(f"'{text}' is not a path: {root}.NAME has one name and no members")
     return Path(root, tuple(segments), text)
+
+
+def path_parts(dotted: str) -> list[str]:
+    """The parts of a dotted path as they are written; dots inside quoted names do not part."""
+    if '"' not in dotted:
+        return dotted.split(".")
+    parts: list[str] = []
+    position = 0
+    while True:
+        found = _PARTS.match(dotted, position)
+        parts.append(found[0] if found else "")
+        position = found.end() if found else position
+        if position >= len(dotted):
+            return parts
+        position += 1
+
+
+def quoted_name(name: str) -> str:
+    """A member's name as it stands in a path."""
+    if _PLAIN.fullmatch(name):
+        return name
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def unquoted_name(part: str) -> str:
+    """The member's name that a part of a path stands for."""
+    if len(part) >= 2 and part[0] == part[-1] == '"':
+        return re.sub(r"\\(.)", r"\1", part[1:-1], flags=re.DOTALL)
+    return part
 
 
 def member(value: Json, name: str) -> Json:
@@ -213,7 +249,7 @@ def rows_of(value: Any) -> list[Any]:
 
 def set_at(document: dict[str, Any], dotted: str, value: Json) -> None:
     """Set a target member, making the objects on the way."""
-    *parents, last = dotted.split(".")
+    *parents, last = (unquoted_name(part) for part in path_parts(dotted))
     for name in parents:
         document = document.setdefault(name, {})
     document[last] = value
@@ -222,8 +258,8 @@ def set_at(document: dict[str, Any], dotted: str, value: Json) -> None:
 def get_at(document: Mapping[str, Any], dotted: str) -> Json:
     """Read a target member; None when absent."""
     value: Json = document
-    for name in dotted.split("."):
+    for part in path_parts(dotted):
         if not isinstance(value, Mapping):
             return None
-        value = value.get(name)
+        value = value.get(unquoted_name(part))
     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,6 +12,12 @@ import pytest
 
 from connectors.sandbox.server import running_sandbox
 from tests.flows import Books
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_workspace(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What tests decide is learned in a folder of their own, never in the project's."""
+    os.environ["MAPPER_WORKSPACE"] = str(tmp_path_factory.mktemp("workspace"))
 
 
 @pytest.fixture

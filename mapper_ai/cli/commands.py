@@ -51,15 +51,17 @@ COMMANDS: Final[dict[str, Command]] = {
         "mapper sandbox --json --seed 7 --orders 50",
     ),
     "profile": Command(
-        "suggesting",
-        "what samples or a system's contract say about each field",
-        "mapper profile fixtures/clarity/order__plain-card.json\n  mapper profile freshbooks:invoice --json",
+        "profiling",
+        "what samples, a live system or a contract say about each field",
+        "mapper profile fixtures/clarity/order__plain-card.json\n  mapper profile exports/orders.ndjson.gz --json\n"
+        "  mapper profile freshbooks:invoice\n  mapper profile clarity-rest:order --live 100",
     ),
     "suggest": Command(
         "suggesting",
         "propose a source for every target field",
         "mapper suggest --source orders.json --target freshbooks:invoice\n"
         "  mapper suggest --source orders.json --target target.json --json matches.json\n"
+        "  mapper suggest --source orders.json --target target.json --accept-at 0.95\n"
         "  mapper suggest --source clarity-rest:order --samples fixtures/clarity/order__*.json"
         " --target freshbooks:invoice --spec order-to-invoice.yaml",
     ),
@@ -68,6 +70,11 @@ COMMANDS: Final[dict[str, Command]] = {
         "list systems, show their settings and fields, add one",
         "mapper systems list\n  mapper systems show clarity-rest --settings\n  mapper systems show clarity-rest order\n"
         "  mapper systems add acme-shop --openapi acme.yaml --entity order",
+    ),
+    "train": Command(
+        "training",
+        "fit the scorer on gold cases, and measure it on platforms left out",
+        "mapper train --gold fixtures/gold\n  mapper train --gold fixtures/gold my-cases --out scorer.json",
     ),
     "validate": Command(
         "specs",
@@ -100,6 +107,17 @@ COMMANDS: Final[dict[str, Command]] = {
         "approve parts of a spec as they stand",
         "mapper approve order-to-invoice.yaml --part invoice.create_date invoice.terms --by ana\n"
         "  MAPPER_USER=ana mapper approve order-to-invoice.yaml --all",
+    ),
+    "decisions": Command(
+        "decisions",
+        "what suggestions learned from people's decisions: list, forget, export",
+        "mapper decisions list --field customer.email\n  mapper decisions forget 12 13\n"
+        "  mapper decisions export --out decisions.csv",
+    ),
+    "bench": Command(
+        "bench",
+        "how good the suggestions are on a folder of gold cases, with plots",
+        "mapper bench fixtures/gold --out bench-report\n  mapper bench fixtures/gold --leave-out",
     ),
     "fmt": Command(
         "specs",

@@ -16,9 +16,9 @@ from mapspec.paths import Path
 
 _PROPOSED: Final = {
     "fuzzy": "proposed by fuzzy matching",
-    "learned": "proposed by what was approved before",
+    "learned": "proposed by the trained scorer",
     "llm": "proposed by a language model",
-    "history": "proposed by records of both systems",
+    "history": "proposed by what was approved before",
     "person": "written by a person",
     "rule": "made by rule",
 }

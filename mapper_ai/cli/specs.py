@@ -7,9 +7,12 @@ import difflib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mapper_ai.cli.commands import DONE, FINDINGS, INVALID, USAGE, as_json, complain, note, say
+
+if TYPE_CHECKING:
+    from mapspec import MappingSpec
 
 
 def configure_validate(parser: argparse.ArgumentParser) -> None:
@@ -77,6 +80,9 @@ def configure_approve(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--part", nargs="+", action="extend", metavar="P", help="part names, as validate lists them")
     which.add_argument("--all", action="store_true", help="every part")
     parser.add_argument("--by", metavar="NAME", help="who approves (default: MAPPER_USER)")
+    parser.add_argument(
+        "--reason", default="", metavar="TEXT", help="kept with the decisions that suggestions learn from"
+    )
 
 
 def run_approve(args: argparse.Namespace) -> int:
@@ -97,16 +103,31 @@ def run_approve(args: argparse.Namespace) -> int:
             near = difflib.get_close_matches(part, known, n=1, cutoff=0.5)
             hint = f"did you mean '{near[0]}'?" if near else "`mapper validate` lists them"
             raise UnknownPartError(f"{args.spec}: there is no part '{part}'; {hint}")
-    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    approved = approve(file.spec, None if args.all else args.part, by=by, at=at)
+    now = datetime.now(UTC)
+    approved = approve(file.spec, None if args.all else args.part, by=by, at=now.strftime("%Y-%m-%dT%H:%M:%SZ"))
     changed = [part for part in known if approval_of(approved, part) != approval_of(file.spec, part)]
     _warn_of_comments(file.path, file.text)
     write_spec(file.path, approved)
+    _remember(approved, changed, by, now, args.reason)
     for part in changed:
         say(f"approved {part} as {known[part]} by {by}")
     left = unapproved(approved)
     say(f"{args.spec}: {len(changed)} part(s) approved, {len(left)} still to approve")
     return DONE
+
+
+def _remember(spec: MappingSpec, parts: list[str], by: str, at: datetime, reason: str) -> None:
+    """Keep the decisions for later suggestions; the approval stands even where they cannot be kept."""
+    from mapper_ai.errors import InputError
+
+    try:
+        from mapper_ai.services.decisions import DecisionStore, decided
+        from mapper_ai.services.studio_config import decisions_file
+
+        rows = [decided(spec, part, "accept", by=by, at=at, reason=reason) for part in parts]
+        DecisionStore(decisions_file()).record([row for row in rows if row is not None])
+    except (InputError, OSError, ModuleNotFoundError) as error:
+        note(f"mapper: approved, but not remembered for later suggestions: {' '.join(str(error).split())}")
 
 
 def configure_fmt(parser: argparse.ArgumentParser) -> None:

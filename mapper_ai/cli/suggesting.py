@@ -1,20 +1,24 @@
-"""`mapper profile` and `mapper suggest`: what is known of two systems, and what goes where."""
+"""`mapper suggest`: what is known of two systems, and what goes where."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mapper_ai.cli.commands import DONE, FINDINGS, USAGE, as_json, complain, note, say
+from mapper_ai.cli.tables import short, table
 
 if TYPE_CHECKING:
+    from mapper_ai.core.model import Model
     from mapper_ai.core.profile import Profile
     from mapper_ai.core.suggest import TargetSuggestion
     from mapper_ai.services.goals import Goal
+    from mapper_ai.services.targets import Recall
+    from mapspec import MappingSpec
 
 # More samples make a profile no better, only slower.
 _MAX_RECORDS: Final = 1000
@@ -44,50 +48,20 @@ class End:
         return profile_goals(self.profile)
 
 
-def configure_profile(parser: argparse.ArgumentParser) -> None:
-    """Arguments of `mapper profile`."""
-    parser.add_argument("source", nargs="+", metavar="PATH|SYSTEM:ENTITY", help="sample files, or a system's contract")
-    parser.add_argument("--json", action="store_true", help="for machines")
-
-
-def run_profile(args: argparse.Namespace) -> int:
-    """Print one row a field."""
-    end = read_end(args.source)
-    if args.json:
-        say(as_json({"records": end.profile.record_count, "fields": [_field(row) for row in end.profile.fields]}))
-        return DONE
-    rows = []
-    for entry in end.profile.fields:
-        contract = entry.contract
-        kind = contract.type if contract and contract.type else ""
-        marks = " ".join(
-            word
-            for word, holds in (
-                ("required", contract is not None and contract.required),
-                ("read-only", contract is not None and contract.read_only),
-                ("enum", entry.is_enum),
-            )
-            if holds
-        )
-        share = f"{entry.present_share:.0%}" if entry.occurrences else ""
-        examples = ", ".join(entry.examples[:3]) if entry.occurrences else (contract.note if contract else "")
-        found = entry.format if entry.occurrences else kind
-        rows.append((entry.path, found, share, str(entry.distinct or ""), marks, _short(examples, 60)))
-    _table(("field", "looks like", "present", "distinct", "", "examples or note"), rows)
-    note(f"{end.profile.record_count} record(s), {len(rows)} field(s)")
-    return DONE
-
-
 def configure_suggest(parser: argparse.ArgumentParser) -> None:
     """Arguments of `mapper suggest`."""
-    end = "sample files or folders, or a system's contract"
+    end = "sample files or folders, a system's contract, or a JSON Schema or OpenAPI file (FILE#ENTITY)"
     parser.add_argument("--source", nargs="+", required=True, metavar="PATH|SYSTEM:ENTITY", help=end)
     parser.add_argument("--target", nargs="+", required=True, metavar="PATH|SYSTEM:ENTITY", help=end)
+    parser.add_argument("--no-history", action="store_true", help="leave earlier decisions out of account")
     parser.add_argument("--samples", nargs="+", default=[], metavar="PATH", help="source records beside a contract")
-    parser.add_argument("--top", type=_positive, default=5, metavar="N", help="candidates a target (default 5)")
+    parser.add_argument("--top", type=positive, default=5, metavar="N", help="candidates a target (default 5)")
     parser.add_argument("--json", metavar="OUT", help="write the ranked candidates as JSON; - for standard output")
     parser.add_argument("--spec", type=Path, metavar="OUT.yaml", help="write a proposed spec; existing files are kept")
     parser.add_argument("--force", action="store_true", help="let --spec replace a file")
+    accept = "accept alone what is at least this sure, never money, tax or keys; says how often that went wrong"
+    parser.add_argument("--accept-at", type=float, metavar="P", help=accept)
+    parser.add_argument("--scorer", type=Path, metavar="FILE", help="a scorer of mapper train (default: the shipped)")
 
 
 def run_suggest(args: argparse.Namespace) -> int:
@@ -95,49 +69,84 @@ def run_suggest(args: argparse.Namespace) -> int:
     if args.spec is not None and args.spec.exists() and not args.force:
         complain(f"{args.spec}: exists already and may hold approvals; give another name, or --force")
         return USAGE
+    if args.accept_at is not None and not 0.5 <= args.accept_at <= 1.0:
+        complain(f"--accept-at {args.accept_at:g}: expected a confidence from 0.5 to 1")
+        return USAGE
+    if args.scorer is not None and args.spec is not None:
+        complain("--scorer is for looking at suggestions; a spec is proposed by the shipped scorer")
+        return USAGE
+    model = _scorer(args.scorer)
     source = read_end([*args.source, *args.samples])
     target = read_end(args.target)
+    recall = None if args.no_history else _recall()
     code = DONE
     if args.json or args.spec is None:
         from mapper_ai.core.suggest import suggest
 
-        suggestions = suggest(source.profile, target.profile, top=args.top)
+        names = {goal.leaf: goal.path for goal in target.goals()}
+        history = recall(source.name, target.name).naming(names) if recall else ()
+        suggestions = suggest(source.profile, target.profile, top=args.top, history=history, model=model)
+        if args.accept_at is not None:
+            from mapper_ai.core.promise import auto_accept, in_words
+
+            accepted = auto_accept(suggestions, args.accept_at, model)
+            suggestions = list(accepted.suggestions)
+            for line in in_words(accepted):
+                note(line)
         if args.json:
             _write(args.json, as_json(list(_rows(suggestions))))
         if args.json is None:
             _show(suggestions, source.profile, target.profile)
     if args.spec is not None:
-        code = _write_spec(args.spec, source, target, quiet=args.json == "-")
+        code = _write_spec(args.spec, source, target, recall, quiet=args.json == "-", accept_at=args.accept_at)
     return code
 
 
 def read_end(names: Sequence[str]) -> End:
-    """A contract, samples, or a contract followed by samples of it.
+    """A contract or schema, samples, or a contract followed by samples of it.
 
     Raises:
         InputError: Unknown system or entity.
         SampleError: A file cannot be read.
     """
-    from mapper_ai.core.profile import merge_profiles, profile_records
+    from mapper_ai.core.profile import merge_profiles, profile_contract, profile_records
     from mapper_ai.errors import InputError
-    from mapper_ai.services.sampling import SampleError, choose, read_samples
+    from mapper_ai.services.sampling import SampleError, iter_samples
+    from mapper_ai.services.schema_files import is_schema, schema_fields
 
     first = names[0]
-    contract = None if Path(first).exists() or ":" not in first else _contract(first)
+    contract, name, system = None, _stem(Path(first)), False
+    if is_schema(first):
+        name, fields = schema_fields(first)
+        contract = profile_contract(fields)
+    elif not Path(first).exists() and ":" in first:
+        contract, name, system = _contract(first), first.replace(":", "/"), True
     paths = names if contract is None else names[1:]
     for path in paths:
         if not Path(path).exists():
-            mend = "give a JSON, NDJSON or CSV file, a folder of them, or SYSTEM:ENTITY such as freshbooks:invoice"
+            mend = "give a JSON, NDJSON or CSV file, a folder, a schema, or SYSTEM:ENTITY such as freshbooks:invoice"
             raise InputError(f"{path}: no such file or folder; {mend}")
-    records = [record for path in paths for record in read_samples(path)]
-    chosen = [dict(record) for record in choose(records, _MAX_RECORDS)] if len(records) > _MAX_RECORDS else records
+    chosen = _at_most((record for path in paths for record in iter_samples(path)), _MAX_RECORDS)
     try:
         samples = profile_records(chosen)
     except ValueError as error:
         raise SampleError(str(error), where=paths[0]) from None
     if contract is None:
-        return End(_stem(Path(first)), False, samples, chosen)
-    return End(first.replace(":", "/"), True, merge_profiles(samples, contract) if chosen else contract, chosen)
+        return End(name, False, samples, chosen)
+    return End(name, system, merge_profiles(samples, contract) if chosen else contract, chosen)
+
+
+def _at_most(records: Iterable[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
+    """All records, in their order, or the ones that sampling chooses; more than twice `limit` are never in memory."""
+    from mapper_ai.services.sampling import choose
+
+    kept: list[dict[str, Any]] = []
+    thinned = False
+    for record in records:
+        kept.append(record)
+        if len(kept) >= 2 * limit:
+            kept, thinned = [dict(row) for row in choose(kept, limit)], True
+    return [dict(row) for row in choose(kept, limit)] if thinned or len(kept) > limit else kept
 
 
 def _contract(name: str) -> Profile:
@@ -168,6 +177,10 @@ def _rows(suggestions: Iterable[TargetSuggestion]) -> Iterable[dict[str, Any]]:
                 "target": row.target,
                 "confidence": row.confidence,
                 "accepted": suggestion.accepted and position == 0,
+                "state": suggestion.state,
+                "no_match": suggestion.no_match,
+                **({"how": row.how} if row.how else {}),
+                **({"lookup": row.lookup} if row.lookup else {}),
                 "evidence": dict(row.evidence),
             }
 
@@ -179,18 +192,35 @@ def _show(suggestions: Sequence[TargetSuggestion], source: Profile, target: Prof
     rows = []
     for suggestion in suggestions:
         for position, row in enumerate(suggestion.candidates):
-            chosen = "=" if suggestion.accepted and position == 0 else "?"
+            chosen = ("=" if suggestion.accepted else "-" if suggestion.why else "?") if position == 0 else "?"
             name = suggestion.target if position == 0 else ""
-            reason = _short(explainer.reason(row), 70)
+            reason = short(explainer.reason(row), 70)
             rows.append((name, chosen, " + ".join(row.sources), f"{row.confidence:.2f}", reason))
         if not suggestion.candidates:
-            rows.append((suggestion.target, "", "(no source comes near)", "", ""))
-    _table(("target", "", "source", "sure", "why"), rows)
+            why = suggestion.why or "no source comes near"
+            rows.append((suggestion.target, "-" if suggestion.why else "", f"({why})", "", ""))
+    table(("target", "", "source", "sure", "why"), rows)
     accepted = sum(row.accepted for row in suggestions)
-    note(f"{accepted} of {len(suggestions)} target fields have a source (=); ? are further candidates")
+    idle = sum(row.state == "not-tried" for row in suggestions)
+    left = f"; {idle} not tried (-)" if idle else ""
+    note(f"{accepted} of {len(suggestions)} target fields have a source (=){left}; ? are further candidates")
 
 
-def _write_spec(path: Path, source: End, target: End, *, quiet: bool) -> int:
+def _recall() -> Recall | None:
+    """What was decided before; None where nothing was."""
+    from mapper_ai.services.studio_config import decisions_file
+
+    path = decisions_file()
+    if not path.exists():
+        return None
+    from mapper_ai.services.decisions import DecisionStore
+
+    return DecisionStore(path).recall(datetime.now(UTC))
+
+
+def _write_spec(
+    path: Path, source: End, target: End, recall: Recall | None, *, quiet: bool, accept_at: float | None
+) -> int:
     from mapper_ai.services.kinds import KINDS, blueprint, kind_for
     from mapper_ai.services.plain_spec import propose_plain, slug
     from mapper_ai.services.propose import propose
@@ -201,19 +231,59 @@ def _write_spec(path: Path, source: End, target: End, *, quiet: bool) -> int:
         wanted = blueprint(kind).source
         kind = kind if source.name == f"{wanted.system}/{wanted.entity}" else None
     if kind is not None:
-        proposal = propose(kind, source.records, system=slug(source.name))
+        proposal = propose(kind, source.records, system=slug(source.name), recall=recall)
     else:
         proposal = propose_plain(
-            source.profile, source.records, target.goals(), source_name=source.name, target_name=target.name
+            source.profile,
+            source.records,
+            target.goals(),
+            source_name=source.name,
+            target_name=target.name,
+            target=target.profile if target.records else None,
+            recall=recall,
         )
-    write_spec(path, proposal.spec)
     tell = note if quiet else say
+    spec = _accepted(path, proposal.spec, accept_at, tell)
+    write_spec(path, spec)
     for row in proposal.findings:
         tell(f"{path}: {row.level} {row.id}: {row.message}")
     rules = len(proposal.spec.rules())
     like = f" by the blueprint {kind}" if kind in KINDS else ""
-    tell(f"{path}: proposed {rules} rule(s){like}; nothing is approved yet")
+    waiting = "nothing is approved yet" if spec is proposal.spec else "those not accepted wait for a person"
+    tell(f"{path}: proposed {rules} rule(s){like}; {waiting}")
     return FINDINGS if any(row.level == "error" for row in proposal.findings) else DONE
+
+
+def _accepted(path: Path, spec: MappingSpec, at: float | None, tell: Callable[[str], None]) -> MappingSpec:
+    """The spec with what may go without a person approved, and what that is worth."""
+    if at is None:
+        return spec
+    from mapper_ai.core.model import load_model
+    from mapper_ai.core.promise import promise_lines
+    from mapper_ai.services.autoaccept import approve_safe
+
+    done = approve_safe(spec, at, when=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    count = len(done.parts)
+    taken = f"{count} of {len(spec.rules())} rules{': ' if count else ''}{', '.join(done.parts)}"
+    for line in promise_lines(at, taken, count, done.expected, load_model().promise(at), done.left):
+        tell(f"{path}: {line}")
+    return done.spec
+
+
+def _scorer(path: Path | None) -> Model | None:
+    if path is None:
+        return None
+    import json
+
+    from mapper_ai.core.model import read_model
+    from mapper_ai.errors import InputError
+
+    try:
+        return read_model(json.loads(path.read_text("utf-8")))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"{path}: no scorer: {error}; write one with mapper train --out") from None
 
 
 def _write(where: str, text: str) -> None:
@@ -225,55 +295,8 @@ def _write(where: str, text: str) -> None:
         write_text(Path(where), text + "\n")
 
 
-def _field(entry: Any) -> dict[str, Any]:
-    contract = entry.contract
-    described = (
-        {
-            "type": contract.type,
-            "required": contract.required,
-            "read_only": contract.read_only,
-            "enum": list(contract.enum),
-            "max_length": contract.max_length,
-            "aliases": list(contract.aliases),
-            "note": contract.note,
-        }
-        if contract
-        else None
-    )
-    return {
-        "path": entry.path,
-        "format": entry.format,
-        "types": dict(entry.types),
-        "formats": dict(entry.formats),
-        "present_share": entry.present_share,
-        "null_share": entry.null_share,
-        "empty_share": entry.empty_share,
-        "occurrences": entry.occurrences,
-        "distinct": entry.distinct,
-        "min_length": entry.min_length,
-        "max_length": entry.max_length,
-        "minimum": entry.minimum,
-        "maximum": entry.maximum,
-        "is_enum": entry.is_enum,
-        "examples": list(entry.examples),
-        "contract": described,
-    }
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns as wide as they need to be; the last one is not padded."""
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-    for row in (head, *rows):
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        sys.stdout.write("  ".join(cells).rstrip() + "\n")
-
-
-def _short(text: str, width: int) -> str:
-    one_line = " ".join(text.split())
-    return one_line if len(one_line) <= width else one_line[: width - 1] + "…"
-
-
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A whole number from 1."""
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1, got '{text}'")
     return int(text)

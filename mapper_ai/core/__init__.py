@@ -2,9 +2,9 @@
 
 from mapper_ai.core.explain import Explainer, explain
 from mapper_ai.core.fields import Contract, ContractFieldLike, FieldProfile, Profile
+from mapper_ai.core.model import Model, load_model, read_model
 from mapper_ai.core.profile import merge_profiles, profile_contract, profile_records
-from mapper_ai.core.scoring import Scorer, WeightedScorer
-from mapper_ai.core.suggest import Candidate, Decision, TargetSuggestion, compute_signals, suggest
+from mapper_ai.core.suggest import Candidate, Decision, HistorySignal, TargetSuggestion, suggest
 
 __all__ = [
     "Candidate",
@@ -13,14 +13,15 @@ __all__ = [
     "Decision",
     "Explainer",
     "FieldProfile",
+    "HistorySignal",
+    "Model",
     "Profile",
-    "Scorer",
     "TargetSuggestion",
-    "WeightedScorer",
-    "compute_signals",
     "explain",
+    "load_model",
     "merge_profiles",
     "profile_contract",
     "profile_records",
+    "read_model",
     "suggest",
 ]

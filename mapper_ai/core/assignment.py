@@ -1,4 +1,4 @@
-"""From pair confidences to decisions: fields compete, the best source of a target is accepted or none is."""
+"""Fields compete: a source that is plainly better used elsewhere steps back."""
 
 from __future__ import annotations
 
@@ -30,13 +30,3 @@ def compete(confidence: Matrix) -> Matrix:
     odds = logit(confidence)
     behind = odds.max(axis=1, keepdims=True) - odds - TOLERANCE
     return sigmoid(odds - np.clip(PRESSURE * behind, 0.0, MAX_LOSS).astype(np.float32))
-
-
-def rank(confidence: Matrix, top: int) -> list[list[int]]:
-    """For every target the indices of its best sources, best first; ties keep source order."""
-    count = min(top, confidence.shape[0])
-    if count <= 0:
-        return [[] for _ in range(confidence.shape[1])]
-    # Rounded so that the last bit of a float sum does not decide the order.
-    order = np.argsort(-np.round(confidence, 5), axis=0, kind="stable")[:count]
-    return [order[:, column].tolist() for column in range(confidence.shape[1])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mapper_ai.core.fields import FieldProfile, Profile
+from mapper_ai.core.fields import FieldProfile, Profile, join_segments, split_path
 from mapper_ai.core.names import FieldMeaning, read_names
 from mapper_ai.core.suggest import Candidate
 from mapper_ai.core.vocabulary import Vocabulary, load_vocabulary
@@ -28,6 +28,8 @@ _PLURALS: Mapping[str, str] = {
 }
 # Log-odds below which a signal is not worth a word.
 _TELLING = 0.3
+# Whether two fields stand in the same list is worth a word however little it weighs beside the rest.
+_SLIGHT = 0.05
 
 
 class Explainer:
@@ -53,9 +55,8 @@ class Explainer:
             for_it.append("accepted before")
         elif evidence.get("history", 0.0) < -_TELLING:
             against.append("refused before")
-        if candidate.joined_with:
-            joined = " and ".join(_last_name(path) for path in candidate.sources)
-            for_it.append(f"{joined} together give {_last_name(candidate.target)}")
+        if candidate.how:
+            for_it.append(_combined(candidate))
         else:
             for_it.append(self._names(candidate, own, other))
             self._formats(left, right, for_it, against)
@@ -63,9 +64,11 @@ class Explainer:
             for_it.append(f"both {own.side}")
         elif evidence.get("side", 0.0) < -_TELLING and own.side and other.side:
             against.append(f"one is {own.side}, the other {other.side}")
+        if evidence.get("level", 0.0) < -_TELLING:
+            against.append("one is an amount of the record, the other of an item")
         if evidence.get("values", 0.0) > _TELLING:
             for_it.append("values overlap")
-        if evidence.get("structure", 0.0) < -_TELLING:
+        if evidence.get("structure", 0.0) < -_SLIGHT:
             against.append("they sit in different lists" if left.arrays else "only the target is in a list")
         if right.contract is not None and right.contract.read_only:
             against.append("the target is read-only")
@@ -73,6 +76,8 @@ class Explainer:
             against.append("the target's own system gives this id")
         elif evidence.get("target_prior", 0.0) < -0.4:
             against.append("the target looks internal or unused")
+        if candidate.lookup:
+            for_it.append(f"looked up: it points at a {candidate.lookup.replace('_', ' ')}")
         text = "; ".join(part for part in for_it if part)
         return f"{text}; but {' and '.join(against)}" if against else text
 
@@ -106,6 +111,17 @@ class Explainer:
             against.append(f"{_PLURALS[left.format]} meet {_PLURALS[right.format]}")
 
 
+def _combined(candidate: Candidate) -> str:
+    goal, names = _last_name(candidate.target), [_last_name(path) for path in candidate.sources]
+    if candidate.how == "sum":
+        return f"the sum of {names[0]} gives {goal}"
+    return (
+        f"{' and '.join(names)} together give {goal}"
+        if candidate.how == "join"
+        else f"{' × '.join(names)} gives {goal}"
+    )
+
+
 def explain(candidate: Candidate, source: Profile, target: Profile) -> str:
     """The reason for one candidate; use `Explainer` for many of the same profiles."""
     return Explainer(source, target).reason(candidate)
@@ -118,7 +134,6 @@ def _by_path(profile: Profile, vocabulary: Vocabulary) -> dict[str, tuple[FieldP
 
 def _last_name(path: str) -> str:
     """The last name of a path, with its parent where it is a mere member of a money object or the like."""
-    parts = path.split(".")
-    if len(parts) > 1 and parts[-1].casefold() in {"amount", "code", "value", "id", "name"}:
-        return ".".join(parts[-2:])
-    return parts[-1]
+    parts = split_path(path)
+    member = len(parts) > 1 and parts[-1][0].casefold() in {"amount", "code", "value", "id", "name"}
+    return join_segments(parts[-2:] if member else parts[-1:])

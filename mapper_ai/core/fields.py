@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
 
+from mapspec.paths import path_parts, quoted_name, unquoted_name
+
 MAX_EXAMPLES = 5
 # Values kept of a field for comparing value sets; the ones with the smallest hash, so that order is no matter.
 MAX_VALUES = 200
@@ -69,7 +71,7 @@ class FieldProfile:
     Attributes:
         path: Dotted notation, `[]` after arrays.
         segments: (name, is_array) pairs of the path.
-        addressable: False when a name holds a dot or bracket, so that the path cannot stand in a spec.
+        addressable: False when the path cannot stand in a spec: an array directly in an array.
         types: JSON type -> share of the occurrences, over {"null", "bool", "integer", "decimal", "text"}.
         formats: Recognised format -> share of the non-empty values.
         present_share: Share of the parents that have the member at all, 0..1.
@@ -87,6 +89,8 @@ class FieldProfile:
         values: Up to MAX_VALUES different values as text, sorted.
         examples: Up to MAX_EXAMPLES short values as text.
         list_length: Largest number of items in the innermost array around the field; 0 outside arrays.
+        is_key: Filled in every parent and never the same twice, over at least two values.
+        rises_with: Path of the record key that the field's moments follow: sorted by it they never go back; "" if none.
         contract: What the contract says, None when there is none.
     """
 
@@ -110,6 +114,8 @@ class FieldProfile:
     values: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     list_length: int = 0
+    is_key: bool = False
+    rises_with: str = ""
     contract: Contract | None = None
 
     @property
@@ -131,16 +137,74 @@ class FieldProfile:
 
 
 @dataclass(frozen=True)
+class ArrayProfile:
+    """One array of the records.
+
+    Attributes:
+        path: Dotted notation, ending in `[]`.
+        present_share: Share of the parents that have the member at all, 0..1.
+        null_share: Share of the occurrences that are null instead of an array, 0..1.
+        empty_share: Share of the occurrences that have no item, 0..1.
+        occurrences: Arrays and nulls seen.
+        items: Items in all of them.
+        min_length: Items in the shortest array; 0 when none was seen, as for the next two.
+        median_length: Half of the arrays are at most this long.
+        max_length: Items in the longest array.
+    """
+
+    path: str
+    present_share: float = 0.0
+    null_share: float = 0.0
+    empty_share: float = 0.0
+    occurrences: int = 0
+    items: int = 0
+    min_length: int = 0
+    median_length: int = 0
+    max_length: int = 0
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A field whose values are found among those of a key.
+
+    Attributes:
+        source: Path of the pointing field.
+        entity: Name of the other kind of record; "" for the same records.
+        target: Path of the key that is pointed at.
+        share: Share of the compared values that were found, 0..1.
+    """
+
+    source: str
+    entity: str
+    target: str
+    share: float
+
+
+@dataclass(frozen=True)
+class TimeOrder:
+    """Two moments of a record: `earlier` never lies after `later`, and at least once before it."""
+
+    earlier: str
+    later: str
+
+
+@dataclass(frozen=True)
 class Profile:
     """The fields of one kind of record, sorted by path.
 
     Attributes:
         fields: One entry a leaf path.
         record_count: Number of records seen; 0 for a contract alone.
+        arrays: One entry an array, sorted by path.
+        relations: Fields that point at a key of the same records.
+        time_orders: Moments of a record that always come in the same order.
     """
 
     fields: tuple[FieldProfile, ...]
     record_count: int = 0
+    arrays: tuple[ArrayProfile, ...] = ()
+    relations: tuple[Relation, ...] = ()
+    time_orders: tuple[TimeOrder, ...] = ()
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -165,11 +229,17 @@ def array_prefixes(segments: Sequence[Segment]) -> tuple[str, ...]:
 
 
 def join_segments(segments: Sequence[Segment]) -> str:
-    """The dotted notation of (name, is_array) pairs."""
-    return ".".join(name + ("[]" if many else "") for name, many in segments)
+    """The dotted notation of (name, is_array) pairs; a name that would not read back stands in double quotes."""
+    return ".".join(_written(name) + ("[]" if many else "") for name, many in segments)
 
 
 def split_path(path: str) -> tuple[Segment, ...]:
     """(name, is_array) pairs of a dotted path; `$.` in front is dropped."""
-    plain = path.strip().removeprefix("$.")
-    return tuple((part.removesuffix("[]"), part.endswith("[]")) for part in plain.replace("[][]", "[].[]").split("."))
+    plain = path.strip().removeprefix("$.").replace("[][]", "[].[]")
+    return tuple((unquoted_name(part.removesuffix("[]")), part.endswith("[]")) for part in path_parts(plain))
+
+
+def _written(name: str) -> str:
+    # An array directly in an array is kept as part of the name.
+    inner = name.removesuffix("[]")
+    return quoted_name(inner) + "[]" if inner != name and inner else quoted_name(name)

@@ -23,6 +23,8 @@ _SIDES = ("billing", "shipping", "primary")
 _LETTER_SIDES = {"p": "billing", "b": "billing", "s": "shipping"}
 _FLAG_WORDS = frozenset({"is", "has", "can", "allow", "enable", "use", "send", "show"})
 
+_OWN_IDS = (["uuid"], ["guid"], ["id"], ["uid"], ["internal", "id"], ["row", "id"], ["self"])
+
 Weighted = tuple[tuple[str, float], ...]
 
 
@@ -122,7 +124,7 @@ def _read(entry: FieldProfile, reading: Surroundings, vocabulary: Vocabulary, mo
         number=number,
         money=money,
         flag=flag,
-        own_id=_is_own_id(leaf_words, concepts, scope, parents),
+        own_id=_is_own_id(leaf_words, concepts, scope, entry.segments, vocabulary),
     )
 
 
@@ -175,11 +177,25 @@ def _all_generic(concepts: Sequence[str], vocabulary: Vocabulary) -> bool:
     return all(vocabulary.weight(concept) < _GENERIC and concept not in _SIDES for concept in concepts)
 
 
-def _is_own_id(words: Sequence[str], concepts: Sequence[str], scope: str, parents: Sequence[tuple[str, ...]]) -> bool:
-    """Bare `id` or `uuid`, or the subject's name and `id`; a further word (`shopOrderId`) makes it a foreign key."""
-    if list(words) in (["uuid"], ["guid"], ["id"], ["internal", "id"]):
-        return not parents or set(concepts) <= {scope, "id", "uuid", "position"}
-    return len(words) == 2 and words[-1] == "id" and bool(scope) and set(concepts) == {scope, "id"}
+def _is_own_id(
+    words: Sequence[str], concepts: Sequence[str], scope: str, segments: Sequence[Segment], vocabulary: Vocabulary
+) -> bool:
+    """Bare `id` or `uuid`, or the subject's name and `id`, of the record or of an item in a list.
+
+    In an object inside (`Contact.ContactID`) it points at another record; a further word (`shopOrderId`, `woo_id`)
+    makes it a foreign key.
+    """
+    if len(segments) > 1 and not segments[-2][1]:
+        return False
+    if list(words) in _OWN_IDS:
+        return len(segments) == 1 or set(concepts) <= {scope, "id", "uuid", "position"}
+    if words[-1:] != ["id"] or not scope or any(word in vocabulary.fillers for word in words):
+        return False
+    named = set(vocabulary.concepts(words[:-1]))
+    if len(segments) > 1:
+        # The id of an item of a list of payments or documents points at them; lines belong to their record.
+        return scope == "line" and named == {"line"}
+    return named == {scope}
 
 
 def _says_nothing(words: Sequence[str], vocabulary: Vocabulary) -> bool:

@@ -1,38 +1,16 @@
-"""Named signals combined into one confidence. The seam where a learned, calibrated scorer takes over."""
+"""Signals weighed by hand: what retrieves candidates and aligns lists before the trained scorer looks closer."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from mapper_ai.core.signals import SIGNALS, Matrix
 
-
-class Scorer(Protocol):
-    """Combines the signals of a pair.
-
-    `confidence` and `contributions` agree: more of a signal that contributes positively never lowers the confidence.
-    """
-
-    @property
-    def signals(self) -> Sequence[str]:
-        """Names of the signals it reads; others are ignored."""
-        ...
-
-    def confidence(self, signals: Mapping[str, Matrix]) -> Matrix:
-        """Confidence of every pair, in [0, 1], before the pairs compete."""
-        ...
-
-    def contributions(self, signals: Mapping[str, float]) -> dict[str, float]:
-        """What each signal adds to or takes from one pair, in the scorer's own unit (here: log-odds)."""
-        ...
-
-
-# Log-odds a full signal adds. Set by hand from what the signals mean and checked on the development benchmark.
+# Log-odds a full signal adds. Set by hand from what the signals mean; the trained scorer starts from them.
 DEFAULT_WEIGHTS: Mapping[str, float] = {
     "name": 3.4,
     "path": 2.6,
@@ -45,14 +23,14 @@ DEFAULT_WEIGHTS: Mapping[str, float] = {
     "shape": 0.3,
     "side": 1.2,
     "scope": 0.8,
-    "reference": 0.6,
+    "reference": 1.0,
+    "natural_key": 2.2,
     "number": 0.8,
     "technical": 1.0,
     "target_prior": 2.0,
     "assigned": 6.0,
     "source_prior": 1.0,
     "structure": 2.0,
-    "history": 12.0,
 }
 DEFAULT_BIAS = -6.0
 
@@ -87,14 +65,6 @@ class WeightedScorer:
             if name in signals:
                 total += np.float32(weight) * signals[name]
         return sigmoid(total)
-
-    def contributions(self, signals: Mapping[str, float]) -> dict[str, float]:
-        """Weight times signal, in log-odds; signals that say nothing are left out."""
-        return {
-            name: round(weight * float(signals[name]), 4)
-            for name, weight in self.weights.items()
-            if abs(signals.get(name, 0.0)) > 1e-4
-        }
 
 
 def sigmoid(log_odds: npt.NDArray[np.float32]) -> Matrix:

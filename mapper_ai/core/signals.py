@@ -32,13 +32,13 @@ SIGNALS: tuple[str, ...] = (
     "side",
     "scope",
     "reference",
+    "natural_key",
     "number",
     "technical",
     "target_prior",
     "assigned",
     "source_prior",
     "structure",
-    "history",
 )
 
 
@@ -216,27 +216,6 @@ def _scope_nearness(first: str, second: str) -> float:
     if not first or not second:
         return 0.0
     return 1.0 if first == second else _SCOPE_NEAR.get(frozenset((first, second)), -0.5)
-
-
-def reference_signal(source: Side, target: Side) -> Matrix:
-    """Ids to ids of the same thing: 1 both refer to the same subject, -1 only one of the two is an id, else 0."""
-    left, right = [_subject(m) for m in source.meanings], [_subject(m) for m in target.meanings]
-    subjects = sorted({s for s in (*left, *right) if s})
-    index = {name: position + 1 for position, name in enumerate(subjects)}
-    a = np.array([index.get(s or "", 0) for s in left])[:, None]
-    b = np.array([index.get(s or "", 0) for s in right])[None, :]
-    both, one = (a > 0) & (b > 0), (a > 0) ^ (b > 0)
-    result: Matrix = np.where(both, np.where(a == b, 1.0, -0.7), np.where(one, -0.5, 0.0)).astype(np.float32)
-    return result
-
-
-def _subject(meaning: FieldMeaning) -> str:
-    """What an id or number points at; "" when the field is none."""
-    concepts = [name for name, _ in meaning.leaf]
-    if not {"id", "number", "reference", "external_id"} & set(concepts):
-        return ""
-    named = [name for name in concepts if name not in {"id", "number", "reference", "external_id"}]
-    return named[0] if named else (meaning.scope or "?")
 
 
 def number_signal(source: Side, target: Side) -> Matrix:

@@ -1,52 +1,42 @@
-"""Propose sources for every target: read names, weigh the signals, let fields compete, accept or say no match."""
+"""Propose sources for every target: retrieve, look closer, rank, accept or say no match."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
-from mapper_ai.core.assignment import compete, rank
-from mapper_ai.core.fields import FieldProfile, Profile, split_path
-from mapper_ai.core.names import FieldMeaning, read_names
-from mapper_ai.core.scoring import Scorer, WeightedScorer
-from mapper_ai.core.signals import (
-    Matrix,
-    Side,
-    assigned_signal,
-    clash_signal,
-    format_signal,
-    number_signal,
-    reference_signal,
-    scope_signal,
-    shape_signal,
-    side_signal,
-    source_prior,
-    target_prior,
-    technical_signal,
-    values_signal,
-)
-from mapper_ai.core.similarity import ConceptSpace, name_signals, text_signal
-from mapper_ai.core.structure import align_arrays, is_allowed, structure_signal
+from mapper_ai.core.combine import Combination, How, with_combinations
+from mapper_ai.core.evidence import Evidence, collect
+from mapper_ai.core.features import Candidates, gather
+from mapper_ai.core.fields import FieldProfile, Profile
+from mapper_ai.core.history import Decision, HistorySignal, history_matrix
+from mapper_ai.core.model import Model, Odds, load_model
+from mapper_ai.core.names import FieldMeaning
+from mapper_ai.core.recall import FIRM, SHIFT, recalled
+from mapper_ai.core.references import lookup_of
+from mapper_ai.core.signals import Matrix
+from mapper_ai.core.structure import is_allowed
 from mapper_ai.core.vocabulary import Vocabulary, load_vocabulary
+
+__all__ = [
+    "ACCEPT_AT",
+    "Candidate",
+    "Decision",
+    "HistorySignal",
+    "State",
+    "TargetSuggestion",
+    "suggest",
+]
 
 # Below this a person would more often delete the proposal than keep it.
 ACCEPT_AT = 0.5
 # Candidates below this say nothing and only lengthen the list.
-SHOW_AT = 0.005
-# Highest confidence of a field from a list that does not feed the target's list.
-OTHER_LIST_AT = 0.4
+SHOW_AT = 0.002
 
-
-@dataclass(frozen=True)
-class Decision:
-    """What a person decided earlier about a pair of paths."""
-
-    source: str
-    target: str
-    accepted: bool = True
+State = Literal["match", "no-match", "not-tried"]
 
 
 @dataclass(frozen=True)
@@ -57,9 +47,11 @@ class Candidate:
         source: Path in the source records.
         target: Path in the target records.
         confidence: That the source is right, 0..1.
-        evidence: Signal -> what it adds to (or takes from) the confidence, in log-odds.
+        evidence: Feature -> what it adds to (or takes from) the confidence, in log-odds.
         similarity: Of the two names alone, 0..1.
         joined_with: Further source paths when several feed the target together (first and last name).
+        how: How several sources, or all items of a list, become one value; "" for a plain field.
+        lookup: Kind of record the target points at ("customer", "product"): the value is looked up, not copied.
     """
 
     source: str
@@ -68,6 +60,8 @@ class Candidate:
     evidence: Mapping[str, float] = field(default_factory=dict)
     similarity: float = 0.0
     joined_with: tuple[str, ...] = ()
+    how: How = ""
+    lookup: str = ""
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -83,13 +77,20 @@ class TargetSuggestion:
         target: Path in the target records.
         candidates: Best first; empty when no source comes near.
         accepted: True when the first candidate is proposed as the match.
-        state: "match" when accepted, else "no-match".
+        state: "match" when the first candidate is good enough; "not-tried" when nothing could or should feed the
+            target, whatever its candidates look like; else "no-match".
+        no_match: Probability that no source field is right, 0..1.
+        why: Why it was not tried, in words; "" otherwise.
+        risky: What rests on the target: "money", "tax" or "key"; "" when little does.
     """
 
     target: str
     candidates: tuple[Candidate, ...]
     accepted: bool
-    state: Literal["match", "no-match"]
+    state: State
+    no_match: float = 1.0
+    why: str = ""
+    risky: str = ""
 
 
 def suggest(
@@ -97,8 +98,8 @@ def suggest(
     target: Profile,
     *,
     top: int = 5,
-    history: Sequence[Decision] = (),
-    scorer: Scorer | None = None,
+    history: HistorySignal | Sequence[Decision] = (),
+    model: Model | None = None,
     accept_at: float = ACCEPT_AT,
     vocabulary: Vocabulary | None = None,
 ) -> list[TargetSuggestion]:
@@ -110,8 +111,8 @@ def suggest(
         source: Fields that may feed.
         target: Fields to be fed.
         top: Candidates kept a target, at least 1.
-        history: Earlier decisions; an accepted pair of the same paths is proposed again, a refused one is not.
-        scorer: Combines the signals; the default has fixed weights.
+        history: Earlier decisions; an accepted pair stands first again, a refused one is not proposed.
+        model: The scorer; the default ships with the package.
         accept_at: Lowest confidence of an accepted candidate, 0..1.
         vocabulary: Words of the domain; the default ships with the package.
 
@@ -119,187 +120,155 @@ def suggest(
         One entry a target, in the order of the target profile.
 
     Raises:
-        ValueError: `top` is below 1 or `accept_at` lies outside 0..1.
+        ValueError: `top` is below 1, `accept_at` lies outside 0..1, or the history's answer has another shape.
     """
     if top < 1:
         raise ValueError(f"top must be at least 1, got {top}")
     if not 0.0 <= accept_at <= 1.0:
         raise ValueError(f"accept_at must lie in 0..1, got {accept_at}")
     if not source.fields or not target.fields:
-        return [TargetSuggestion(entry.path, (), False, "no-match") for entry in target.fields]
+        why = "the source has no field"
+        return [TargetSuggestion(entry.path, (), False, "not-tried", why=why) for entry in target.fields]
     words = vocabulary or load_vocabulary()
-    combine = scorer or WeightedScorer()
-    source, joined = _with_full_names(source, words)
-    signals, aligned = compute_signals(source, target, history=history, scorer=combine, vocabulary=words)
-    confidence = compete(combine.confidence(signals))
-    # A field of another list may be shown, but must stand behind what is allowed and below acceptance.
-    confidence = np.where(signals["structure"] <= -1.0, np.minimum(confidence, OTHER_LIST_AT), confidence)
-    suggestions = []
-    for column, rows in enumerate(rank(confidence, top)):
-        goal = target.fields[column]
+    scorer = model or load_model()
+    source, combined = with_combinations(source, target, words)
+    evidence = collect(source, target, words)
+    remembered = history_matrix(history, source, target)
+    found = gather(evidence, wanted=remembered)
+    odds = scorer.odds(found.features)
+    told = np.zeros(odds.shape, np.float32) if remembered is None else remembered[found.rows, found.columns]
+    ranking = _Ranking(source, evidence, combined, scorer, found, odds, told)
+    return ranking.suggestions(top, accept_at)
+
+
+@dataclass(frozen=True)
+class _Ranking:
+    """What is needed to rank the candidates of any one target."""
+
+    source: Profile
+    evidence: Evidence
+    combined: Mapping[str, Combination]
+    scorer: Model
+    found: Candidates
+    odds: Odds
+    history: Matrix
+
+    def suggestions(self, top: int, accept_at: float) -> list[TargetSuggestion]:
+        """One entry a target."""
+        shape = (-1, self.found.count)
+        sure = self.scorer.confidence(self.odds).astype(np.float32)
+        # A target a column, as `recalled` wants it.
+        told = recalled(sure.reshape(shape).T, self.history.reshape(shape).T).T.ravel()
+        # By confidence; what is equal to six digits by log-odds, then as retrieved.
+        keys = np.lexsort((-self.odds, -np.round(told, 6), self.found.columns))
+        exists = self.scorer.has_source(self.odds)
+        return [
+            self._suggestion(column, keys[self.found.span(column)].tolist(), told, exists, top, accept_at)
+            for column in range(len(self.evidence.target.fields))
+        ]
+
+    def _suggestion(
+        self, column: int, places: Sequence[int], sure: Matrix, exists: Odds, top: int, accept_at: float
+    ) -> TargetSuggestion:
+        goal, meaning = self.evidence.target.fields[column], self.evidence.target.meanings[column]
         candidates = tuple(
-            _candidate(
-                joined.get(source.fields[row].path, (source.fields[row].path,)),
-                goal.path,
-                float(confidence[row, column]),
-                {name: float(matrix[row, column]) for name, matrix in signals.items()},
-                combine,
-            )
-            for row in rows
-            if confidence[row, column] >= SHOW_AT
+            self._candidate(int(place), goal, meaning, float(sure[place]))
+            for place in places[:top]
+            if sure[place] >= SHOW_AT
         )
+        best = int(places[0])
+        why = _why_not(goal, meaning)
+        # What a person accepted before is tried whatever the field looks like, unless it cannot be written.
+        if why and self.history[best] >= FIRM and not (goal.contract and goal.contract.read_only):
+            why = ""
         accepted = (
             bool(candidates)
+            and not why
             and candidates[0].confidence >= accept_at
-            and is_allowed(source.fields[rows[0]], goal, aligned)
-            and not (goal.contract is not None and goal.contract.read_only)
+            and is_allowed(self.evidence.source.fields[int(self.found.rows[best])], goal, self.evidence.aligned)
         )
-        suggestions.append(TargetSuggestion(goal.path, candidates, accepted, "match" if accepted else "no-match"))
-    return suggestions
-
-
-def compute_signals(
-    source: Profile,
-    target: Profile,
-    *,
-    history: Sequence[Decision] = (),
-    scorer: Scorer | None = None,
-    vocabulary: Vocabulary | None = None,
-) -> tuple[dict[str, Matrix], dict[str, str]]:
-    """All signals of all pairs, and the alignment of target arrays to source arrays.
-
-    This is what a scorer is trained on.
-    """
-    words = vocabulary or load_vocabulary()
-    combine = scorer or WeightedScorer()
-    left, right = _side(source, words), _side(target, words)
-    shape = (len(source.fields), len(target.fields))
-    signals = name_signals(left, right, words)
-    signals["text"] = text_signal(left, right)
-    signals["format"] = format_signal(left, right)
-    signals["clash"] = clash_signal(left, right)
-    signals["values"] = values_signal(left, right)
-    signals["shape"] = shape_signal(left, right)
-    signals["side"] = side_signal(left, right, words)
-    signals["scope"] = scope_signal(left, right)
-    signals["reference"] = reference_signal(left, right)
-    signals["number"] = number_signal(left, right)
-    signals["technical"] = technical_signal(left, right, words)
-    signals["target_prior"] = np.broadcast_to(target_prior(right, words)[None, :], shape)
-    signals["assigned"] = np.broadcast_to(assigned_signal(right)[None, :], shape)
-    signals["source_prior"] = np.broadcast_to(source_prior(left, words)[:, None], shape)
-    signals["history"] = _history_signal(source, target, history)
-    names = _array_similarity(left, right, words)
-    aligned = align_arrays(source.fields, target.fields, combine.confidence(signals), names)
-    signals["structure"] = structure_signal(source.fields, target.fields, aligned)
-    return signals, aligned
-
-
-def _candidate(
-    sources: Sequence[str], target: str, confidence: float, signals: Mapping[str, float], scorer: Scorer
-) -> Candidate:
-    return Candidate(
-        source=sources[0],
-        target=target,
-        confidence=round(confidence, 4),
-        evidence=scorer.contributions(signals),
-        similarity=round(min(1.0, max(0.0, signals["name"], signals["path"])), 4),
-        joined_with=tuple(sources[1:]),
-    )
-
-
-def _with_full_names(profile: Profile, vocabulary: Vocabulary) -> tuple[Profile, dict[str, tuple[str, ...]]]:
-    """Add a full name wherever an object has a first and a last name but no full one.
-
-    Returns:
-        The profile with the made fields, and their paths with the two sources each stands for.
-    """
-    levels: dict[tuple[tuple[str, bool], ...], dict[str, FieldProfile]] = {}
-    for entry, meaning in zip(profile.fields, read_names(profile, vocabulary), strict=True):
-        levels.setdefault(entry.segments[:-1], {}).setdefault(meaning.head, entry)
-    made: list[FieldProfile] = []
-    sources: dict[str, tuple[str, ...]] = {}
-    for level, heads in levels.items():
-        first, last = heads.get("first_name"), heads.get("last_name")
-        if first is None or last is None or "full_name" in heads:
-            continue
-        path = f"{first.path} + {last.path}"
-        made.append(
-            replace(
-                first,
-                path=path,
-                segments=(*level, ("full name", False)),
-                formats={"text": 1.0},
-                values=(),
-                examples=(),
-                contract=None,
-            )
+        source_exists = max(float(exists[best]), candidates[0].confidence) if candidates else 0.0
+        return TargetSuggestion(
+            goal.path,
+            candidates,
+            accepted,
+            "match" if accepted else ("not-tried" if why else "no-match"),
+            no_match=round(1.0 - source_exists, 4),
+            why=why,
+            risky=risk_of(meaning),
         )
-        sources[path] = (first.path, last.path)
-    return Profile((*profile.fields, *made), profile.record_count), sources
+
+    def _candidate(self, place: int, goal: FieldProfile, meaning: FieldMeaning, sure: float) -> Candidate:
+        row, column = int(self.found.rows[place]), int(self.found.columns[place])
+        path = self.source.fields[row].path
+        made = self.combined.get(path, Combination((path,), ""))
+        shares = self.scorer.contributions(self.found.features[place].tolist())
+        if abs(self.history[place]) > 1e-4:
+            shares["history"] = round(SHIFT * float(self.history[place]), 4)
+        signals: Mapping[str, Matrix] = self.evidence.signals
+        alike = max(float(signals["name"][row, column]), float(signals["path"][row, column]))
+        return Candidate(
+            source=made.sources[0],
+            target=goal.path,
+            confidence=round(sure, 4),
+            evidence=shares,
+            similarity=round(min(1.0, max(0.0, alike)), 4),
+            joined_with=made.sources[1:],
+            how=made.how,
+            lookup=lookup_of(meaning),
+        )
 
 
-def _side(profile: Profile, vocabulary: Vocabulary) -> Side:
-    meanings = read_names(profile, vocabulary)
-    variants: list[tuple[int, FieldMeaning]] = []
-    aliases: list[tuple[int, FieldProfile]] = []
-    for number, (entry, meaning) in enumerate(zip(profile.fields, meanings, strict=True)):
-        variants.append((number, meaning))
-        aliases.extend(
-            (number, FieldProfile(path=alias, segments=_alias_segments(entry, alias), contract=entry.contract))
-            for alias in (entry.contract.aliases if entry.contract else ())
-        )
-    if aliases:
-        read = read_names(Profile(tuple(entry for _, entry in aliases)), vocabulary)
-        variants += [(number, meaning) for (number, _), meaning in zip(aliases, read, strict=True)]
-        variants.sort(key=lambda item: item[0])
-    texts = [
-        " ".join(
-            (
-                *meaning.words,
-                *(concept.replace("_", " ") for concept, _ in meaning.leaf if not concept.startswith("~")),
-                *(entry.contract.aliases if entry.contract else ()),
-                (entry.contract.note[:200] if entry.contract else ""),
-            )
-        )
-        for entry, meaning in zip(profile.fields, meanings, strict=True)
+def _why_not(goal: FieldProfile, meaning: FieldMeaning) -> str:
+    if goal.contract is not None and goal.contract.read_only:
+        return "the target is read-only"
+    if meaning.own_id:
+        return "the target's own system gives this id"
+    return ""
+
+
+_TAX = frozenset(
+    ["tax_total", "tax_rate", "tax_name", "tax_code", "taxable", "tax_exempt", "prices_include_tax", "vat_number"]
+)
+_MONEY = frozenset(
+    [
+        "unit_price",
+        "cost",
+        "cost_price",
+        "amount",
+        "line_total",
+        "grand_total",
+        "subtotal",
+        "discount",
+        "discount_percent",
+        "shipping_total",
+        "shipping_tax",
+        "handling_total",
+        "fee_total",
+        "fee_amount",
+        "tip",
+        "deposit",
+        "balance",
+        "amount_paid",
+        "applied_amount",
+        "currency",
+        "exchange_rate",
+        "quantity",
+        "account",
+        "bank_account",
+        "payment_terms",
     ]
-    return Side(profile.fields, meanings, variants, texts)
+)
+_KEYS = frozenset(
+    ["id", "number", "reference", "external_id", "uuid", "sku", "barcode", "transaction_id", "po_number", "email"]
+)
 
 
-def _alias_segments(entry: FieldProfile, alias: str) -> tuple[tuple[str, bool], ...]:
-    """An alias of one word replaces the last name; a dotted one replaces the path."""
-    segments = split_path(alias)
-    return segments if len(segments) > 1 else (*entry.segments[:-1], *segments)
-
-
-def _history_signal(source: Profile, target: Profile, history: Sequence[Decision]) -> Matrix:
-    """1 for pairs accepted before, -1 for refused ones, 0 otherwise; the last decision of a pair counts."""
-    rows = {entry.path: number for number, entry in enumerate(source.fields)}
-    columns = {entry.path: number for number, entry in enumerate(target.fields)}
-    matrix = np.zeros((len(rows), len(columns)), dtype=np.float32)
-    for decision in history:
-        if decision.source in rows and decision.target in columns:
-            matrix[rows[decision.source], columns[decision.target]] = 1.0 if decision.accepted else -1.0
-    return matrix
-
-
-def _array_similarity(source: Side, target: Side, vocabulary: Vocabulary) -> dict[tuple[str, str], float]:
-    """Likeness of the arrays' own names, e.g. of `lineItems[]` and `order_detail[]`."""
-    left = sorted({path for entry in source.fields for path in entry.arrays})
-    right = sorted({path for entry in target.fields for path in entry.arrays})
-    if not left or not right:
-        return {}
-
-    def bag(path: str) -> tuple[tuple[str, float], ...]:
-        words = [word for name, _ in split_path(path)[-2:] for word in vocabulary.normalise(name)]
-        concepts = vocabulary.concepts(words) or ("~",)
-        # In a list's name `line` and `product` are what matters, not a filler.
-        return tuple((concept, 0.2 if concept.startswith("~") else 1.0) for concept in concepts)
-
-    bags_left, bags_right = [bag(path) for path in left], [bag(path) for path in right]
-    space = ConceptSpace(vocabulary, [*bags_left, *bags_right])
-    matrix = space.similarity(space.vectors(bags_left), space.vectors(bags_right))
-    return {
-        (a, b): max(0.0, float(matrix[row, column])) for row, a in enumerate(left) for column, b in enumerate(right)
-    }
+def risk_of(meaning: FieldMeaning) -> str:
+    """What rests on a field: "tax", "money" or "key"; "" when little does. Such fields are never auto-accepted."""
+    concepts = {name for name, _ in meaning.leaf}
+    if concepts & _TAX:
+        return "tax"
+    if concepts & _MONEY or meaning.money:
+        return "money"
+    return "key" if concepts & _KEYS else ""

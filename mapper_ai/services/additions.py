@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Final
 
 from mapper_ai.core.profile import FieldProfile, Profile, split_path
+from mapper_ai.core.recall import FIRM, SHIFT
 from mapper_ai.core.suggest import Candidate
 from mapper_ai.services.findings import Finding
 from mapper_ai.services.goals import Goal
@@ -36,12 +37,13 @@ def plan_rule(
 
 
 def fuzzy_origin(candidate: Candidate) -> Origin:
-    """The suggester's word: its confidence and the signals that told most."""
+    """The suggester's word: its confidence, rounded down, and the features that told most."""
     shares = {name: Decimal(str(round(value, 1))) for name, value in candidate.evidence.items()}
     telling = sorted((row for row in shares.items() if abs(row[1]) >= _TELLING), key=lambda row: (-abs(row[1]), row[0]))
+    remembered = candidate.evidence.get("history", 0.0) >= SHIFT * FIRM
     return Origin(
-        by="fuzzy",
-        confidence=Decimal(str(round(candidate.confidence, 2))),
+        by="history" if remembered else "learned",
+        confidence=Decimal(str(candidate.confidence)).quantize(Decimal("0.01"), ROUND_DOWN),
         why={name: f"{share:+}" for name, share in telling[:_SIGNALS_KEPT]},
     )
 
@@ -62,6 +64,8 @@ class Additions:
         part = f"{goals.name}.{goal.path}"
         if has_rule(self._spec, part):
             return None
+        if candidate.lookup and not candidate.evidence.get("history"):
+            return self._refuse(part, candidate, f"it points at a {candidate.lookup}: look that up with a flow step")
         each = goals.each
         if goal.nested:
             return self._refuse(part, candidate, "a list within a list has no place in a spec")
@@ -69,16 +73,34 @@ class Additions:
             each = self._list(f"{goals.name}.{goal.list_path}", candidate)
             if not each:
                 return self._refuse(part, candidate, "no source list stands for the target's list")
-        if any("[]" in path and each and not path.startswith((each + ".", each)) for path in candidate.sources):
+        summed = candidate.how == "sum"
+        elsewhere = ["[]" in path and not path.startswith((each + ".", each)) for path in candidate.sources]
+        if each and any(elsewhere) and not summed:
             return self._refuse(part, candidate, f"it stands in another list than {each}")
         entries = [self._source.field(path) for path in candidate.sources]
-        plan = plan_steps(entries, goal, replace(_place(self._spec, part, entries, self._source), each=each))
+        place = replace(_place(self._spec, part, entries, self._source), each=each)
+        plan = plan_steps(entries, goal, place, candidate.how)
         if plan.problem:
             return self._refuse(part, candidate, plan.problem)
+        if plan.doubt:
+            self.problems.append(Finding("check-units", "warning", part, f"{part}: {plan.doubt}"))
         names = {name: _free_name(self._spec, name, self._taken()) for name in plan.tables}
         self._tables[part] = {names[name]: TableRule.model_validate(table) for name, table in plan.tables.items()}
         self._rules[part] = _rule(plan, goal, names).model_copy(update={"origin": fuzzy_origin(candidate)})
         return None
+
+    def add_constant(self, goals: TargetGoals, goal: Goal) -> None:
+        """A rule with the one value that the target always holds, where no source feeds it."""
+        part = f"{goals.name}.{goal.path}"
+        inside = f"{goals.name}.{goal.list_path}"
+        if has_rule(self._spec, part) or goal.nested or (goal.list_path and inside not in self._lists):
+            return
+        steps = [{"const": goal.constant}, *([{goal.type: None}] if goal.type in ("bool", "int", "decimal") else [])]
+        rule = FieldRule.model_validate({"steps": steps, "required": goal.required})
+        self._tables[part] = {}
+        self._rules[part] = rule.model_copy(update={"origin": Origin(by="rule")})
+        text = f"{part} has no source and is always “{goal.constant}” on the target's side: taken as a constant"
+        self.problems.append(Finding("constant", "note", part, text))
 
     def parts(self) -> list[str]:
         """The parts that were added."""

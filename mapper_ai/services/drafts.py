@@ -24,6 +24,15 @@ _KEPT: Final = 50
 
 
 @dataclass(frozen=True)
+class Sample:
+    """One source record and what to call it; `masked` when its personal values are pseudonyms already."""
+
+    name: str
+    record: dict[str, Any]
+    masked: bool = False
+
+
+@dataclass(frozen=True)
 class Draft:
     """A draft as stored.
 
@@ -157,8 +166,8 @@ class DraftStore:
         }
         write_text(self._path(flow, "draft"), json.dumps(data, ensure_ascii=False))
 
-    def load_samples(self, flow: str) -> list[tuple[str, dict[str, Any]]]:
-        """(name, record) pairs; empty when none are stored.
+    def load_samples(self, flow: str) -> list[Sample]:
+        """The stored samples; empty when none are stored.
 
         Raises:
             InputError: The file is damaged.
@@ -167,14 +176,14 @@ class DraftStore:
         if not path.exists():
             return []
         try:
-            return [(row["name"], row["record"]) for row in loads(path.read_bytes())]
+            return [Sample(row["name"], row["record"], bool(row.get("masked"))) for row in loads(path.read_bytes())]
         except (EnvelopeError, KeyError, TypeError):
             raise InputError(f"{path}: the samples are damaged; delete the file and add them again") from None
 
-    def save_samples(self, flow: str, samples: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+    def save_samples(self, flow: str, samples: Sequence[Sample]) -> None:
         """Write samples in one step; numbers stay exact."""
         path = self._path(flow, "samples")
-        write_text(path, dumps([{"name": name, "record": record} for name, record in samples]))
+        write_text(path, dumps([{"name": row.name, "record": row.record, "masked": row.masked} for row in samples]))
 
     def _path(self, flow: str, what: str) -> Path:
         if not flow or not all(sign.isascii() and (sign.isalnum() or sign == "-") for sign in flow):

@@ -9,14 +9,21 @@ from typing import Final
 from mapper_ai.core.profile import Profile
 from mapper_ai.services.goals import Goal
 from mapper_ai.services.propose import Proposal, complete
-from mapper_ai.services.targets import Record, TargetGoals
+from mapper_ai.services.targets import Recall, Record, TargetGoals
 from mapspec import MappingSpec
 
 _ID: Final = re.compile(r"(^|[._])(id|uuid|key|number|no|code)$|Id$|Key$|Number$")
 
 
 def propose_plain(
-    source: Profile, records: Sequence[Record], goals: Sequence[Goal], *, source_name: str, target_name: str
+    source: Profile,
+    records: Sequence[Record],
+    goals: Sequence[Goal],
+    *,
+    source_name: str,
+    target_name: str,
+    target: Profile | None = None,
+    recall: Recall | None = None,
 ) -> Proposal:
     """Propose a spec from one kind of record to another.
 
@@ -26,6 +33,8 @@ def propose_plain(
         goals: Fields of the target.
         source_name: Such as `shopify/order` or the stem of a file.
         target_name: The same for the target; a `SYSTEM/ENTITY` with a profile is kept as it is.
+        target: What samples of the target show beside the goals.
+        recall: Earlier decisions.
     """
     entity = slug(target_name.rpartition("/")[2])
     spec = MappingSpec.model_validate(
@@ -39,7 +48,7 @@ def propose_plain(
             "targets": {entity: target_name},
         }
     )
-    return complete(spec, records, [TargetGoals(entity, tuple(goals))], source)
+    return complete(spec, records, [TargetGoals(entity, tuple(goals), known=target)], source, recall)
 
 
 def slug(text: str) -> str:

@@ -21,7 +21,7 @@ from mapper_ai.services.kinds import blueprint, why_left_out
 from mapper_ai.services.proof import failures
 from mapper_ai.services.rewrite import rewrite_spec
 from mapper_ai.services.sources import part_sources
-from mapper_ai.services.targets import Record, TargetGoals, missing_required, source_profile, target_goals
+from mapper_ai.services.targets import Recall, Record, TargetGoals, missing_required, source_profile, target_goals
 from mapspec import MappingSpec
 from mapspec.model import ListBlock, Origin, TargetRule
 
@@ -67,13 +67,14 @@ class Proposal:
     findings: tuple[Finding, ...]
 
 
-def propose(kind: str, records: Sequence[Record], *, system: str = "samples") -> Proposal:
+def propose(kind: str, records: Sequence[Record], *, system: str = "samples", recall: Recall | None = None) -> Proposal:
     """Propose a flow of a known kind.
 
     Args:
         kind: One of KINDS.
         records: Samples; without any the contracts alone are read and the source is taken for a Clarity one.
         system: What to call the source where it is none of Clarity: small letters, digits and hyphens.
+        recall: Earlier decisions.
 
     Raises:
         KeyError: No such kind.
@@ -87,14 +88,20 @@ def propose(kind: str, records: Sequence[Record], *, system: str = "samples") ->
         spec = spec.model_copy(update={"spec": f"{system}-freshbooks/{kind}", "description": None, "source": source})
     if has_entity(spec.source.system, spec.source.entity):
         spec = with_corrections(spec, load_system(spec.source.system))
-    proposal = complete(spec, records, target_goals(spec), source_profile(spec, records))
+    proposal = complete(spec, records, target_goals(spec), source_profile(spec, records), recall)
     carried = tuple(Finding("not-carried-over", "warning", part, f"{part}: {text}") for part, text in told)
     return replace(proposal, findings=(*carried, *proposal.findings))
 
 
-def complete(spec: MappingSpec, records: Sequence[Record], targets: Sequence[TargetGoals], source: Profile) -> Proposal:
+def complete(
+    spec: MappingSpec,
+    records: Sequence[Record],
+    targets: Sequence[TargetGoals],
+    source: Profile,
+    recall: Recall | None = None,
+) -> Proposal:
     """Fill origins and confidences into a spec's rules and propose rules where it is silent."""
-    ranked = {goals.name: suggest(source, goals.profile(), top=_TOP) for goals in targets}
+    ranked = _ranked(spec, targets, source, recall)
     alternatives = _alternatives(targets, ranked, source)
     marked = _with_origins(spec, targets, ranked)
     made = Additions(marked, source)
@@ -103,6 +110,15 @@ def complete(spec: MappingSpec, records: Sequence[Record], targets: Sequence[Tar
             goal = goals.goal(suggestion.target)
             if suggestion.accepted and not why_left_out(spec, goals.name, goal.path):
                 made.add(goals, goal, suggestion.candidates[0])
+        for suggestion in ranked[goals.name]:
+            goal = goals.goal(suggestion.target)
+            if (
+                suggestion.state == "no-match"
+                and goal.constant
+                and not suggestion.risky
+                and not why_left_out(spec, goals.name, goal.path)
+            ):
+                made.add_constant(goals, goal)
     tried = records[:_MAX_TRIED]
     wanting = failures(made.spec(), tried)
     if "" in wanting:  # a rule made here does not compile: find out which by leaving all out
@@ -120,12 +136,28 @@ def complete(spec: MappingSpec, records: Sequence[Record], targets: Sequence[Tar
     return Proposal(done, alternatives, (*found, *made.problems, *missing_required(done, targets)))
 
 
-def alternatives_of(spec: MappingSpec, records: Sequence[Record]) -> dict[str, tuple[Alternative, ...]]:
+def alternatives_of(
+    spec: MappingSpec, records: Sequence[Record], recall: Recall | None = None
+) -> dict[str, tuple[Alternative, ...]]:
     """Ranked sources of every part of a spec that stands already."""
     targets = target_goals(spec)
     source = source_profile(spec, records)
-    ranked = {goals.name: suggest(source, goals.profile(), top=_TOP) for goals in targets}
-    return _alternatives(targets, ranked, source)
+    return _alternatives(targets, _ranked(spec, targets, source, recall), source)
+
+
+def _ranked(
+    spec: MappingSpec, targets: Sequence[TargetGoals], source: Profile, recall: Recall | None
+) -> dict[str, list[TargetSuggestion]]:
+    own = f"{spec.source.system}/{spec.source.entity}"
+    return {
+        goals.name: suggest(
+            source,
+            goals.profile(),
+            top=_TOP,
+            history=recall(own, spec.targets[goals.name]).naming(goals.names()) if recall else (),
+        )
+        for goals in targets
+    }
 
 
 def is_native(spec: MappingSpec, records: Sequence[Record]) -> bool:
@@ -162,6 +194,8 @@ def _alternatives(
             found[f"{goals.name}.{goals.goal(suggestion.target).path}"] = tuple(
                 Alternative(" + ".join(row.sources), row.confidence, explainer.reason(row), dict(row.evidence))
                 for row in suggestion.candidates
+                # A product or sum is no list of fields to pick from; it is shown where it is the proposal.
+                if row.how in ("", "join") or (suggestion.accepted and row is suggestion.candidates[0])
             )
     return found
 

@@ -1,4 +1,4 @@
-"""Reads sample payloads from files: JSON, NDJSON and CSV, with the envelopes both systems wrap records in.
+"""Reads sample payloads from files: JSON, NDJSON and CSV, also gzipped, with the envelopes systems wrap records in.
 
 Numbers with a point become Decimal. Card data and secrets never get past this module.
 """
@@ -6,15 +6,19 @@ Numbers with a point become Decimal. Card data and secrets never get past this m
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from heapq import nsmallest
 from pathlib import Path
 from typing import Any, NoReturn
 
 SUFFIXES = (".json", ".ndjson", ".jsonl", ".csv")
+LINE_SUFFIXES = (".ndjson", ".jsonl")
 MAX_FILE_BYTES = 64 * 1024 * 1024
 
 
@@ -62,30 +66,92 @@ def read_samples(path: str | Path) -> list[dict[str, Any]]:
     Raises:
         SampleError: The path does not exist, a file is malformed, or there is no record at all.
     """
+    return list(iter_samples(path))
+
+
+def iter_samples(path: str | Path) -> Iterator[dict[str, Any]]:
+    """As read_samples, record by record; NDJSON is read line by line and may be of any size.
+
+    Raises:
+        SampleError: As read_samples, when the place of the error is reached.
+    """
+    for file in sample_files(path):
+        yield from _read_file(file)
+
+
+def sample_files(path: str | Path) -> list[Path]:
+    """The sample files that a path stands for.
+
+    Raises:
+        SampleError: There is none.
+    """
     place = Path(path)
     if place.is_dir():
-        files = sorted(file for file in place.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+        files = sorted(file for file in place.rglob("*") if suffix_of(file) in SUFFIXES and file.is_file())
         if not files:
-            raise SampleError(f"no sample file; looked for {', '.join(SUFFIXES)}", where=str(path))
-        return [record for file in files for record in _read_file(file)]
+            raise SampleError(f"no sample file; looked for {', '.join(SUFFIXES)}, also with .gz", where=str(path))
+        return files
     if not place.is_file():
         raise SampleError("no such file or folder", where=str(path))
-    return _read_file(place)
+    return [place]
 
 
-def _read_file(path: Path) -> list[dict[str, Any]]:
+def suffix_of(path: Path) -> str:
+    """What a file's name says about its format; `.gz` is looked through."""
+    name = path.name.lower().removesuffix(".gz")
+    return Path(name).suffix
+
+
+def _read_file(path: Path) -> Iterator[dict[str, Any]]:
     where = str(path)
+    suffix = suffix_of(path)
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise SampleError(f"larger than {MAX_FILE_BYTES // 2**20} MiB; split it or use NDJSON parts", where=where)
-        raw = path.read_bytes()
-    except OSError as error:
-        raise SampleError(f"cannot be read: {error.strerror or error}", where=where) from error
+        if suffix in LINE_SUFFIXES:
+            yield from _stream_ndjson(path)
+            return
+        with _opened(path) as file:
+            raw = file.read(MAX_FILE_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise _unreadable(error, where) from error
+    if len(raw) > MAX_FILE_BYTES:
+        raise SampleError(f"larger than {MAX_FILE_BYTES // 2**20} MiB; write one record a line (.ndjson)", where=where)
+    yield from parse_samples(_decoded(raw, where), where=where, suffix=suffix)
+
+
+def _opened(path: Path) -> io.BufferedIOBase:
+    return gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb")
+
+
+def _unreadable(error: Exception, where: str) -> SampleError:
+    if isinstance(error, gzip.BadGzipFile | EOFError | zlib.error):
+        return SampleError("is no complete gzip file", where=where)
+    return SampleError(f"cannot be read: {getattr(error, 'strerror', None) or error}", where=where)
+
+
+def _decoded(raw: bytes, where: str, line: int = 1) -> str:
     try:
-        text = raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SampleError("is not UTF-8", where=where, line=raw.count(b"\n", 0, error.start) + 1) from error
-    return parse_samples(text, where=where, suffix=path.suffix.lower())
+        raise SampleError("is not UTF-8", where=where, line=line + raw.count(b"\n", 0, error.start)) from error
+
+
+def _stream_ndjson(path: Path) -> Iterator[dict[str, Any]]:
+    where = str(path)
+    found = False
+    with _opened(path) as file:
+        number = 0
+        # Only line feeds end a record; a line separator (U+2028) may stand inside a JSON string.
+        while raw := file.readline(MAX_FILE_BYTES + 1):
+            number += 1
+            if len(raw) > MAX_FILE_BYTES:
+                raise SampleError(f"is longer than {MAX_FILE_BYTES // 2**20} MiB", where=where, line=number)
+            line = _decoded(raw, where, number).rstrip("\r\n")
+            if line.strip():
+                for record in _unwrapped(_decode(line, where, number), where, number):
+                    found = True
+                    yield _cleaned(record, where, number)
+    if not found:
+        raise SampleError("holds no record", where=where)
 
 
 def parse_samples(text: str, *, where: str = "<pasted>", suffix: str = ".json") -> list[dict[str, Any]]:
@@ -96,13 +162,13 @@ def parse_samples(text: str, *, where: str = "<pasted>", suffix: str = ".json") 
     """
     if suffix == ".csv":
         records = _parse_csv(text, where)
-    elif suffix in {".ndjson", ".jsonl"}:
+    elif suffix in LINE_SUFFIXES:
         records = _parse_ndjson(text, where)
     else:
         records = _parse_json(text, where)
     if not records:
         raise SampleError("holds no record", where=where)
-    return [without_secrets(record) for record in records]
+    return [_cleaned(record, where) for record in records]
 
 
 def unwrap(value: Any, *, where: str = "<pasted>", line: int | None = None) -> list[dict[str, Any]]:
@@ -162,9 +228,38 @@ def without_secrets(record: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of the record without card data, passwords and keys, at any depth."""
     kept: dict[str, Any] = {}
     for name, value in record.items():
-        if "".join(filter(str.isalnum, name)).casefold() not in _SECRETS:
+        if not is_secret_name(name):
             kept[name] = _clean(value)
     return kept
+
+
+def _unwrapped(value: Any, where: str, line: int | None = None) -> list[dict[str, Any]]:
+    try:
+        return unwrap(value, where=where, line=line)
+    except RecursionError:
+        raise SampleError("is nested too deeply", where=where, line=line) from None
+
+
+def _cleaned(record: Mapping[str, Any], where: str, line: int | None = None) -> dict[str, Any]:
+    try:
+        return without_secrets(record)
+    except RecursionError:
+        raise SampleError("is nested too deeply", where=where, line=line) from None
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a member of that name is never read."""
+    return "".join(filter(str.isalnum, name)).casefold() in _SECRETS
+
+
+def may_be_wrapped(names: Sequence[str]) -> bool:
+    """Whether an object with members of these names may be an envelope around records, for `unwrap`."""
+    known = dict.fromkeys(names)
+    if len(known) < len(names) or known.keys() == {"response"}:
+        return True
+    if "data" in known and {"type", "event", "topic"} & known.keys():
+        return True
+    return any((key.lower() in (*_LISTS, *_ENTITIES)) and _only_paging(known, key) for key in known)
 
 
 def _clean(value: Any) -> Any:
@@ -185,7 +280,7 @@ def choose(records: Iterable[Mapping[str, Any]], limit: int) -> list[Mapping[str
     """
     if limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}")
-    return sorted(records, key=_hash)[:limit]
+    return nsmallest(limit, records, key=_hash)
 
 
 def _hash(record: Mapping[str, Any]) -> bytes:
@@ -226,7 +321,7 @@ def _parse_json(text: str, where: str) -> list[dict[str, Any]]:
         if len(lines) > 1 and error.line and all(line.lstrip().startswith("{") for line in lines):
             return _parse_ndjson(text, where)
         raise
-    return unwrap(value, where=where)
+    return _unwrapped(value, where)
 
 
 def _parse_ndjson(text: str, where: str) -> list[dict[str, Any]]:
@@ -234,13 +329,12 @@ def _parse_ndjson(text: str, where: str) -> list[dict[str, Any]]:
     # Only line feeds end a record; a line separator (U+2028) may stand inside a JSON string.
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            records.extend(unwrap(_decode(line, where, number), where=where, line=number))
+            records.extend(_unwrapped(_decode(line, where, number), where, number))
     return records
 
 
 def _parse_csv(text: str, where: str) -> list[dict[str, Any]]:
-    first = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=lambda sign: (first.count(sign), sign == ","))
+    delimiter = _delimiter(text.split("\n", 1)[0])
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     records: list[dict[str, Any]] = []
     try:
@@ -259,6 +353,22 @@ def _parse_csv(text: str, where: str) -> list[dict[str, Any]]:
     except csv.Error as error:
         raise SampleError(f"is not CSV: {error}", where=where, line=reader.line_num) from error
     return records
+
+
+def csv_header(first_line: str, where: str) -> tuple[list[str], str]:
+    """The column names and the delimiter of a CSV file.
+
+    Raises:
+        SampleError: A column has no name, or two have the same.
+    """
+    delimiter = _delimiter(first_line)
+    header = [name.strip() for name in next(csv.reader([first_line], delimiter=delimiter, strict=True), [])]
+    _check_header(header, where)
+    return header, delimiter
+
+
+def _delimiter(first_line: str) -> str:
+    return max(",;\t", key=lambda sign: (first_line.count(sign), sign == ","))
 
 
 def _check_header(header: Sequence[str], where: str) -> None:

@@ -9,7 +9,7 @@ from mapspec import ops
 from mapspec.check_reads import chain_reads, reads_of
 from mapspec.fingerprint import FLOW
 from mapspec.model import FieldRule, LineMoney, ListBlock, MappingSpec, operations_of
-from mapspec.paths import Path
+from mapspec.paths import Path, path_parts, unquoted_name
 
 # What pricing makes of an order line, and the members of the money block it is made from; the first one names it.
 _PRICED_FROM: Final = {
@@ -119,14 +119,14 @@ def _unique(paths: Iterable[str]) -> tuple[str, ...]:
 
 def read_at(record: object, path: str) -> object:
     """The value of a dotted path from the record's root; a list where the path runs through one, None when absent."""
-    return _walk(record, [part for part in path.split(".") if part])
+    return _walk(record, [part for part in path_parts(path) if part])
 
 
 def _walk(value: object, parts: Sequence[str]) -> object:
     for position, part in enumerate(parts):
         if not isinstance(value, dict):
             return None
-        value = value.get(part.removesuffix("[]"))
+        value = value.get(unquoted_name(part.removesuffix("[]")))
         if part.endswith("[]"):
             rows = value if isinstance(value, list) else []
             return [_walk(row, parts[position + 1 :]) for row in rows]

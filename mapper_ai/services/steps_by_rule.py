@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from mapper_ai.core.combine import How
 from mapper_ai.core.profile import FieldProfile
 from mapper_ai.services.goals import Goal
 from mapspec.ops import countries
@@ -19,6 +20,21 @@ Step = dict[str, Any]
 _PROSE: Final = re.compile(r"note|description|memo|comment|text|terms|address$|body", re.IGNORECASE)
 _KEYS: Final = re.compile(r"number|sku|(^|[._])id$|code$|reference|token|email", re.IGNORECASE)
 _JOINED: Final = re.compile(r"name|address|street|note|description|memo|comment", re.IGNORECASE)
+_DAY: Final = re.compile(r"(\d{1,2})([/.])(\d{1,2})[/.]\d{4}")
+_AMOUNT: Final = re.compile(r"amount|price|total|tax$|cost|fee|discount|balance|money|tip|paid|due$", re.IGNORECASE)
+_MINOR_FROM: Final = 1000
+_MINOR_COUNT: Final = 3
+_LAST: Final = re.compile(r"[_\s.-]+")
+# Values that mean the same in the trade; what they become is a proposal, and never accepted without a person.
+_ALIKE: Final = (
+    frozenset({"open", "unpaid", "notpaid", "outstanding", "awaitingpayment", "pending", "paymentdue", "due"}),
+    frozenset({"paid", "settled", "paidinfull", "fullypaid"}),
+    frozenset({"cancelled", "canceled", "void", "voided"}),
+    frozenset({"physical", "goods", "good", "product", "inventory", "material"}),
+    frozenset({"service", "services"}),
+    frozenset({"active", "enabled"}),
+    frozenset({"inactive", "disabled", "archived"}),
+)
 _TAG: Final = re.compile(r"<[a-zA-Z/][^<>]*>|&[a-z]{2,8};")
 
 
@@ -31,12 +47,14 @@ class Plan:
         check: Checks as in a spec file.
         tables: New tables by name, as in a spec file.
         problem: Why the plan is not ready; "" when it is.
+        doubt: What a person must look at although it is ready; "" when nothing.
     """
 
     steps: tuple[Step, ...] = ()
     check: tuple[Step, ...] = ()
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
     problem: str = ""
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,24 +72,26 @@ class Place:
     zone: str = "as_written"
 
 
-def plan_steps(sources: Sequence[FieldProfile], goal: Goal, place: Place) -> Plan:
+def plan_steps(sources: Sequence[FieldProfile], goal: Goal, place: Place, how: How = "") -> Plan:
     """Steps from one or several source fields to a target field.
 
     Args:
         sources: In order of preference, or of joining. A field without samples may be a bare profile.
         goal: The target field.
         place: Surroundings of the rule.
+        how: How several sources, or the items of a list, become one value; "" leaves it to the target.
     """
     if not sources:
         return Plan(problem="no source field")
     for entry in sources:
         if not entry.addressable or "[][]" in entry.path:
             return Plan(problem=f"{entry.path} cannot be written as a path")
-    steps = [_read(sources, goal, place.each)]
-    if goal.enum and goal.type == "text":
+    steps = _combined(sources, goal, place.each, how)
+    if goal.enum and goal.type == "text" and (not goal.seen or all(entry.is_enum for entry in sources)):
         return _by_table(steps, sources, goal)
     maker = {
         "date": _date,
+        "instant": _instant,
         "money": _money,
         "decimal": _number,
         "int": _number,
@@ -91,6 +111,17 @@ def relative(path: str, each: str) -> str:
     return f"$.{path}" if path.startswith(("values.", "settings.")) else path
 
 
+def _combined(sources: Sequence[FieldProfile], goal: Goal, each: str, how: How) -> list[Step]:
+    paths = [relative(entry.path, each) for entry in sources]
+    if how == "multiply":
+        return [{"path": paths[0]}, {"decimal": None}, *({"multiply": path} for path in paths[1:])]
+    if how == "sum":
+        return [{"sum": paths}]
+    if how == "join":
+        return [{"join": [[{"path": path}, {"trim": None}] for path in paths]}]
+    return [_read(sources, goal, each)]
+
+
 def _read(sources: Sequence[FieldProfile], goal: Goal, each: str) -> Step:
     paths = [relative(entry.path, each) for entry in sources]
     if len(paths) == 1:
@@ -105,18 +136,62 @@ def _refused(steps: list[Step], sources: Sequence[FieldProfile], goal: Goal, pla
 
 
 def _date(steps: list[Step], sources: Sequence[FieldProfile], goal: Goal, place: Place) -> Plan:
-    made = [*steps, {"parse_instant": None}, {"to_date": place.zone}]
-    return Plan(tuple(made), ({"format": "date"},))
+    reading, problem = _read_moment(sources)
+    made = [*steps, reading, *([] if "parse_date" in reading else [{"to_date": place.zone}])]
+    return Plan(tuple(made), ({"format": "date"},), problem=problem)
+
+
+def _instant(steps: list[Step], sources: Sequence[FieldProfile], goal: Goal, place: Place) -> Plan:
+    reading, problem = _read_moment(sources)
+    if "parse_date" in reading:
+        problem = problem or "the source holds days without a time"
+    return Plan((*steps, reading), problem=problem)
+
+
+def _read_moment(sources: Sequence[FieldProfile]) -> tuple[Step, str]:
+    """The step that reads what the samples hold, and why there is none that surely does."""
+    digits = {len(value) for entry in sources for value in entry.values if entry.format == "integer"}
+    if digits and digits <= {9, 10}:
+        return {"from_epoch": "s"}, ""
+    if digits and digits <= {12, 13}:
+        return {"from_epoch": "ms"}, ""
+    written = [match for entry in sources for value in entry.values if (match := _DAY.fullmatch(value.strip()))]
+    if not written or len(written) < sum(len(entry.values) for entry in sources):
+        return {"parse_instant": None}, ""
+    sign = written[0][2]
+    if sign == ".":
+        return {"parse_date": "D.M.YYYY"}, ""
+    first, second = (max(int(match[group]) for match in written) for group in (1, 3))
+    if first > 12 and second <= 12:
+        return {"parse_date": f"D{sign}M{sign}YYYY"}, ""
+    if second > 12 and first <= 12:
+        return {"parse_date": f"M{sign}D{sign}YYYY"}, ""
+    return {"parse_date": f"D{sign}M{sign}YYYY"}, "the samples do not show which is the day and which the month"
 
 
 def _money(steps: list[Step], sources: Sequence[FieldProfile], goal: Goal, place: Place) -> Plan:
     if not place.currency:
         return Plan(tuple(steps), problem="no source field gives the currency of the amount")
-    return Plan((*steps, {"money": place.currency}))
+    scale, doubt = _scale(sources, place)
+    return Plan((*steps, *scale, {"money": place.currency}), doubt=doubt)
 
 
 def _number(steps: list[Step], sources: Sequence[FieldProfile], goal: Goal, place: Place) -> Plan:
-    return Plan((*steps, {goal.type: None}))
+    if goal.type != "decimal":
+        return Plan((*steps, {goal.type: None}))
+    scale, doubt = _scale(sources, place)
+    return Plan((*steps, *(scale or [{"decimal": None}])), doubt=doubt)
+
+
+def _scale(sources: Sequence[FieldProfile], place: Place) -> tuple[list[Step], str]:
+    """Minor units to an amount where the samples hold whole numbers only, as payment systems write money."""
+    whole = [entry for entry in sources if entry.types.get("integer", 0.0) + entry.types.get("null", 0.0) == 1.0]
+    counted = any((entry.maximum or 0) >= _MINOR_FROM and entry.distinct >= _MINOR_COUNT for entry in whole)
+    if len(whole) < len(sources) or not counted or not all(_AMOUNT.search(entry.path) for entry in sources):
+        return [], ""
+    names = " + ".join(entry.path for entry in sources)
+    doubt = f"{names} holds whole numbers only and is taken for minor units (cents)"
+    return [{"scale": {"minor_units_of": place.currency} if place.currency else "-2"}], doubt
 
 
 def _text(steps: list[Step], sources: Sequence[FieldProfile], goal: Goal, place: Place) -> Plan:
@@ -128,6 +203,10 @@ def _text(steps: list[Step], sources: Sequence[FieldProfile], goal: Goal, place:
         return Plan((*made, {"trim": None}, {"case": "upper"}), ({"format": "currency"},))
     if goal.format == "country-name":
         return Plan((*made, {"trim": None}, {"country_name": None}))
+    if goal.format == "country-code":
+        return Plan((*made, {"trim": None}, {"country_code": "hold"}))
+    if goal.format == "phone":
+        made.append({"phone": None})
     if any(_TAG.search(value) for entry in sources for value in entry.examples):
         made.append({"strip_html": None})
     if _KEYS.search(last):
@@ -157,7 +236,7 @@ def _by_table(steps: list[Step], sources: Sequence[FieldProfile], goal: Goal) ->
     name = re.sub(r"[^a-z0-9]+", "_", goal.path.lower()).strip("_")
     plan = Plan(
         (*steps, {"trim": None}, {"lookup_table": name}),
-        ({"enum": list(goal.enum)},),
+        () if goal.seen else ({"enum": list(goal.enum)},),
         {name: {"rows": rows}},
     )
     if unknown:
@@ -168,11 +247,20 @@ def _by_table(steps: list[Step], sources: Sequence[FieldProfile], goal: Goal) ->
 
 
 def _like(value: str, allowed: Sequence[str]) -> str | None:
-    """The allowed value that reads the same without case, blanks and punctuation; a country by its code or name."""
+    """The allowed value that reads the same without case, blanks and punctuation, or means the same in the trade.
+
+    A country is known by its code or name. Of two values that would do, neither is chosen.
+    """
     wanted = _bare(value)
     for candidate in allowed:
         if _bare(candidate) == wanted:
             return candidate
+    group = next((words for words in _ALIKE if wanted in words), frozenset())
+    alike = [
+        candidate for candidate in allowed if _bare(candidate) in group or _bare(_LAST.split(candidate)[-1]) in group
+    ]
+    if len(alike) == 1:
+        return alike[0]
     named = countries().get(value.strip().upper())
     return next((candidate for candidate in allowed if named and _bare(candidate) == _bare(named)), None)
 

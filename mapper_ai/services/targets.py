@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from connectors.profiles import ContractField
 from connectors.registry import has_entity, load_system
 from mapper_ai.core.profile import Profile, merge_profiles, profile_contract, profile_records
+from mapper_ai.core.remembered import PastDecisions
 from mapper_ai.services.findings import Finding
 from mapper_ai.services.goals import Goal, contract_goals
 from mapspec import MappingSpec
 
 Record = Mapping[str, Any]
+# (source, target), each as SYSTEM/ENTITY -> what was decided about such pairs before.
+Recall = Callable[[str, str], PastDecisions]
 
 
 @dataclass(frozen=True)
 class TargetGoals:
-    """The fields of one target of a spec, and the source list that a flow step runs over for it."""
+    """The fields of one target of a spec, and the source list that a flow step runs over for it.
+
+    Attributes:
+        known: What is known of them from samples; the goals alone tell when None.
+    """
 
     name: str
     goals: tuple[Goal, ...]
     each: str = ""
+    known: Profile | None = None
 
     def profile(self) -> Profile:
         """What the suggester sees: writable fields, put into a list where a step runs over one."""
+        if self.known is not None:
+            wanted = {goal.leaf for goal in self.goals if not goal.read_only}
+            return replace(self.known, fields=tuple(row for row in self.known.fields if row.path in wanted))
         prefix = f"{self.name}[]." if self.each else ""
         return profile_contract(
             ContractField(
@@ -40,6 +51,11 @@ class TargetGoals:
             for goal in self.goals
             if not goal.read_only
         )
+
+    def names(self) -> dict[str, str]:
+        """Path of `profile` -> path below the target, as a spec has it."""
+        prefix = f"{self.name}[]." if self.each else ""
+        return {prefix + goal.leaf: goal.path for goal in self.goals}
 
     def goal(self, path: str) -> Goal:
         """The goal of a path of `profile`."""

@@ -172,6 +172,7 @@ _WORDS: Final[dict[type[ops.Operation], Callable[[Any, Mapping[str, str]], str]]
     ops.LookupTable: lambda step, _: f"by the table {step.table}",
     ops.CountryName: lambda step, _: "as the country's English name",
     ops.ParseInstant: lambda step, _: "read as a moment in time",
+    ops.FromEpoch: lambda step, _: f"read as {'milli' if step.unit == 'ms' else ''}seconds since 1970",
     ops.ToDate: lambda step, settings: f"as calendar date {_zone(step.zone, settings)}",
     ops.AddDays: lambda step, _: f"{abs(step.days)} days {'later' if step.days >= 0 else 'earlier'}",
     ops.ToDecimal: _decimal,

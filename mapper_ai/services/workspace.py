@@ -11,32 +11,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from connectors.scrub import scrub
 from mapper_ai.errors import Conflict, InputError, MapperError, UnknownPartError
 from mapper_ai.services.atomic import locked, write_text
-from mapper_ai.services.drafts import Draft, DraftStore, compiled, text_hash
+from mapper_ai.services.decisions import FILE, Action, DecisionStore, decided
+from mapper_ai.services.drafts import Draft, DraftStore, Sample, compiled, text_hash
 from mapper_ai.services.edits import change_source, change_steps, without_rejected
 from mapper_ai.services.findings import Finding, by_level, spec_findings
 from mapper_ai.services.kinds import KINDS
+from mapper_ai.services.masking import Masker
 from mapper_ai.services.preview import PreviewRow, preview_rows
 from mapper_ai.services.proof import failures
 from mapper_ai.services.propose import Alternative, alternatives_of, propose
 from mapper_ai.services.rows import State, TargetRow, part_state, spec_rows
+from mapper_ai.services.sources import part_sources
 from mapper_ai.services.specs import compile_file, read_spec
-from mapper_ai.services.targets import has_rule, missing_required, source_profile, target_goals
+from mapper_ai.services.targets import Recall, has_rule, missing_required, source_profile, target_goals
 from mapspec import MappingSpec, SpecError, approval_of, approve, digests, dump_spec, unapproved
 from mapspec.approval import with_approvals
 from mapspec.model import Approval
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One source record and what to call it."""
-
-    name: str
-    record: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -67,20 +61,38 @@ class FlowCard:
     error: str = ""
 
 
+class _Save(Protocol):
+    def __call__(self, spec: MappingSpec, ranked: Mapping[str, tuple[Alternative, ...]] | None = None) -> None: ...
+
+
 class Workspace:
     """Drafts, samples and decisions under one folder."""
 
-    def __init__(self, root: Path, mappings: Path, now: Callable[[], datetime]) -> None:
+    def __init__(self, root: Path, mappings: Path, now: Callable[[], datetime], decisions: Path) -> None:
         self.root = root
         self.mappings = mappings
         self._now = now
         self._store = DraftStore(root)
+        self._decisions = DecisionStore(decisions)
 
     @classmethod
-    def open(cls, root: Path, *, mappings: Path, now: Callable[[], datetime] | None = None) -> Workspace:
-        """Open, making the folder if needed. `mappings` is where approved specs live in git."""
+    def open(
+        cls,
+        root: Path,
+        *,
+        mappings: Path,
+        now: Callable[[], datetime] | None = None,
+        decisions: Path | None = None,
+    ) -> Workspace:
+        """Open, making the folder if needed.
+
+        Args:
+            root: Drafts, masked samples, and the key that masks them.
+            mappings: Where approved specs live in git.
+            decisions: The file of decisions, may be shared with other workspaces; in `root` when None.
+        """
         root.mkdir(parents=True, exist_ok=True)
-        return cls(root, mappings, now or (lambda: datetime.now(UTC)))
+        return cls(root, mappings, now or (lambda: datetime.now(UTC)), decisions or root / FILE)
 
     @staticmethod
     def kinds() -> list[str]:
@@ -94,7 +106,7 @@ class Workspace:
         return [self._card(name) for name in sorted(names)]
 
     def start(self, flow: str, samples: Sequence[Sample], *, system: str = "samples") -> None:
-        """Store the samples without card data and propose a draft; replaces a draft of that name (undo brings it back).
+        """Store the samples masked and propose a draft; replaces a draft of that name (undo brings it back).
 
         Args:
             flow: One of `kinds()`.
@@ -109,8 +121,8 @@ class Workspace:
             raise UnknownPartError(f"there is no flow '{flow}' to start; known: {', '.join(KINDS)}")
         if not samples:
             raise InputError(f"{flow}: no samples; choose at least one source record")
-        rows = _clean(samples)
-        proposal = propose(flow, [record for _, record in rows], system=system)
+        rows = self.masked(samples)
+        proposal = propose(flow, [row.record for row in rows], system=system, recall=self._recall())
         with self._locked():
             self._store.save_samples(flow, rows)
             old = self._draft(flow)
@@ -130,23 +142,32 @@ class Workspace:
         file = read_spec(path)
         name = path.stem
         with self._locked():
-            records = [record for _, record in self._store.load_samples(name)]
+            records = self._records(name)
             old = self._store.load(name)
             text = dump_spec(file.spec)
             fresh = old.changed(text) if old and old.text != text else (old or Draft(text, path))
-            ranked = alternatives_of(file.spec, records)
+            ranked = alternatives_of(file.spec, records, self._recall())
             fresh = replace(fresh, file=path, alternatives=ranked, findings=())
             self._store.save(name, fresh.in_step(text_hash(file.text)))
         return name
 
     def set_samples(self, flow: str, samples: Sequence[Sample]) -> None:
-        """Store samples for a flow without proposing anything; card data and secrets are removed."""
+        """Store samples for a flow without proposing anything: masked, card data and secrets removed."""
+        rows = self.masked(samples)
         with self._locked():
-            self._store.save_samples(flow, _clean(samples))
+            self._store.save_samples(flow, rows)
 
     def samples(self, flow: str) -> list[Sample]:
         """The stored samples, in the order given."""
-        return [Sample(name, record) for name, record in self._store.load_samples(flow)]
+        return self._stored(flow)
+
+    def masked(self, samples: Sequence[Sample]) -> list[Sample]:
+        """The samples as they are stored and shown; what is masked already stays as it is."""
+        masker = Masker.of_project(self.root)
+        try:
+            return [row if row.masked else Sample(*masker.mask_named(row.name, row.record), True) for row in samples]
+        except RecursionError:
+            raise InputError("a sample is nested too deeply to be masked, and is not stored") from None
 
     def source_fields(self, flow: str) -> list[str]:
         """Paths that can be chosen as a source: of the samples and of the source's contract, sorted."""
@@ -175,6 +196,7 @@ class Workspace:
             self._expect(draft.spec, part, digest)
             compiled(draft.text)
             save(approve(draft.spec, [part], by=_name(by), at=self._at()))
+            self._decide(draft.spec, [part], "accept", by)
 
     def reject(self, flow: str, part: str, *, digest: str, by: str, reason: str = "") -> None:
         """Reject a part; `save` leaves rejected fields and lists out of the file.
@@ -187,10 +209,16 @@ class Workspace:
             rejected = Approval(
                 state="rejected", by=_name(by), at=self._at(), digest=digest, comment=" ".join(reason.split()) or None
             )
-            save(with_approvals(draft.spec, lambda name, old: rejected if name == part else old))
+            spec = with_approvals(draft.spec, lambda name, old: rejected if name == part else old)
+            self._decide(draft.spec, [part], "reject", by, reason)
+            save(spec, alternatives_of(spec, self._records(flow), self._recall()))
 
-    def set_source(self, flow: str, part: str, sources: Sequence[str], *, digest: str) -> None:
+    def set_source(
+        self, flow: str, part: str, sources: Sequence[str], *, digest: str, by: str = "", reason: str = ""
+    ) -> None:
         """Take other source fields; steps are proposed by rule, the state is proposed again.
+
+        With a name in `by` the change is remembered: for the new sources, and against the old ones.
 
         The quantity and the price of priced lines are changed in their list's head.
 
@@ -203,10 +231,14 @@ class Workspace:
             self._expect(draft.spec, part, digest, may_be_new=True)
             changed = change_source(draft.spec, part, sources, source_profile(draft.spec, records))
             compiled(dump_spec(changed))
+            if by.strip():
+                if part_sources(draft.spec, part) != part_sources(changed, part):
+                    self._decide(draft.spec, [part], "reject", by, reason)
+                self._decide(changed, [part], "edit", by, reason)
             save(changed)
 
-    def set_steps(self, flow: str, part: str, steps_yaml: str, *, digest: str) -> None:
-        """Take other steps (YAML, one step a line); the state is proposed again.
+    def set_steps(self, flow: str, part: str, steps_yaml: str, *, digest: str, by: str = "", reason: str = "") -> None:
+        """Take other steps (YAML, one step a line); the state is proposed again. With a name in `by` it is remembered.
 
         Raises:
             Conflict, UnknownPartError: As in set_source.
@@ -216,6 +248,8 @@ class Workspace:
             self._expect(draft.spec, part, digest, may_be_new=True)
             changed = change_steps(draft.spec, part, steps_yaml)
             compiled(dump_spec(changed))
+            if by.strip():
+                self._decide(changed, [part], "edit", by, reason)
             save(changed)
 
     def accept_many(self, flow: str, parts: Sequence[tuple[str, str]], *, by: str) -> list[str]:
@@ -241,6 +275,7 @@ class Workspace:
                     chosen.append(part)
             if chosen:
                 save(approve(draft.spec, chosen, by=_name(by), at=self._at()))
+                self._decide(draft.spec, chosen, "accept", by)
         return left
 
     def undo(self, flow: str) -> bool:
@@ -248,14 +283,17 @@ class Workspace:
         with self._locked():
             draft = self._draft(flow)
             earlier = draft.undone() if draft else None
-            if earlier is None:
+            if draft is None or earlier is None:
                 return False
+            self._withdraw(draft.spec, earlier.spec)
             self._store.save(flow, earlier)
             return True
 
     def preview(self, flow: str, *, part: str | None = None, limit: int = 20) -> list[PreviewRow]:
         """What the draft makes of the samples, failures first; never raises for what samples hold."""
-        return preview_rows(self._need(flow).text, self._store.load_samples(flow), part=part)[:limit]
+        return preview_rows(self._need(flow).text, [(row.name, row.record) for row in self._stored(flow)], part=part)[
+            :limit
+        ]
 
     def findings(self, flow: str) -> list[Finding]:
         """Errors, warnings and unapproved parts."""
@@ -309,8 +347,42 @@ class Workspace:
     def _locked(self) -> Any:
         return locked(self.root / "lock")
 
+    def _recall(self) -> Recall:
+        return self._decisions.recall(self._now())
+
+    def _decide(self, spec: MappingSpec, parts: Sequence[str], action: Action, by: str, reason: str = "") -> None:
+        found = (decided(spec, part, action, by=_name(by), at=self._now(), reason=reason) for part in parts)
+        self._decisions.record([row for row in found if row is not None])
+
+    def _withdraw(self, spec: MappingSpec, earlier: MappingSpec) -> None:
+        """Forget the last decision about each part that an undo takes back."""
+        before, after = digests(earlier), digests(spec)
+        undone = {
+            part
+            for part in before.keys() | after.keys()
+            if before.get(part) != after.get(part)
+            or (part in before and approval_of(earlier, part) != approval_of(spec, part))
+        }
+        last: dict[str, list[int]] = {}
+        for row in self._decisions.rows() if undone else ():
+            if row.flow == spec.spec and row.part in undone:
+                known = last.setdefault(row.part, [])
+                # Changing a source is one step of the person and two decisions: against the old, for the new one.
+                pair = row.action == "edit" and len(known) == 1 and known[0] == row.number - 1
+                last[row.part] = [*known, row.number] if pair else [row.number]
+        self._decisions.forget([number for numbers in last.values() for number in numbers])
+
+    def _stored(self, flow: str) -> list[Sample]:
+        """The samples; what an earlier version of this program stored as it came is masked first."""
+        rows = self._store.load_samples(flow)
+        if all(row.masked for row in rows):
+            return rows
+        rows = self.masked(rows)
+        self._store.save_samples(flow, rows)
+        return rows
+
     def _records(self, flow: str) -> list[dict[str, Any]]:
-        return [record for _, record in self._store.load_samples(flow)]
+        return [row.record for row in self._stored(flow)]
 
     def _at(self) -> str:
         return self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -333,23 +405,24 @@ class Workspace:
         fresh = read_spec(file)
         text = dump_spec(fresh.spec)
         adopted = draft.changed(text) if draft is not None else Draft(text, file)
-        adopted = replace(adopted, alternatives=alternatives_of(fresh.spec, self._records(flow)))
+        adopted = replace(adopted, alternatives=alternatives_of(fresh.spec, self._records(flow), self._recall()))
         adopted = adopted.in_step(text_hash(fresh.text))
         self._store.save(flow, adopted)
         return adopted
 
     @contextmanager
-    def _changing(self, flow: str) -> Iterator[tuple[Draft, Callable[[MappingSpec], None]]]:
+    def _changing(self, flow: str) -> Iterator[tuple[Draft, _Save]]:
         with self._locked():
             draft = self._draft(flow)
             if draft is None:
                 raise UnknownPartError(f"there is no flow '{flow}'; start one or open a mapping file")
             current = draft
 
-            def save(spec: MappingSpec) -> None:
+            def save(spec: MappingSpec, ranked: Mapping[str, tuple[Alternative, ...]] | None = None) -> None:
                 text = dump_spec(spec)
                 if text != current.text:
-                    self._store.save(flow, current.changed(text))
+                    changed = current.changed(text)
+                    self._store.save(flow, changed if ranked is None else replace(changed, alternatives=ranked))
 
             yield draft, save
 
@@ -393,10 +466,6 @@ class Workspace:
             file=str(draft.file),
             samples=len(self._store.load_samples(flow)),
         )
-
-
-def _clean(samples: Sequence[Sample]) -> list[tuple[str, Mapping[str, Any]]]:
-    return [(sample.name, scrub(sample.record)) for sample in samples]
 
 
 def _name(by: str) -> str:

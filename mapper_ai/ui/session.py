@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from mapper_ai.services.runner_control import RunnerControl
+from mapper_ai.services.studio_config import decisions_file, workspace_root
 from mapper_ai.services.workspace import Workspace
 from sync.errors import SettingsError
 from sync.settings import DEFAULT_STORE_URL, load_settings
@@ -45,7 +46,7 @@ class Surroundings:
         mappings = _first_folder(environ.get("MAPPER_MAPPINGS"), "mappings/clarity-freshbooks")
         samples = _first_folder(environ.get("MAPPER_SAMPLES"), "fixtures/clarity")
         return cls(
-            root=Path(environ.get("MAPPER_WORKSPACE") or ".mapper"),
+            root=workspace_root(environ),
             mappings=mappings,
             samples=samples if samples.is_dir() else None,
             user=environ.get("MAPPER_USER", "").strip() or _system_user(),
@@ -60,7 +61,7 @@ def surroundings() -> Surroundings:
 def workspace() -> Workspace:
     """The workspace as it stands on disk."""
     found = surroundings()
-    return Workspace.open(found.root, mappings=found.mappings)
+    return Workspace.open(found.root, mappings=found.mappings, decisions=decisions_file())
 
 
 def runner() -> RunnerControl:

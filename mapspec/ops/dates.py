@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field
@@ -14,6 +14,7 @@ from mapspec.errors import TransformError
 from mapspec.numbers import shape
 from mapspec.ops.base import SCALAR, Chain, CompileContext, Example, Operation, Step, bind_chain, each_text
 from mapspec.ops.dateformat import DateFormat
+from mapspec.ops.operands import number_or_none
 from mapspec.paths import Scope
 
 AS_WRITTEN: Final = "as_written"
@@ -113,6 +114,38 @@ class ParseInstant(Operation):
 
     def bind(self, context: CompileContext) -> Step:
         return each_text(parse_instant)
+
+
+class FromEpoch(Operation):
+    """Seconds, or milliseconds (`ms`), since the first of January 1970 to an instant in UTC; microseconds are cut."""
+
+    name = "from_epoch"
+    main = "unit"
+    takes = SCALAR
+    gives = "instant"
+    examples = (
+        Example(value=1782028429, gives=datetime(2026, 6, 21, 7, 53, 49, tzinfo=UTC)),
+        Example("ms", value="1782028429500", gives=datetime(2026, 6, 21, 7, 53, 49, 500000, tzinfo=UTC)),
+        Example(value="2026-06-21", refused="bad-number"),
+        Example(value=1782028429500, refused="bad-date"),
+    )
+    unit: Literal["s", "ms"] = "s"
+
+    def bind(self, context: CompileContext) -> Step:
+        share = 1000 if self.unit == "ms" else 1
+
+        def step(value: Any, scope: Scope) -> Any:
+            number = number_or_none(value)
+            if number is None:
+                return None
+            try:
+                micro = int(number * 1_000_000 / share)
+                return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micro)
+            except OverflowError:
+                said = "seconds" if share == 1 else "milliseconds"
+                raise TransformError(f"expected {said} since 1970, got a number too large", reason="bad-date") from None
+
+        return step
 
 
 class ToDate(Operation):

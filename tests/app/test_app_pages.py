@@ -9,6 +9,7 @@ import pytest
 from studio_app import FLOW, Studio, button, looked_at, press, shown
 
 from connectors.sandbox.server import running_sandbox
+from mapper_ai.services.decisions import DecisionStore
 from mapper_ai.services.workspace import Sample, TargetRow
 
 
@@ -61,6 +62,21 @@ def test_uploaded_webhook_bodies_become_samples(studio: Studio) -> None:
     assert "4111111111111111" not in json.dumps(sample.record)
 
 
+def test_real_values_are_shown_from_memory_and_never_stored(studio: Studio) -> None:
+    app = studio.page("samples", flow=FLOW)
+    app.segmented_control(key="sample-source").select("Upload").run()
+    record = b'{"id": "1", "total": "12.50", "customer": {"email": "anna.kowalska@tea.pl"}}'
+    app.file_uploader(key="sample-files").upload("order.json", record).run()
+    press(app, "take-upload")
+    assert "anna.kowalska@tea.pl" not in shown(app)
+    app.toggle(key=f"reveal-{FLOW}").set_value(True).run()
+    assert "anna.kowalska@tea.pl" in shown(app)
+    stored = "".join(path.read_text("utf-8", "replace") for path in studio.root.rglob("*") if path.is_file())
+    assert "kowalska" not in stored
+    assert "12.50" in stored
+    assert "anna.kowalska@tea.pl" not in shown(studio.page("samples", flow=FLOW))
+
+
 def test_a_broken_upload_is_one_clear_line(studio: Studio) -> None:
     app = studio.page("samples", flow=FLOW)
     app.segmented_control(key="sample-source").select("Upload").run()
@@ -90,6 +106,8 @@ def test_accepting_approves_in_the_name_of_the_person_and_moves_on(studio: Studi
     row = row_of(studio, "invoice.create_date")
     assert (row.state, row.by) == ("approved", "ana")
     assert looked_at(app, "part") != "invoice.create_date"
+    (learned,) = DecisionStore(studio.root / "decisions.duckdb").rows()
+    assert (learned.action, learned.part, learned.person) == ("accept", "invoice.create_date", "ana")
 
 
 def test_a_rejection_keeps_its_reason_and_undo_takes_it_back(studio: Studio) -> None:

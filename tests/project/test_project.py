@@ -41,6 +41,8 @@ MAPPER = (
     "explain",
     "schema",
     "approve",
+    "decisions",
+    "bench",
     "fmt",
 )
 SYNC = ("run", "serve", "status", "errors", "replay", "auth", "doctor", "webhooks")

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
-from itertools import islice
-from typing import Literal
+from typing import Any, Literal
 
 import streamlit as st
 
-from mapper_ai.core.fields import FieldProfile
+from connectors.scrub import scrub
+from mapper_ai.core.fields import FieldProfile, Profile
 from mapper_ai.core.profile import profile_records
-from mapper_ai.errors import InputError
+from mapper_ai.services.profiling import fetch_samples
 from mapper_ai.services.workspace import Sample, Workspace
 from mapper_ai.ui import session
 from mapper_ai.ui.parts.frame import FLOW_TITLES, PAGES, choose_flow, header, notice, shown_errors
 from mapper_ai.ui.parts.records import MAX_SAMPLES, entity_of, read_folder, read_text
 from mapper_ai.ui.parts.values import cell, exact_json, listed, percent, shortened
-from sync.connections import open_clarity
 from sync.errors import SettingsError
 from sync.settings import load_settings
 
@@ -39,7 +37,7 @@ def page() -> None:
         with right:
             _propose(work, flow, stored)
         if stored:
-            _profile(stored)
+            _profile(flow, stored)
 
 
 def _source(work: Workspace, flow: str, kind: Literal["primary", "secondary"]) -> None:
@@ -87,7 +85,7 @@ def _from_upload(work: Workspace, flow: str, kind: Literal["primary", "secondary
         accept_multiple_files=True,
         key="sample-files",
     )
-    st.caption("Card data and secrets are removed before anything is stored.")
+    st.caption("Before anything is stored, card data and secrets are removed and personal values become pseudonyms.")
     if st.button("Take the files", key="take-upload", icon=":material/upload:", disabled=not files, type=kind):
         with shown_errors("A file cannot be read"):
             found = [sample for file in files for sample in read_text(file.name, file.getvalue())]
@@ -106,20 +104,19 @@ def _from_clarity(work: Workspace, flow: str, kind: Literal["primary", "secondar
     wanted = st.number_input("How many records", min_value=1, max_value=MAX_SAMPLES, value=25, key="clarity-count")
     if st.button("Fetch", key="take-clarity", icon=":material/cloud_download:", type=kind):
         with shown_errors("Clarity did not answer as expected"), st.spinner("Reading from Clarity"):
-            client = open_clarity(load_settings())
-            if client is None:
-                raise InputError("Clarity is not connected")
-            with closing(client):
-                rows = list(islice(client.list_updated(entity_of(flow), None), int(wanted)))
-            if not rows:
-                raise InputError(f"Clarity has no {entity_of(flow)} records")
-            ids = [client.head(row).id or number for number, row in enumerate(rows, 1)]
-            named = [Sample(f"{entity_of(flow)} {found}", row) for found, row in zip(ids, rows, strict=True)]
+            settings = load_settings()
+            rows = fetch_samples(settings.source_system.name, entity_of(flow), int(wanted), settings=settings)
+            named = [
+                Sample(f"{entity_of(flow)} {row.get('id', row.get('ID', number))}", row)
+                for number, row in enumerate(rows, 1)
+            ]
             _store(work, flow, named)
 
 
 def _store(work: Workspace, flow: str, found: Sequence[Sample]) -> None:
     work.set_samples(flow, found)
+    # For the person at this tab, in memory alone: nothing but pseudonyms is ever stored.
+    st.session_state[f"real-{flow}"] = [scrub(sample.record) for sample in found]
     session.say_after_rerun(f"{len(found)} samples stored")
     st.rerun()
 
@@ -162,8 +159,9 @@ def _propose(work: Workspace, flow: str, stored: Sequence[Sample]) -> None:
             st.switch_page(PAGES["review"], query_params={"flow": flow})
 
 
-def _profile(stored: Sequence[Sample]) -> None:
-    found = profile_records([sample.record for sample in stored])
+def _profile(flow: str, stored: Sequence[Sample]) -> None:
+    records = _shown(flow, stored)
+    found = profile_records(records)
     st.markdown(f"**Profile** · {len(found.fields)} fields in {found.record_count} records")
     st.dataframe(
         {
@@ -171,32 +169,83 @@ def _profile(stored: Sequence[Sample]) -> None:
             "Types": [_types(field) for field in found.fields],
             "Format": ["" if field.format in ("empty", "text") else field.format for field in found.fields],
             "Present": [field.present_share for field in found.fields],
-            "Filled": [field.filled_share for field in found.fields],
+            "Values": [_nothing(field) for field in found.fields],
+            "Key": [field.is_key for field in found.fields],
             "Distinct": [field.distinct for field in found.fields],
             "Length": [_range(field) for field in found.fields],
-            "Examples": [shortened(cell(list(field.examples[:3])), 52) for field in found.fields],
+            "Examples": [shortened(cell(list(field.examples[:3])), 44) for field in found.fields],
         },
         hide_index=True,
         width="stretch",
         height=430,
         column_config={
-            "Path": st.column_config.TextColumn(width=230),
-            "Types": st.column_config.TextColumn(width=165),
+            "Path": st.column_config.TextColumn(width=210),
+            "Types": st.column_config.TextColumn(width=140),
             "Format": st.column_config.TextColumn(width=90),
             "Present": st.column_config.ProgressColumn(width=90, min_value=0, max_value=1, format="percent"),
-            "Filled": st.column_config.ProgressColumn(width=90, min_value=0, max_value=1, format="percent"),
+            "Values": st.column_config.BarChartColumn(
+                width=110, y_min=0, y_max=1, help="Four bars: with a value, null, empty, without the member"
+            ),
+            "Key": st.column_config.CheckboxColumn(width=50),
             "Distinct": st.column_config.NumberColumn(width=70),
             "Length": st.column_config.TextColumn(width=70),
-            "Examples": st.column_config.TextColumn(width=330),
+            "Examples": st.column_config.TextColumn(width=285),
         },
         alt="Profile of the samples: one row a field",
     )
-    with st.expander("One sample as it is stored", icon=":material/data_object:"):
+    _structure(found)
+    with st.expander("One sample", icon=":material/data_object:"):
         names = [sample.name for sample in stored]
         name = st.selectbox("Sample", names, key="shown-sample", label_visibility="collapsed")
-        record = next((sample.record for sample in stored if sample.name == name), None)
+        record = next((row for sample, row in zip(stored, records, strict=True) if sample.name == name), None)
         if record is not None:
             st.code(exact_json(record), language="json", height=420)
+
+
+def _shown(flow: str, stored: Sequence[Sample]) -> list[dict[str, Any]]:
+    """The records as stored, or as they came where this tab took them and the person asks for it."""
+    masked = [sample.record for sample in stored]
+    real = st.session_state.get(f"real-{flow}")
+    if real is None or len(real) != len(stored):
+        st.caption("Personal values are shown as pseudonyms; only those are stored.")
+        return masked
+    revealed = st.toggle(
+        "Show the real personal values",
+        key=f"reveal-{flow}",
+        help="They are in the memory of this tab alone; what is stored holds pseudonyms.",
+    )
+    return list(real) if revealed else masked
+
+
+def _structure(found: Profile) -> None:
+    """Lists and what points where, where there is anything to say."""
+    if found.arrays:
+        st.dataframe(
+            {
+                "List": [entry.path for entry in found.arrays],
+                "Present": [entry.present_share for entry in found.arrays],
+                "Empty": [entry.empty_share for entry in found.arrays],
+                "Items": [f"{entry.min_length}, {entry.median_length}, {entry.max_length}" for entry in found.arrays],
+            },
+            hide_index=True,
+            column_config={
+                "Present": st.column_config.ProgressColumn(min_value=0, max_value=1, format="percent"),
+                "Empty": st.column_config.ProgressColumn(min_value=0, max_value=1, format="percent"),
+                "Items": st.column_config.TextColumn("Items: least, median, most"),
+            },
+            alt="Lists in the samples and how long they are",
+        )
+    for relation in found.relations:
+        st.text(f"{relation.source} points at {relation.target} ({percent(relation.share)} found)")
+    for order in found.time_orders:
+        st.text(f"{order.earlier} never lies after {order.later}")
+
+
+def _nothing(field: FieldProfile) -> list[float]:
+    """Shares of the parents: with a value, null, blank, without the member."""
+    present = field.present_share
+    shares = (field.filled_share * present, field.null_share * present, field.empty_share * present, 1.0 - present)
+    return [round(share, 4) for share in shares]
 
 
 def _types(field: FieldProfile) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import streamlit as st
 
@@ -20,7 +21,7 @@ _COLOURS = {"proposed": "orange", "approved": "green", "rejected": "red", "unmap
 _RESULTS = {"go": "goes", "hold": "held", "wait": "waits", "skip": "skipped", "error": "error"}
 _ORIGINS = {
     "fuzzy": "compared names, types and values",
-    "learned": "a model of earlier mappings",
+    "learned": "the trained scorer: names, types and values",
     "llm": "a language model",
     "history": "an earlier decision",
     "person": "a person",
@@ -134,6 +135,25 @@ def _reject(flow: str, row: TargetRow, comment: str, following: str) -> None:
         session.look_at("part", following)
 
 
+# The signals whose names say little by themselves; `mapper_ai/core/features.py` explains all.
+_SIGNALS: Final = {
+    "path": "name and place",
+    "mutual": "best for each other",
+    "row_lead": "no better use of it",
+    "column_lead": "no better source",
+    "column_rank": "place in the list",
+    "context_lead": "objects around",
+    "text": "text alike",
+    "format": "kind of value",
+    "clash": "kinds clash",
+    "side": "billing or shipping",
+    "level": "record or item",
+    "target_prior": "seldom has a source",
+    "source_prior": "seldom feeds a field",
+    "history": "earlier decisions",
+}
+
+
 def _why(row: TargetRow) -> None:
     if row.origin:
         st.caption(f"Proposed by {_ORIGINS.get(row.origin, row.origin)}.")
@@ -146,7 +166,7 @@ def _why(row: TargetRow) -> None:
     longest = max(abs(value) for _, value in signals) or 1
     st.dataframe(
         {
-            "Signal": [name.replace("_", " ") for name, _ in signals],
+            "Signal": [_SIGNALS.get(name, name.replace("_", " ")) for name, _ in signals],
             "Adds": [f"{value:+.2f}" for _, value in signals],
             "Weight": [abs(value) / longest for _, value in signals],
         },
@@ -231,7 +251,7 @@ def _sources(work: Workspace, flow: str, row: TargetRow) -> None:
 
 def _take(work: Workspace, flow: str, row: TargetRow, sources: Sequence[str]) -> None:
     with shown_errors("This source cannot be taken"):
-        work.set_source(flow, row.part, sources, digest=row.digest)
+        work.set_source(flow, row.part, sources, digest=row.digest, by=session.surroundings().user)
         session.say_after_rerun("Source changed; look at the samples, then accept")
         st.rerun()
 
@@ -263,6 +283,6 @@ def _steps(work: Workspace, flow: str, row: TargetRow) -> None:
         disabled=not changed or not edited.strip() or problem is not None,
     ):
         with shown_errors("The steps cannot be saved"):
-            work.set_steps(flow, row.part, edited, digest=row.digest)
+            work.set_steps(flow, row.part, edited, digest=row.digest, by=session.surroundings().user)
             session.say_after_rerun("Steps saved; look at the samples, then accept")
             st.rerun()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mapper_ai.core.fields import Relation, TimeOrder
 from mapper_ai.core.formats import FORMATS, nearness, recognise
 from mapper_ai.core.profile import (
     MAX_DEPTH,
@@ -18,6 +19,8 @@ from mapper_ai.core.profile import (
     profile_records,
     split_path,
 )
+from mapper_ai.core.relations import relations_between
+from mapspec.paths import parse_path
 
 
 @pytest.mark.parametrize(
@@ -92,7 +95,11 @@ def test_numbers_that_no_book_holds_do_not_break_the_range() -> None:
 def test_odd_names_get_their_own_path_and_are_marked() -> None:
     profile = profile_records([{"a.b": 1, "a": {"b": 2}, "": 3, "$": 4, "9x": 5, "naïve": 6, " a": 7}])
     marks = {entry.path: entry.addressable for entry in profile.fields}
-    assert marks == {"": False, " a": False, "$": False, '"a.b"': False, "a.b": True, "9x": True, "naïve": True}
+    assert list(marks) == ['" a"', '""', '"$"', '"a.b"', "9x", "a.b", "naïve"]
+    assert all(marks.values())
+    for entry in profile.fields:
+        assert split_path(entry.path) == entry.segments
+        assert parse_path(entry.path).source_path() == entry.path
 
 
 def test_few_words_again_and_again_are_an_enum() -> None:
@@ -132,6 +139,55 @@ def test_deep_nesting_and_recursion_are_refused_by_name() -> None:
 def test_a_record_that_is_no_object_is_named() -> None:
     with pytest.raises(ValueError, match="record 2: expected an object, got a list"):
         profile_records([{}, []])  # type: ignore[list-item]  # the error under test
+
+
+def test_keys_are_filled_everywhere_and_never_repeat() -> None:
+    rows = [
+        {"id": n, "order": 7, "total": Decimal(n) / 8, "lines": [{"id": f"L{n}-{k}"} for k in range(2)]}
+        for n in range(4)
+    ]
+    assert [entry.path for entry in profile_records(rows).fields if entry.is_key] == ["id", "lines[].id"]
+    assert not profile_records([*rows, {"total": 1}]).field("id").is_key
+
+
+def test_arrays_tell_empty_null_and_absent_apart() -> None:
+    lengths = profile_records([{"a": [1, 2, 3]}, {"a": [1]}, {"a": []}, {"a": None}, {}, {"a": [1, 2]}]).arrays
+    (entry,) = lengths
+    assert (entry.path, entry.occurrences, entry.items) == ("a[]", 5, 6)
+    assert (entry.present_share, entry.null_share, entry.empty_share) == (pytest.approx(5 / 6), 0.2, 0.2)
+    assert (entry.min_length, entry.median_length, entry.max_length) == (0, 1, 3)
+
+
+def test_relations_need_values_and_a_name_that_fits() -> None:
+    rows = [
+        {
+            "id": number,
+            "taxes": [{"id": f"T{number}1", "rate": 19}, {"id": f"T{number}2", "rate": 7}],
+            "lines": [{"taxId": f"T{number}2", "quantity": number}, {"taxId": f"T{number}1", "quantity": 1}],
+        }
+        for number in range(5)
+    ]
+    assert profile_records(rows).relations == (Relation("lines[].taxId", "", "taxes[].id", 1.0),)
+
+
+def test_relations_between_entities_survive_sampling_of_values() -> None:
+    customers = profile_records([{"id": f"C{number}"} for number in range(3000)])
+    orders = profile_records([{"customerId": f"C{number * 3}", "number": number} for number in range(900)])
+    strangers = profile_records([{"customerId": f"X{number}"} for number in range(900)])
+    found = relations_between({"customer": customers, "order": orders, "import": strangers})
+    assert found["order"] == (Relation("customerId", "customer", "id", 1.0),)
+    assert found["import"] == ()
+
+
+def test_moments_that_keep_their_order_are_found_whatever_the_order_of_the_records() -> None:
+    rows = [
+        {"id": n, "createdAt": f"2026-01-0{n}T10:00:00Z", "paidAt": f"2026-02-0{9 - n}T10:00:00+02:00", "due": "soon"}
+        for n in range(1, 6)
+    ]
+    profile = profile_records(rows)
+    assert profile.time_orders == (TimeOrder("createdAt", "paidAt"),)
+    assert (profile.field("createdAt").rises_with, profile.field("paidAt").rises_with) == ("id", "")
+    assert profile_records(rows[::-1]) == profile
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mapper_ai.core.assignment import compete, rank
+from mapper_ai.core.assignment import compete
+from mapper_ai.core.evidence import collect
 from mapper_ai.core.explain import explain
+from mapper_ai.core.features import FEATURES, RETRIEVED, gather
+from mapper_ai.core.model import Model, load_model
 from mapper_ai.core.profile import FieldProfile, Profile, profile_contract, profile_records, split_path
-from mapper_ai.core.scoring import WeightedScorer, logit, sigmoid
+from mapper_ai.core.scoring import WeightedScorer, logit
 from mapper_ai.core.signals import SIGNALS
-from mapper_ai.core.suggest import Decision, TargetSuggestion, compute_signals, suggest
+from mapper_ai.core.suggest import Decision, TargetSuggestion, suggest
 
 
 def run(source: dict[str, Any], target: dict[str, Any], **options: Any) -> dict[str, TargetSuggestion]:
@@ -93,7 +96,12 @@ def test_ids_uuids_and_audit_members_find_no_match() -> None:
         {"id": 1, "uuid": "3b2c1f0e-5a64-4f7e-9a37-1d2c3b4a5f60", "version": "3", "create_date": "2026-01-01"},
     )
     assert {name for name, entry in found.items() if entry.accepted} == {"create_date"}
-    assert found["uuid"].state == "no-match"
+    assert {name: found[name].state for name in ("id", "uuid", "version")} == {
+        "id": "not-tried",
+        "uuid": "not-tried",
+        "version": "no-match",
+    }
+    assert found["id"].why == "the target's own system gives this id"
 
 
 def test_the_accepted_one_is_the_first_of_its_ranking() -> None:
@@ -141,26 +149,34 @@ def test_history_overrules() -> None:
     assert first(taught) == "region"
 
 
-def test_evidence_adds_up_to_the_confidence_before_competition() -> None:
-    scorer = WeightedScorer()
-    source, target = profile_records([{"city": "Austin"}]), profile_records([{"town": "York"}])
-    candidate = suggest(source, target)[0].candidates[0]
-    odds = np.array([scorer.bias + sum(candidate.evidence.values())], dtype=np.float32)
-    assert float(sigmoid(odds)[0]) == pytest.approx(candidate.confidence, abs=1e-3)
-    assert set(candidate.evidence) <= set(SIGNALS)
+def test_evidence_adds_up_to_the_confidence() -> None:
+    model = load_model()
+    source, target = profile_records([ORDER]), profile_records([{"town": "York", "issued_on": "2026-02-02", "qty": 3}])
+    for found in suggest(source, target):
+        candidate = found.candidates[0]
+        odds = model.slope * model.bias + model.offset + sum(candidate.evidence.values())
+        assert 1.0 / (1.0 + np.exp(-odds)) == pytest.approx(candidate.confidence, abs=2e-3)
+        assert set(candidate.evidence) <= set(FEATURES)
 
 
-def test_every_signal_is_there_for_a_scorer_to_learn_from() -> None:
-    signals, _ = compute_signals(profile_records([ORDER]), profile_records([{"a": 1, "lines": [{"b": 2}]}]))
-    assert set(signals) == set(SIGNALS)
-    shapes = {matrix.shape for matrix in signals.values()}
-    assert len(shapes) == 1
-    assert all(np.isfinite(matrix).all() for matrix in signals.values())
+def test_more_of_a_feature_never_lowers_the_confidence() -> None:
+    assert all(weight >= 0.0 for weight in load_model().weights.values())
+    assert load_model().slope > 0.0
+
+
+def test_every_signal_and_feature_is_there_to_learn_from() -> None:
+    evidence = collect(profile_records([ORDER]), profile_records([{"a": 1, "lines": [{"b": 2}]}]))
+    assert set(evidence.signals) == set(SIGNALS)
+    assert {matrix.shape for matrix in evidence.signals.values()} == {evidence.shape}
+    found = gather(evidence)
+    assert found.features.shape == (RETRIEVED * evidence.shape[1], len(FEATURES))
+    assert np.isfinite(found.features).all()
+    assert (np.abs(found.features) <= 1.0).all()
 
 
 @pytest.mark.parametrize(("source", "target"), [({}, {"a": 1}), ({"a": 1}, {}), ({}, {})])
 def test_nothing_on_a_side_gives_no_candidates(source: dict[str, Any], target: dict[str, Any]) -> None:
-    assert all(not entry.candidates and entry.state == "no-match" for entry in run(source, target).values())
+    assert all(not entry.candidates and entry.state == "not-tried" for entry in run(source, target).values())
 
 
 def test_bad_options_are_refused() -> None:
@@ -170,6 +186,8 @@ def test_bad_options_are_refused() -> None:
         run({"a": 1}, {"a": 1}, accept_at=1.5)
     with pytest.raises(ValueError, match="unknown signals: luck"):
         WeightedScorer({"luck": 1.0})
+    with pytest.raises(ValueError, match="unknown features: luck"):
+        Model({"luck": 1.0}, 0.0)
 
 
 def test_fields_without_samples_can_be_matched_by_name() -> None:
@@ -184,10 +202,6 @@ def test_competition_spares_the_best_and_presses_the_rest() -> None:
     assert after[0, 0] == pytest.approx(0.95, abs=1e-5)
     assert after[0, 1] < before[0, 1]
     assert logit(before)[0, 1] - logit(after)[0, 1] <= 2.0 + 1e-4
-
-
-def test_ties_keep_source_order() -> None:
-    assert rank(np.array([[0.5], [0.7], [0.5]], dtype=np.float32), 5) == [[1, 0, 2]]
 
 
 @pytest.mark.parametrize(

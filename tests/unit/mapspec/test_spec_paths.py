@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from mapspec.paths import Scope, compile_path, get_at, parse_path, set_at
+from mapspec.paths import Scope, compile_path, get_at, parse_path, quoted_name, set_at
 
 RECORD: dict[str, Any] = {
     "customer": {"email": "a@example.com"},
@@ -84,9 +85,26 @@ def test_what_is_no_path_is_refused(text: str) -> None:
         parse_path(text)
 
 
-def test_a_dot_in_a_name_is_refused_with_the_reason() -> None:
-    with pytest.raises(ValueError, match="a name itself holds no dot"):
+def test_another_notation_for_a_name_with_a_dot_is_refused_with_the_mend() -> None:
+    with pytest.raises(ValueError, match="a name with a dot in quotes"):
         parse_path("customAttributes['a.b']")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["unit.price", "a[b]", "", "$", " x ", 'say "hi"', '"', "back\\slash.", "9x", "naïve 名", "$total", "a[]", "x\ny"],
+)
+def test_any_name_can_be_addressed(name: str) -> None:
+    record = {"rows": [{name: {"deep.er": 1}}], name: {"b": 2}}
+    spelled = quoted_name(name)
+    for text, expected in ((f'rows[].{spelled}."deep.er"', [1]), (f"{spelled}.b", 2)):
+        path = parse_path(text)
+        assert parse_path(path.source_path()) == replace(path, text=path.source_path())
+        assert compile_path(path)(Scope(record, {}, lambda _: None)) == expected
+    body: dict[str, Any] = {}
+    set_at(body, f"a.{spelled}", 3)
+    assert body == {"a": {name: 3}}
+    assert get_at(body, f"a.{spelled}") == 3
 
 
 @pytest.mark.parametrize("text", ["values.a.b", "values.a[]", "settings.a.b"])

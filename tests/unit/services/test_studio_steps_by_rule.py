@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from mapper_ai.core.profile import profile_records
+from connectors.profiles import ContractField as Field
+from mapper_ai.core.profile import profile_contract, profile_records
 from mapper_ai.services.goals import Goal, contract_goals, profile_goals
 from mapper_ai.services.steps_by_rule import Place, Plan, plan_steps, relative
 
@@ -83,8 +84,13 @@ def test_several_sources_are_joined_for_a_name_and_tried_in_turn_otherwise() -> 
     assert plan_steps(both, goal("city"), Place()).steps[0] == {"coalesce": ["first", "last"]}
 
 
-def test_a_field_that_no_path_can_name_is_no_plan() -> None:
+def test_a_name_with_a_dot_is_read_in_quotes() -> None:
     profile = profile_records([{"odd.name": "x"}])
+    assert plan_steps(profile.fields, goal(), Place()).steps[0] == {"path": '"odd.name"'}
+
+
+def test_a_field_that_no_path_can_name_is_no_plan() -> None:
+    profile = profile_records([{"grid": [["x"]]}])
     assert "cannot be written" in plan_steps(profile.fields, goal(), Place()).problem
 
 
@@ -115,3 +121,72 @@ def test_digits_in_a_text_are_no_number() -> None:
     goals = {row.path: row for row in profile_goals(profile_records([{"number": "0042", "count": 3}]))}
     assert goals["number"].type == "text"
     assert goals["count"].type == "int"
+
+
+@pytest.mark.parametrize(
+    ("values", "step"),
+    [
+        ([1782028429, 1786124808], {"from_epoch": "s"}),
+        (["1782028429500"], {"from_epoch": "ms"}),
+        (["2026-03-01T09:05:08Z"], {"parse_instant": None}),
+    ],
+)
+def test_an_instant_is_read_as_the_samples_write_it(values: list[Any], step: dict[str, Any]) -> None:
+    assert plan(values, goal("created_at", "instant")).steps == ({"path": "field"}, step)
+    assert plan(values, goal("day", "date")).steps[1:] == (step, {"to_date": "as_written"})
+
+
+def test_days_are_read_in_the_order_that_the_samples_show_and_never_guessed() -> None:
+    wanted = goal("day", "date")
+    assert plan(["25/03/2026", "04/05/2026"], wanted).steps[-1] == {"parse_date": "D/M/YYYY"}
+    assert plan(["03/25/2026", "04/05/2026"], wanted).steps[-1] == {"parse_date": "M/D/YYYY"}
+    assert plan(["25.03.2026"], wanted).steps[-1] == {"parse_date": "D.M.YYYY"}
+    assert "which is the day" in plan(["03/04/2026"], wanted).problem
+    assert "without a time" in plan(["25.03.2026"], goal("moment", "instant")).problem
+
+
+def test_whole_numbers_of_money_are_taken_for_minor_units_and_told() -> None:
+    profile = profile_records([{"amount": value} for value in (31770, 9246, 1200)])
+    made = plan_steps([profile.field("amount")], goal("Total", "decimal"), Place(currency="currency"))
+    assert made.steps == ({"path": "amount"}, {"scale": {"minor_units_of": "currency"}})
+    assert "minor units" in made.doubt
+    money = plan_steps([profile.field("amount")], goal("Total", "money"), Place(currency="currency"))
+    assert money.steps[1:] == ({"scale": {"minor_units_of": "currency"}}, {"money": "currency"})
+    whole = profile_records([{"amount": Decimal(value)} for value in ("317.70", "1200.00", "9.10")])
+    plain = plan_steps([whole.field("amount")], goal("Total", "decimal"), Place(currency="currency"))
+    assert plain.steps[-1] == {"decimal": None} and not plain.doubt
+    assert plan([10000, 20000, 30000], goal("stock", "decimal")).steps[-1] == {"decimal": None}
+
+
+def test_countries_and_phones_take_the_targets_form() -> None:
+    target = profile_records([{"country": "DE", "phone": "+14155550123"}, {"country": "FR", "phone": "+14155550124"}])
+    country, phone = profile_goals(target)
+    assert plan(["Germany"], country).steps[-1] == {"country_code": "hold"}
+    assert {"phone": None} in plan(["(415) 555-0123"], phone).steps
+
+
+def test_free_texts_of_a_few_samples_are_no_list_of_allowed_values() -> None:
+    records = [{"name": "Tea", "kind": "goods", "status": "paid"}] * 3 + [
+        {"name": "Cup", "kind": "services", "status": "open"}
+    ] * 3
+    found = {row.path: row for row in profile_goals(profile_records(records))}
+    assert found["name"].enum == () and found["kind"].enum == ("goods", "services")
+    made = plan(["physical", "service"] * 3, found["kind"])
+    assert made.tables == {"kind": {"rows": {"physical": "goods", "service": "services"}}}
+    assert made.check == ()  # samples do not show every allowed value
+    assert plan(["UNPAID", "Paid"] * 3, found["status"]).tables["status"]["rows"] == {"unpaid": "open", "paid": "paid"}
+    assert "refunded" in plan(["paid", "refunded"] * 3, found["status"]).problem
+    assert plan(["any text of a person"], found["kind"]).tables == {}
+
+
+def test_a_schema_says_what_a_target_allows() -> None:
+    fields = [
+        Field(path="code", type="text", max_length=5, required=True),
+        Field(path="kind", type="text", enum=("a",), required=True),
+        Field(path="count", type="integer"),
+        Field(path="made", type="text", read_only=True),
+    ]
+    found = {row.path: row for row in profile_goals(profile_contract(fields))}
+    assert found["code"].max_length == 5 and found["code"].required
+    assert found["kind"].enum == ("a",) and not found["kind"].seen and found["kind"].constant == "a"
+    assert found["count"].type == "int" and found["made"].read_only

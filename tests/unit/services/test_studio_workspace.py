@@ -12,6 +12,7 @@ from mapper_ai.errors import Conflict, InputError, UnknownPartError
 from mapper_ai.services.sampling import read_samples
 from mapper_ai.services.workspace import Sample, TargetRow, Workspace
 from mapspec import SpecError, approve, compile_spec, dump_spec, load_spec, unapproved
+from sync.envelope import dumps
 
 ROOT = Path(__file__).resolve().parents[3]
 FIXTURES = ROOT / "fixtures" / "clarity"
@@ -65,7 +66,7 @@ def test_a_row_says_where_from_how_and_why(work: Workspace) -> None:
     assert entry.sources == ("paidAt", "createdAt", "updatedAt")
     assert entry.steps.splitlines()[1] == "- {parse_instant: }"
     assert "read as a moment in time" in entry.words
-    assert entry.origin == "fuzzy"
+    assert entry.origin == "learned"
     assert entry.confidence is not None
     assert entry.reason
     assert entry.evidence
@@ -279,7 +280,9 @@ def test_exact_amounts_survive_storage(tmp_path: Path) -> None:
     space = open_at(tmp_path)
     orders = read_samples(FIXTURES / "order__json-numbers.json")
     space.set_samples("order-to-invoice", [Sample("numbers", orders[0])])
-    assert space.samples("order-to-invoice")[0].record == orders[0]
+    stored, given = space.samples("order-to-invoice")[0].record, orders[0]
+    for name in ("lineItems", "payments", "total", "taxTotal", "shippingTotal"):
+        assert dumps(stored[name]) == dumps(given[name])
 
 
 def test_starting_needs_a_known_flow_and_samples(work: Workspace) -> None:

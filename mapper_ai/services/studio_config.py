@@ -1,0 +1,59 @@
+"""Where the studio keeps its things: the workspace folder, and the file of decisions that several may share."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from mapper_ai.errors import InputError
+from mapper_ai.services.decisions import FILE
+
+WORKSPACE: Final = ".mapper"
+_CONFIG: Final = "mapper.toml"
+_KEYS: Final = ("decisions",)
+
+
+def workspace_root(environ: Mapping[str, str] | None = None) -> Path:
+    """The folder of drafts, samples and the masking key (MAPPER_WORKSPACE, default `.mapper`)."""
+    env = os.environ if environ is None else environ
+    return Path(env.get("MAPPER_WORKSPACE") or WORKSPACE)
+
+
+def decisions_file(environ: Mapping[str, str] | None = None) -> Path:
+    """The file of decisions: `[studio] decisions` of mapper.toml, as seen from that file, else in the workspace.
+
+    Raises:
+        InputError: mapper.toml cannot be read, or its [studio] section does not fit.
+    """
+    env = os.environ if environ is None else environ
+    named = env.get("MAPPER_CONFIG")
+    config = Path(named or _CONFIG)
+    section = _section(config, must_exist=bool(named))
+    given = section.get("decisions")
+    if given is None:
+        return workspace_root(env) / FILE
+    if not isinstance(given, str) or not given.strip():
+        raise InputError(f"{config}: studio.decisions: expected the path of a file")
+    return config.parent / Path(given).expanduser()
+
+
+def _section(config: Path, *, must_exist: bool) -> dict[str, Any]:
+    try:
+        section = tomllib.loads(config.read_text("utf-8")).get("studio", {})
+    except FileNotFoundError:
+        if must_exist:
+            raise InputError(f"{config}: no such file; MAPPER_CONFIG must name an existing mapper.toml") from None
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{config}: not valid TOML: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{config}: cannot be read ({type(error).__name__})") from None
+    if not isinstance(section, dict):
+        raise InputError(f"{config}: studio: expected a section [studio]")
+    unknown = sorted(section.keys() - set(_KEYS))
+    if unknown:
+        raise InputError(f"{config}: studio.{unknown[0]}: unknown key; known here: {', '.join(_KEYS)}")
+    return section
