@@ -15,7 +15,8 @@ from mapspec.paths import Found
 
 def both_ways(compiled: CompiledSpec, record: Mapping[str, Any]) -> tuple[Draft | None, Draft]:
     """The quick draft, None where there is none, and the thorough one."""
-    compiled.warm_up()
+    if compiled._quick is None:
+        compiled.warm_up()
     with exactly():
         return compiled.quick(record), compiled.thorough(record)
 

@@ -373,9 +373,11 @@ class Values:
         tests, made = _of_ascii(v, steps)
         whole = c.name(self._whole(chain, sent=sent))
         self.needs_scope = True
-        c.put(f"if {v}.__class__ is str and {' and '.join(tests)} and ({v} := {made}): pass")
-        if sent:  # an empty text is not sent either
-            c.put(f"elif {v} == '': {v} = None")
+        usual = f"if {v}.__class__ is str and {' and '.join(tests)} and ({v} := {made}): pass"
+        if sent:  # an empty text is not sent; a blank one may stand before another of several paths
+            c.put(f"if {v} == '': {v} = None", f"el{usual}")
+        else:
+            c.put(usual)
         c.put(f"elif {v} is not None: {v} = {whole}(scope)")
         if not sent:  # a word, or nothing for this function
             usual = f"{v}.__class__ is str and len({v}) <= {MAX_TEXT_LENGTH} and {v} and not {v}.isspace()"

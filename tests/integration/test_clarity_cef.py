@@ -426,7 +426,9 @@ def test_the_profile_serves_suggesting() -> None:
         [sys.executable, "-m", "mapper_ai", *command, "--target", "freshbooks:client", "--json", "-"],
         capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
-    best = {row["target"]: row["source"] for row in json.loads(done.stdout) if row["accepted"]}
+    best: dict[str, str] = {}
+    for row in json.loads(done.stdout):  # ranked; two spellings of one field share what the first of them is sure of
+        best.setdefault(row["target"], row["source"])
     assert best["fname"] == "ContactFirstName"
     assert best["email"] == "Email"
     assert best["organization"] == "AccountName"

@@ -126,8 +126,9 @@ def put(record: Any, place: tuple[Any, ...], value: Any) -> None:
         if not inside:
             return
         record = record[name]
-    if isinstance(record, dict) or (isinstance(record, list) and place[-1] < len(record)):
-        record[place[-1]] = value
+    last = place[-1]
+    if isinstance(record, dict) or (isinstance(record, list) and isinstance(last, int) and last < len(record)):
+        record[last] = value
 
 
 @st.composite

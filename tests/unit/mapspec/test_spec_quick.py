@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
@@ -59,6 +60,48 @@ def test_nearly_all_orders_are_mapped_quickly_and_as_step_by_step(seed: int, mon
         answered += quick is not None
     assert answered > 270
     assert len(priced) > 2 * 150  # of the orders that go through, more than half
+
+
+ODD = [
+    None,
+    "",
+    " ",
+    "  x ",
+    0,
+    1,
+    True,
+    Decimal("-0.50"),
+    [],
+    ["x"],
+    {},
+    {"a": 1},
+    "Tee \U0001f375",
+    "a\nb",
+    "<b>x</b>",
+]
+
+
+def leaves(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The places of everything in a record, objects and lists included."""
+    if place:
+        yield place
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, member in inner:
+        yield from leaves(member, (*place, name))
+
+
+@pytest.mark.parametrize("name", ["plain-card", "two-taxes", "order-discount", "guest-without-email"])
+def test_every_member_of_an_order_may_be_odd(name: str) -> None:
+    compiled = compile_spec(load_spec(ORDERS.read_text(encoding="utf-8")))
+    text = Path(f"fixtures/clarity/order__{name}.json").read_bytes()
+    for place in leaves(loads(text)):
+        for value in ODD:
+            order = loads(text)
+            inside = order
+            for step in place[:-1]:
+                inside = inside[step]
+            inside[place[-1]] = value
+            assert_same(*both_ways(compiled, order))
 
 
 def test_a_wrong_quick_function_is_seen() -> None:
