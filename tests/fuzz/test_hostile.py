@@ -30,7 +30,7 @@ def test_a_hostile_case_stays_bounded(name: str, ends: dict[str, str]) -> None:
     ("code", "ended"),
     [
         ("bytearray(2**30)", "MemoryError"),
-        ("[x for x in iter(int, 1)]", "ended by signal"),
+        ("all(x == 0 for x in iter(int, 1))", "ended by signal"),
         ("1 / 0", "ZeroDivisionError"),
     ],
 )
