@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from connectors.sandbox.generator import generate
 from connectors.sandbox.generator_cef import CefCase, cef_batch
 from connectors.sandbox.generator_events import dumps_exact
+from connectors.sandbox.generator_fixtures import write_documents
 from connectors.sandbox.generator_order import Payload
 
 FIXTURE_SEED = 2026
@@ -100,14 +100,7 @@ def _text(value: Payload | list[Payload]) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write every fixture into the one directory named."""
-    if len(arguments) != 1:
-        print("usage: python -m connectors.sandbox.generator_cef_fixtures DIR", file=sys.stderr)
-        return 2
-    target = Path(arguments[0])
-    target.mkdir(parents=True, exist_ok=True)
-    for name, text in fixture_documents().items():
-        (target / name).write_text(text, encoding="utf-8")
-    return 0
+    return write_documents(arguments, "generator_cef_fixtures", fixture_documents)
 
 
 if __name__ == "__main__":

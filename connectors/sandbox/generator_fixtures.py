@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from connectors.sandbox.generator import Case, customers, dumps_exact, generate, payments, products
@@ -67,16 +68,21 @@ def _plainest(cases: list[Case], tag: str) -> Case:
     return min((case for case in cases if case.tags[0] == tag), key=lambda case: len(case.tags))
 
 
-def main(arguments: list[str]) -> int:
-    """Write every fixture into the one directory named."""
+def write_documents(arguments: list[str], module: str, documents: Callable[[], Mapping[str, str]]) -> int:
+    """Write documents by their file names into the one directory named; gives an exit code."""
     if len(arguments) != 1:
-        print("usage: python -m connectors.sandbox.generator_fixtures DIR", file=sys.stderr)
+        print(f"usage: python -m connectors.sandbox.{module} DIR", file=sys.stderr)
         return 2
     target = Path(arguments[0])
     target.mkdir(parents=True, exist_ok=True)
-    for name, text in fixture_documents().items():
+    for name, text in documents().items():
         (target / name).write_text(text, encoding="utf-8")
     return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Write every fixture into the one directory named."""
+    return write_documents(arguments, "generator_fixtures", fixture_documents)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 
 from mapper_ai.core.combine import Combination, How, with_combinations
 from mapper_ai.core.evidence import Evidence, collect
-from mapper_ai.core.features import Candidates, gather
+from mapper_ai.core.features import MONEY_CONCEPTS, Candidates, gather
 from mapper_ai.core.fields import FieldProfile, Profile
 from mapper_ai.core.history import Decision, HistorySignal, history_matrix
 from mapper_ai.core.model import Model, Odds, load_model
@@ -230,35 +230,16 @@ def _why_not(goal: FieldProfile, meaning: FieldMeaning) -> str:
 _TAX = frozenset(
     ["tax_total", "tax_rate", "tax_name", "tax_code", "taxable", "tax_exempt", "prices_include_tax", "vat_number"]
 )
-_MONEY = frozenset(
-    [
-        "unit_price",
-        "cost",
-        "cost_price",
-        "amount",
-        "line_total",
-        "grand_total",
-        "subtotal",
-        "discount",
-        "discount_percent",
-        "shipping_total",
-        "shipping_tax",
-        "handling_total",
-        "fee_total",
-        "fee_amount",
-        "tip",
-        "deposit",
-        "balance",
-        "amount_paid",
-        "applied_amount",
-        "currency",
-        "exchange_rate",
-        "quantity",
-        "account",
-        "bank_account",
-        "payment_terms",
-    ]
-)
+_MONEY = MONEY_CONCEPTS | {
+    "discount_percent",
+    "tip",
+    "currency",
+    "exchange_rate",
+    "quantity",
+    "account",
+    "bank_account",
+    "payment_terms",
+}
 _KEYS = frozenset(
     ["id", "number", "reference", "external_id", "uuid", "sku", "barcode", "transaction_id", "po_number", "email"]
 )

@@ -21,7 +21,7 @@ from mapspec.ops import CompileContext, Operation, Output, ToDate, ToMoney, mess
 from mapspec.paths import Path, Scope, member, set_at
 from mapspec.quick.code import Code
 from mapspec.quick.money import OrderWriter
-from mapspec.quick.values import RECORD, At, Held, UnusualSpecError, Values
+from mapspec.quick.values import RECORD, At, Held, UnusualSpecError, Values, chain_key
 from mapspec.validations import Check, FormatCheck
 
 _MAX_VALUE_DEPTH = 20  # named values that read one another; the engine has a limit of its own
@@ -188,9 +188,9 @@ class _Writer:
         ]
         self.values.currencies(currencies)
         chains = [rule.steps for rule in rules if not rule.check and _of_record(rule.steps)]
-        counted = Counter(repr([(s.name, s.arguments()) for s in chain]) for chain in chains)
+        counted = Counter(chain_key(chain) for chain in chains)
         for chain in chains:
-            key = repr([(s.name, s.arguments()) for s in chain])
+            key = chain_key(chain)
             if counted.pop(key, 0) > 1:
                 self.values.share(chain)
 
@@ -472,7 +472,7 @@ def _of_record(chain: Sequence[Operation]) -> bool:
     """True when the chain reads nothing of a list's element, so that it gives the same wherever it stands."""
     if any(path.root == "item" for path in _paths(chain)):
         return False
-    text = repr([(step.name, step.arguments()) for step in chain])
+    text = chain_key(chain)
     return "{#}" not in text and "line_price" not in text
 
 

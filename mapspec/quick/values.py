@@ -595,7 +595,7 @@ class Values:
 
     def sent_chain(self, chain: Sequence[Operation], at: At) -> Held:
         """The sent form of a chain whose value nobody looks at: the last steps may write it at once."""
-        key = _key(chain)
+        key = chain_key(chain)
         if key in self._sent:
             return self._sent[key]
         at_once = self._words(chain, at, sent=True) or self._sent_at_once(chain, at)
@@ -604,7 +604,7 @@ class Values:
     def share(self, chain: Sequence[Operation]) -> None:
         """Make a chain's sent form here, for all fields of the record that have the same chain."""
         made = self.sent_chain(chain, RECORD)
-        self._sent[_key(chain)] = made
+        self._sent[chain_key(chain)] = made
 
     def _sent_at_once(self, chain: Sequence[Operation], at: At) -> Held | None:
         c = self.code
@@ -800,7 +800,8 @@ def _of_ascii(v: str, steps: Sequence[Operation]) -> tuple[list[str], str]:
     return tests, f"{made}.{cases[-1]}()" if cases else made
 
 
-def _key(chain: Sequence[Operation]) -> str:
+def chain_key(chain: Sequence[Operation]) -> str:
+    """A text that equal chains share, arguments included."""
     return repr([(step.name, step.arguments()) for step in chain])
 
 
