@@ -24,9 +24,8 @@ from sync import inbox, records
 from sync.connections import open_clarity, open_freshbooks, require_reachable
 from sync.errors import NoStoreError, StoreError, SyncError
 from sync.inbox import IngestResult
+from sync.jobs import Job, jobs_of, poll
 from sync.log import bound
-from sync.poll import poll_clarity
-from sync.reading import assumed
 from sync.settings import Settings
 from sync.signin_state import with_sign_in
 from sync.status import ledger_totals, status
@@ -151,7 +150,9 @@ def run(
             inbox.release_dead(opened)
             if deliveries:
                 report.ingested = inbox.ingest(opened, deliveries, source="file", now=now(), reading=settings.reading)
-            _poll(context, report)
+            if context.clarity is not None and not stop.is_set():
+                found = poll(context)
+                report.polled, report.problems = found.result, [*report.problems, *found.problems]
             _drain(context, flow, report, max_wait_s=max_wait_s, on_progress=on_progress, wait=wait or stop.wait)
             report.status = status(opened)
             report.left = inbox.count_to_do(opened)
@@ -204,10 +205,10 @@ def serve(
         context.stop = stop
         something_new = threading.Event()
         threads = [threading.Thread(target=_work, args=(context, flow, something_new), name="worker", daemon=True)]
-        if context.clarity is not None:
-            threads.append(
-                threading.Thread(target=_keep_polling, args=(context, something_new), name="poll", daemon=True)
-            )
+        threads += [
+            threading.Thread(target=_repeat, args=(job, context, something_new), name=job.name, daemon=True)
+            for job in jobs_of(context)
+        ]
         secrets = WebhookSecrets(opened, key=settings.token_key, key_source=settings.sign_in.token_key, now=now)
         offered = threading.Event()
         confirming = partial(keep_confirming, secrets, context.freshbooks.callbacks, offered=offered, stop=stop)
@@ -307,24 +308,6 @@ def _context(
     return Context(settings, store, mappings, freshbooks, clarity, dry_run, run_id, now)
 
 
-def _poll(context: Context, report: RunReport) -> None:
-    if context.clarity is None or context.stop.is_set():
-        return
-    wanted, findings = context.settings.poll, context.settings.clarity_findings
-    usual_s = assumed(context.settings.profile, "A8")["overlap_s"]
-    found = poll_clarity(
-        context.store,
-        context.clarity,
-        now=context.now(),
-        overlap_s=usual_s if wanted.overlap_s is None else wanted.overlap_s,
-        start_date=wanted.start_date,
-        complete_rows=findings is None or findings.complete_rows is not False,
-        reading=context.settings.reading,
-    )
-    report.polled = found.result
-    report.problems += found.problems
-
-
 def _drain(
     context: Context,
     flow: Flow,
@@ -411,19 +394,16 @@ def _wait_for_login(context: Context) -> None:
             return
 
 
-def _keep_polling(context: Context, something_new: threading.Event) -> None:
-    """The polling thread of ``serve``."""
-    wanted = context.settings.poll
+def _repeat(job: Job, context: Context, something_new: threading.Event) -> None:
+    """A job's thread of ``serve``: at once, and then again and again."""
     with bound(run=context.run_id):
         while not context.stop.is_set():
-            report = RunReport(run_id=context.run_id, dry_run=False)
             try:
-                _poll(context, report)
-            except Exception as error:  # the next poll starts at the same cursor
-                log.error("poll failed", exc_info=error)
-            if report.polled.new:
-                something_new.set()
-            context.stop.wait(wanted.interval_s)
+                if job.run(context):
+                    something_new.set()
+            except Exception as error:  # a job that fails now is tried again at its next time
+                log.error("job failed", exc_info=error, extra={"job": job.name})
+            context.stop.wait(job.every_s)
 
 
 def _end_with(stop: threading.Event, server: Any) -> None:

@@ -22,7 +22,7 @@ from sqlalchemy.pool import StaticPool
 
 from sync.errors import NoStoreError, StoreError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 CUSTOMER_VALUES = frozenset(
     {
         ("inbox", "body"),
@@ -354,14 +354,30 @@ def _prepare(store: Store, shown: str, *, read_only: bool) -> None:
             if not store.is_sqlite:
                 # Two processes starting at once would both try to create the tables.
                 conn.execute(sa.select(sa.func.pg_advisory_xact_lock(0x6D6170)))
+            known = _version(conn, shown) if sa.inspect(conn).has_table("schema_version") else None
             metadata.create_all(conn)
-            conn.execute(store.insert(schema_version).values(version=SCHEMA_VERSION).on_conflict_do_nothing())
+            if known is not None and known < SCHEMA_VERSION:
+                from sync.migrations import upgrade
+
+                upgrade(conn, known, SCHEMA_VERSION)
+            if known != SCHEMA_VERSION:
+                conn.execute(sa.delete(schema_version))
+                conn.execute(sa.insert(schema_version).values(version=SCHEMA_VERSION))
+        return
     with store.read() as conn:
         if not sa.inspect(conn).has_table("schema_version"):
             raise NoStoreError(f"{shown} is no store of mapper-sync; change MAPPER_STORE_URL")
-        found = conn.scalar(sa.select(sa.func.max(schema_version.c.version)))
+        if _version(conn, shown) < SCHEMA_VERSION:
+            raise StoreError(
+                f"the store {shown} was written by an older version; 'mapper-sync run' brings it up to date"
+            )
+
+
+def _version(conn: Connection, shown: str) -> int:
+    found: int | None = conn.scalar(sa.select(sa.func.max(schema_version.c.version)))
     if found is None or found > SCHEMA_VERSION:
         raise StoreError(f"the store {shown} was written by a newer version; update this installation")
+    return found
 
 
 def _first_line(error: DBAPIError) -> str:

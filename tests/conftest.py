@@ -13,6 +13,8 @@ import pytest
 from connectors.sandbox.server import running_sandbox
 from tests.flows import Books
 
+pytest_plugins = ["tests.postgres"]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_workspace(tmp_path_factory: pytest.TempPathFactory) -> None:

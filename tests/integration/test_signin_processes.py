@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Any
 
 import httpx2
 import pytest
-import sqlalchemy as sa
 
 from connectors.sandbox.generator import dumps_exact
 from connectors.sandbox.server import Sandbox, running_sandbox
@@ -28,7 +26,6 @@ from sync.store import open_store
 from tests.flows import MAPPINGS, ROOT, envelope, order
 from tests.signin import consent, expiring
 
-POSTGRES = "MAPPER_TEST_POSTGRES"
 KEY = "t3Q0c0FUWjY0bG5vdC1hLXJlYWwta2V5LWp1c3QtYTE="
 _PATIENCE_S = 60.0
 
@@ -67,48 +64,21 @@ def sandbox() -> Iterator[Sandbox]:
         yield started
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def environ(request: pytest.FixtureRequest, sandbox: Sandbox, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Of processes that share one store, SQLite or (where a server is named) PostgreSQL."""
-    with ExitStack() as stack:
-        url = f"sqlite:///{tmp_path / 'm.db'}"
-        if request.param == "postgresql":
-            server = os.environ.get(POSTGRES)
-            if not server:
-                pytest.skip(f"{POSTGRES} names no PostgreSQL server")
-            url = stack.enter_context(_schema(server))
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("FRESHBOOKS_", "CLARITY_"))}
-        yield {
-            **kept,
-            "PYTHONPATH": str(ROOT),
-            "MAPPER_STORE_URL": url,
-            "MAPPER_TOKEN_KEY": KEY,
-            "FRESHBOOKS_API_URL": sandbox.freshbooks_url,
-            "FRESHBOOKS_CLIENT_ID": sandbox.freshbooks_client_id,
-            "FRESHBOOKS_CLIENT_SECRET": sandbox.freshbooks_client_secret,
-            "CLARITY_WEBHOOK_SECRET": "hook-secret",
-            "MAPPER_SETTLE_S": "0",
-        }
-
-
-class _schema:  # noqa: N801  used like a function
-    """A schema of its own in a PostgreSQL database, dropped at the end."""
-
-    def __init__(self, server: str) -> None:
-        self._name = f"mapper_{uuid.uuid4().hex[:12]}"
-        self._server = server
-        self._engine = sa.create_engine(server.replace("postgresql://", "postgresql+psycopg://"))
-
-    def __enter__(self) -> str:
-        with self._engine.begin() as conn:
-            conn.execute(sa.text(f"CREATE SCHEMA {self._name}"))
-        joint = "&" if "?" in self._server else "?"
-        return f"{self._server}{joint}options=-csearch_path%3D{self._name}"
-
-    def __exit__(self, *_: object) -> None:
-        with self._engine.begin() as conn:
-            conn.execute(sa.text(f"DROP SCHEMA {self._name} CASCADE"))
-        self._engine.dispose()
+@pytest.fixture
+def environ(store_url: str, sandbox: Sandbox) -> dict[str, str]:
+    """Of processes that share one store, on SQLite and on PostgreSQL."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("FRESHBOOKS_", "CLARITY_"))}
+    return {
+        **kept,
+        "PYTHONPATH": str(ROOT),
+        "MAPPER_STORE_URL": store_url,
+        "MAPPER_TOKEN_KEY": KEY,
+        "FRESHBOOKS_API_URL": sandbox.freshbooks_url,
+        "FRESHBOOKS_CLIENT_ID": sandbox.freshbooks_client_id,
+        "FRESHBOOKS_CLIENT_SECRET": sandbox.freshbooks_client_secret,
+        "CLARITY_WEBHOOK_SECRET": "hook-secret",
+        "MAPPER_SETTLE_S": "0",
+    }
 
 
 def sign_in(environ: dict[str, str]) -> Settings:

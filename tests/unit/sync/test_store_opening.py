@@ -43,7 +43,7 @@ def test_a_failing_transaction_leaves_nothing(tmp_path: Path) -> None:
         conn.execute(sa.insert(store_module.schema_version).values(version=99))
         _ = 1 / 0
     with store.read() as conn:
-        assert conn.scalars(sa.select(store_module.schema_version.c.version)).all() == [1]
+        assert conn.scalars(sa.select(store_module.schema_version.c.version)).all() == [store_module.SCHEMA_VERSION]
     store.close()
 
 

@@ -1,0 +1,54 @@
+"""What ``serve`` does again and again beside the records: each a plain function of the context, safe to run twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sync.poll import PollReport, poll_clarity
+from sync.reading import assumed
+from sync.worker import Context
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something to be repeated.
+
+    Attributes:
+        name: Kebab-case, unique.
+        every_s: Seconds from the end of one run to the start of the next.
+        run: True when it brought new events into the inbox. What it raises is logged; the next run comes all the same.
+    """
+
+    name: str
+    every_s: float
+    run: Callable[[Context], bool]
+
+
+def jobs_of(context: Context) -> list[Job]:
+    """The jobs of a runner with these settings."""
+    found = []
+    if context.clarity is not None:
+        found.append(Job("poll", context.settings.poll.interval_s, _poll))
+    return found
+
+
+def _poll(context: Context) -> bool:
+    return poll(context).result.new > 0
+
+
+def poll(context: Context) -> PollReport:
+    """Ask Clarity, which must be configured, for what changed."""
+    if context.clarity is None:
+        raise ValueError("Clarity is not configured")
+    wanted, findings = context.settings.poll, context.settings.clarity_findings
+    usual_s = assumed(context.settings.profile, "A8")["overlap_s"]
+    return poll_clarity(
+        context.store,
+        context.clarity,
+        now=context.now(),
+        overlap_s=usual_s if wanted.overlap_s is None else wanted.overlap_s,
+        start_date=wanted.start_date,
+        complete_rows=findings is None or findings.complete_rows is not False,
+        reading=context.settings.reading,
+    )
