@@ -13,13 +13,14 @@ from mapspec.ops import ToMoney
 
 
 def safe_parts(spec: MappingSpec, at: float) -> list[str]:
-    """Rules by the trained scorer at or above a confidence whose targets bear no risk, in the spec's order."""
+    """Rules by the trained scorer alone at or above a confidence whose targets bear no risk, in the spec's order."""
     rules = {
         part: rule
         for part, rule in spec.rules().items()
         if isinstance(rule, FieldRule)
         and rule.origin is not None
         and rule.origin.by == "learned"
+        and not rule.origin.why.get("llm", "").startswith("+")
         and (rule.origin.confidence or Decimal(0)) >= Decimal(str(at))
     }
     paths = [part.partition(".")[2] or part for part in rules]
