@@ -2,6 +2,7 @@
 
 startup   `mapper --help` and `mapper preview` beside a bare interpreter
 transform a spec's engine beside hand-written Python and JSONata bindings; orders a second; a large spec's start
+suggest   suggestions for 300 and 1,000 fields a side beside valentine's Coma, where it is installed
 runner    `sync.runner.run` beside a bare httpx2 loop that makes the same calls to the same sandbox
 """
 
@@ -18,6 +19,7 @@ from pathlib import Path
 import httpx2
 from pydantic import SecretStr
 
+from benchmarks.suggest import suggest_benchmark
 from benchmarks.transform import transform
 from connectors.sandbox import generator
 from connectors.sandbox.server import Sandbox, running_sandbox
@@ -98,4 +100,5 @@ def replay(sandbox: Sandbox, calls: list[dict[str, object]]) -> float:
 if __name__ == "__main__":
     startup()
     transform()
+    suggest_benchmark()
     runner()

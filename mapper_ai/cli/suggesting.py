@@ -213,9 +213,8 @@ def _show(suggestions: Sequence[TargetSuggestion], source: Profile, target: Prof
     _table(("target", "", "source", "sure", "why"), rows)
     accepted = sum(row.accepted for row in suggestions)
     idle = sum(row.state == "not-tried" for row in suggestions)
-    note(
-        f"{accepted} of {len(suggestions)} target fields have a source (=); {idle} are left alone (-): the target's own"
-    )
+    left = f"; {idle} not tried (-)" if idle else ""
+    note(f"{accepted} of {len(suggestions)} target fields have a source (=){left}; ? are further candidates")
 
 
 def _write_spec(path: Path, source: End, target: End, *, quiet: bool, accept_at: float | None) -> int:

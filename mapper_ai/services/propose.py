@@ -28,6 +28,9 @@ from mapspec.model import ListBlock, Origin, TargetRule
 _NATIVE_SHARE: Final = 0.5
 _TOP: Final = 5
 _MAX_TRIED: Final = 200
+# What is not carried over is lost to the flow, what is carried over wrongly is seen by the person who approves it:
+# a likeliest source is taken here well below the confidence at which a field of its own would be proposed.
+_CARRY_AT: Final = 0.25
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def correspondences(samples: Profile, spec: MappingSpec) -> dict[str, str]:
     contract = profile_contract(load_profile(spec.source.system).fields(spec.source.entity))
     found = {
         row.target: row.candidates[0].source
-        for row in suggest(samples, contract, top=1)
+        for row in suggest(samples, contract, top=1, accept_at=_CARRY_AT)
         if row.accepted and not row.candidates[0].joined_with
     }
     own = spec.source.id.source_path()

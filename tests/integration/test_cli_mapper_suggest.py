@@ -34,7 +34,8 @@ def suggest(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def test_candidates_are_ranked_and_one_a_target_is_accepted(tmp_path: Path) -> None:
     source, target = files(tmp_path)
     rows: list[dict[str, Any]] = json.loads(suggest("--source", source, "--target", target, "--json", "-").stdout)
-    assert all(set(row) == {"source", "target", "confidence", "accepted", "evidence"} for row in rows)
+    keys = {"source", "target", "confidence", "accepted", "state", "no_match", "evidence"}
+    assert all(set(row) - {"how", "lookup"} == keys for row in rows)
     assert all(0 <= row["confidence"] <= 1 for row in rows)
     accepted = {row["target"]: row["source"] for row in rows if row["accepted"]}
     assert accepted["client.first_name"] == "customer.firstName"
@@ -53,6 +54,38 @@ def test_json_goes_to_a_file_and_top_limits_the_candidates(tmp_path: Path) -> No
     rows = json.loads(out.read_text(encoding="utf-8"))
     targets = [row["target"] for row in rows]
     assert len(targets) == len(set(targets))
+
+
+def test_sure_matches_are_accepted_with_a_measured_promise_and_never_keys(tmp_path: Path) -> None:
+    source, target = files(tmp_path)
+    result = suggest("--source", source, "--target", target, "--accept-at", "0.6", "--json", "-")
+    accepted = {row["target"] for row in json.loads(result.stdout) if row["accepted"]}
+    assert accepted == {"client.first_name", "client.last_name"}
+    assert "measured error on platforms left out of training, at 0.6: " in result.stderr
+    assert "95 % interval" in result.stderr
+    assert "left to a person, being money, tax or keys: lines[].item_sku, lines[].qty" in result.stderr
+    assert mapper("suggest", "--source", source, "--target", target, "--accept-at", "0.3").returncode == 2
+
+
+def test_a_spec_carries_who_accepted_what(tmp_path: Path) -> None:
+    source, target = files(tmp_path)
+    out = tmp_path / "out.yaml"
+    result = suggest("--source", source, "--target", target, "--spec", out, "--accept-at", "0.6")
+    assert "accepted at 0.6 without a person: " in result.stdout
+    spec = load_spec(out.read_text(encoding="utf-8"))
+    (entity,) = spec.targets
+    by = {part: rule.approval.by for part, rule in spec.rules().items()}
+    assert by[f"{entity}.client.first_name"] == "auto-accept at 0.6"
+    assert by[f"{entity}.lines[].qty"] is None
+
+
+def test_another_scorer_may_be_tried(tmp_path: Path) -> None:
+    source, target = files(tmp_path)
+    scorer = tmp_path / "scorer.json"
+    scorer.write_text("{}", encoding="utf-8")
+    result = mapper("suggest", "--source", source, "--target", target, "--scorer", scorer)
+    assert (result.returncode, result.stderr.count("\n")) == (3, 1)
+    assert "scorer.json: no scorer" in result.stderr
 
 
 def test_people_see_a_table(tmp_path: Path) -> None:

@@ -83,6 +83,17 @@ def test_suggestions_are_well_formed_and_repeatable(
 
 
 @SETTINGS
+@given(RECORDS, RECORDS, st.randoms(use_true_random=False))
+def test_suggestions_do_not_depend_on_the_order_of_records(
+    source: list[dict[str, Any]], target: list[dict[str, Any]], rng: random.Random
+) -> None:
+    before = suggest(profile_records(source), profile_records(target))
+    rng.shuffle(source)
+    rng.shuffle(target)
+    assert suggest(profile_records(source), profile_records(target)) == before
+
+
+@SETTINGS
 @given(RECORDS)
 def test_paths_are_unique_and_shares_add_up(records: list[dict[str, Any]]) -> None:
     profile = profile_records(records)

@@ -14,7 +14,7 @@ from mapper_ai.core.explain import explain
 from mapper_ai.core.features import FEATURES, RETRIEVED, gather
 from mapper_ai.core.model import Model, load_model
 from mapper_ai.core.profile import FieldProfile, Profile, profile_contract, profile_records, split_path
-from mapper_ai.core.scoring import WeightedScorer, logit, sigmoid
+from mapper_ai.core.scoring import WeightedScorer, logit
 from mapper_ai.core.signals import SIGNALS
 from mapper_ai.core.suggest import Decision, TargetSuggestion, suggest
 

@@ -73,7 +73,7 @@ def test_proposals_are_the_same_on_every_run_and_survive_the_text(kind: str) -> 
 def test_a_rule_the_suggester_agrees_with_carries_its_word() -> None:
     origin = proposed("order-to-invoice").spec.rules()["invoice.create_date"].origin
     assert origin is not None
-    assert origin.by == "fuzzy"
+    assert origin.by == "learned"
     assert origin.confidence is not None
     assert origin.confidence > Decimal("0.8")
     assert origin.why

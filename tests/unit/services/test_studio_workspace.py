@@ -65,7 +65,7 @@ def test_a_row_says_where_from_how_and_why(work: Workspace) -> None:
     assert entry.sources == ("paidAt", "createdAt", "updatedAt")
     assert entry.steps.splitlines()[1] == "- {parse_instant: }"
     assert "read as a moment in time" in entry.words
-    assert entry.origin == "fuzzy"
+    assert entry.origin == "learned"
     assert entry.confidence is not None
     assert entry.reason
     assert entry.evidence
