@@ -7,7 +7,7 @@ question asks for a poem: an endpoint that ignores schemas answers with one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -74,7 +74,7 @@ def check(settings: LlmSettings) -> Checkup:
     """Try every way once or twice.
 
     Raises:
-        LlmError: openai is not installed.
+        NotSetUpError: openai is not installed.
     """
     ways: list[Way] = []
     spent = Usage()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Final, Literal, TypeVar
 
@@ -20,6 +21,7 @@ from mapper_ai.llm.asking import Answering, Asker, Outcome, Question, Tally
 from mapper_ai.llm.budget import in_words
 from mapper_ai.llm.cache import Cache
 from mapper_ai.llm.endpoint import Endpoint
+from mapper_ai.llm.errors import NotSetUpError
 from mapper_ai.llm.facts import FieldFacts, Side, goal_facts, side_of, telling_values
 from mapper_ai.llm.settings import LlmSettings
 from mapper_ai.llm.tasks import combination, enum_table, steps, telling, validations
@@ -63,7 +65,12 @@ class Colleague:
             endpoint: Makes what answers; by default the endpoint of the settings.
             tell: Gets a line before something leaves: how much is asked, what it may cost, which values go along.
             progress: Told how many of how many questions are done.
+
+        Raises:
+            NotSetUpError: The openai package is not installed.
         """
+        if endpoint is None and find_spec("openai") is None:
+            raise NotSetUpError("the openai package is not installed: pip install 'mapper-ai[llm]'")
         self.settings = settings
         self.records = records
         self.words: dict[str, str] = {}

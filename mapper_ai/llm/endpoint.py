@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mapper_ai.llm.budget import Usage, tokens_of
 from mapper_ai.llm.dialect import Dialect
-from mapper_ai.llm.errors import Kind, LlmError, TroubleError
+from mapper_ai.llm.errors import Kind, NotSetUpError, TroubleError
 from mapper_ai.llm.facts import one_line
 from mapper_ai.llm.settings import LlmSettings
 from mapper_ai.llm.wire import Wire
@@ -35,11 +35,11 @@ class Endpoint:
     """One endpoint with one model; safe to use from several threads. Learns the endpoint's dialect from refusals."""
 
     def __init__(self, settings: LlmSettings) -> None:
-        """Raises LlmError when openai is not installed."""
+        """Raises NotSetUpError when openai is not installed."""
         try:
             import openai
         except ImportError:
-            raise LlmError("the openai package is not installed: pip install 'mapper-ai[llm]'") from None
+            raise NotSetUpError("the openai package is not installed: pip install 'mapper-ai[llm]'") from None
         self.settings = settings
         self._openai = openai
         self._client: OpenAI = openai.OpenAI(

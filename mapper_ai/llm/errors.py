@@ -50,7 +50,11 @@ FATAL: Final[frozenset[Kind]] = frozenset({"unauthorized", "not-found", "unreach
 
 
 class LlmError(MapperError):
-    """The language model cannot be used as it is set up; the message names the setting."""
+    """The settings of the language model do not fit; the message names file and key, or the variable."""
+
+
+class NotSetUpError(LlmError):
+    """There is no model, key or package to ask with; whoever can do without goes on without."""
 
 
 class TroubleError(Exception):

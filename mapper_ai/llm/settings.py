@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
-from mapper_ai.llm.errors import LlmError
+from mapper_ai.llm.errors import LlmError, NotSetUpError
 
 DEFAULT_CONFIG: Final = "mapper.toml"
 OPENAI_URL: Final = "https://api.openai.com/v1"
@@ -111,7 +111,8 @@ def load_llm_settings(environ: Mapping[str, str] | None = None, config: Path | N
         config: The TOML file; when None the one MAPPER_CONFIG names, else mapper.toml of the working directory.
 
     Raises:
-        LlmError: A value does not fit, or no model or key is set; one line naming file and key, or the variable.
+        LlmError: A value does not fit; one line naming file and key, or the variable.
+        NotSetUpError: No model or key is set.
     """
     env = {key: value.strip() for key, value in (os.environ if environ is None else environ).items() if value.strip()}
     named = config or (Path(env["MAPPER_CONFIG"]) if "MAPPER_CONFIG" in env else None)
@@ -136,11 +137,11 @@ def load_llm_settings(environ: Mapping[str, str] | None = None, config: Path | N
     if parts.username or parts.password:
         raise LlmError("OPENAI_BASE_URL: holds a user or password; set OPENAI_API_KEY instead")
     if not settings.model:
-        raise LlmError(f"no language model is named: set model in [llm] of {path}")
+        raise NotSetUpError(f"no language model is named: set model in [llm] of {path}")
     if settings.budget.cost is not None and settings.price is None:
         raise LlmError(f"{path}: llm.budget.cost: needs the price of {settings.model} in [llm.prices]")
     if "OPENAI_API_KEY" not in env and url == OPENAI_URL:
-        raise LlmError("OPENAI_API_KEY is not set: set it, or OPENAI_BASE_URL to an endpoint that needs none")
+        raise NotSetUpError("OPENAI_API_KEY is not set: set it, or OPENAI_BASE_URL to an endpoint that needs none")
     key_given = SecretStr(env["OPENAI_API_KEY"]) if "OPENAI_API_KEY" in env else None
     return settings.model_copy(update={"base_url": url, "api_key": key_given})
 

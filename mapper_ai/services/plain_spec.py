@@ -8,7 +8,7 @@ from typing import Final
 
 from mapper_ai.core.profile import Profile
 from mapper_ai.services.goals import Goal
-from mapper_ai.services.propose import Proposal, complete
+from mapper_ai.services.propose import Proposal, Ranker, complete
 from mapper_ai.services.targets import Record, TargetGoals
 from mapspec import MappingSpec
 
@@ -16,7 +16,13 @@ _ID: Final = re.compile(r"(^|[._])(id|uuid|key|number|no|code)$|Id$|Key$|Number$
 
 
 def propose_plain(
-    source: Profile, records: Sequence[Record], goals: Sequence[Goal], *, source_name: str, target_name: str
+    source: Profile,
+    records: Sequence[Record],
+    goals: Sequence[Goal],
+    *,
+    source_name: str,
+    target_name: str,
+    rank: Ranker | None = None,
 ) -> Proposal:
     """Propose a spec from one kind of record to another.
 
@@ -26,6 +32,7 @@ def propose_plain(
         goals: Fields of the target.
         source_name: Such as `shopify/order` or the stem of a file.
         target_name: The same for the target; a `SYSTEM/ENTITY` with a profile is kept as it is.
+        rank: Ranks sources for targets; `suggest` when None.
     """
     entity = slug(target_name.rpartition("/")[2])
     spec = MappingSpec.model_validate(
@@ -39,7 +46,7 @@ def propose_plain(
             "targets": {entity: target_name},
         }
     )
-    return complete(spec, records, [TargetGoals(entity, tuple(goals))], source)
+    return complete(spec, records, [TargetGoals(entity, tuple(goals))], source, rank)
 
 
 def slug(text: str) -> str:

@@ -6,7 +6,7 @@ found by suggesting them for Clarity's contract first, and the blueprint is carr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -28,6 +28,8 @@ from mapspec.model import ListBlock, Origin, TargetRule
 _NATIVE_SHARE: Final = 0.5
 _TOP: Final = 5
 _MAX_TRIED: Final = 200
+# Source and target to one suggestion a target.
+Ranker = Callable[[Profile, Profile], list[TargetSuggestion]]
 # What is not carried over is lost to the flow, what is carried over wrongly is seen by the person who approves it:
 # a likeliest source is taken here well below the confidence at which a field of its own would be proposed.
 _CARRY_AT: Final = 0.25
@@ -69,13 +71,14 @@ class Proposal:
     findings: tuple[Finding, ...]
 
 
-def propose(kind: str, records: Sequence[Record], *, system: str = "samples") -> Proposal:
+def propose(kind: str, records: Sequence[Record], *, system: str = "samples", rank: Ranker | None = None) -> Proposal:
     """Propose a flow of a known kind.
 
     Args:
         kind: One of KINDS.
         records: Samples; without any the contracts alone are read and the source is taken for a Clarity one.
         system: What to call the source where it is none of Clarity: small letters, digits and hyphens.
+        rank: Ranks sources for targets; `suggest` when None.
 
     Raises:
         KeyError: No such kind.
@@ -87,14 +90,21 @@ def propose(kind: str, records: Sequence[Record], *, system: str = "samples") ->
         spec, told = rewrite_spec(spec, found)
         source = spec.source.model_copy(update={"system": system})
         spec = spec.model_copy(update={"spec": f"{system}-freshbooks/{kind}", "description": None, "source": source})
-    proposal = complete(spec, records, target_goals(spec), source_profile(spec, records))
+    proposal = complete(spec, records, target_goals(spec), source_profile(spec, records), rank)
     carried = tuple(Finding("not-carried-over", "warning", part, f"{part}: {text}") for part, text in told)
     return replace(proposal, findings=(*carried, *proposal.findings))
 
 
-def complete(spec: MappingSpec, records: Sequence[Record], targets: Sequence[TargetGoals], source: Profile) -> Proposal:
+def complete(
+    spec: MappingSpec,
+    records: Sequence[Record],
+    targets: Sequence[TargetGoals],
+    source: Profile,
+    rank: Ranker | None = None,
+) -> Proposal:
     """Fill origins and confidences into a spec's rules and propose rules where it is silent."""
-    ranked = {goals.name: suggest(source, goals.profile(), top=_TOP) for goals in targets}
+    ranker = rank or _ranked
+    ranked = {goals.name: ranker(source, goals.profile()) for goals in targets}
     alternatives = _alternatives(targets, ranked, source)
     marked = _with_origins(spec, targets, ranked)
     made = Additions(marked, source)
@@ -120,11 +130,15 @@ def complete(spec: MappingSpec, records: Sequence[Record], targets: Sequence[Tar
     return Proposal(done, alternatives, (*found, *made.problems, *missing_required(done, targets)))
 
 
+def _ranked(source: Profile, target: Profile) -> list[TargetSuggestion]:
+    return suggest(source, target, top=_TOP)
+
+
 def alternatives_of(spec: MappingSpec, records: Sequence[Record]) -> dict[str, tuple[Alternative, ...]]:
     """Ranked sources of every part of a spec that stands already."""
     targets = target_goals(spec)
     source = source_profile(spec, records)
-    ranked = {goals.name: suggest(source, goals.profile(), top=_TOP) for goals in targets}
+    ranked = {goals.name: _ranked(source, goals.profile()) for goals in targets}
     return _alternatives(targets, ranked, source)
 
 
