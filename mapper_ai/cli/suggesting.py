@@ -266,7 +266,9 @@ def _write_spec(
         wanted = blueprint(kind).source
         kind = kind if source.name == f"{wanted.system}/{wanted.entity}" else None
     if kind is not None:
-        proposal = propose(kind, source.records, system=slug(source.name), rank=colleague.rank if colleague is not None else None)
+        proposal = propose(
+            kind, source.records, system=slug(source.name), rank=colleague.rank if colleague is not None else None
+        )
     else:
         proposal = propose_plain(
             source.profile,

@@ -117,7 +117,7 @@ class Colleague:
         """
         first = suggest(source, target, top=max(top, self.settings.top), history=history, model=model)
         left, right = side_of(source, self.settings), side_of(target, self.settings)
-        guarded = telling_values([source, target])
+        guarded = telling_values([source, target], left.codes | right.codes)
         asked = reranking.plan(first, left, right, self.settings, guarded)
         if asked.doubtful:
             self._foretell(asked, left, right)
@@ -240,7 +240,7 @@ class Colleague:
             written.append("values.currency")
         if not as_written:
             facts = [replace(entry, path=path) for entry, path in zip(facts, written, strict=False)]
-        return Place(spec, part, goal, paths, self.records), facts, written, telling_values([profile])
+        return Place(spec, part, goal, paths, self.records), facts, written, telling_values([profile], side.codes)
 
     def _foretell(self, asked: reranking.Plan, left: Side, right: Side) -> None:
         questions: Sequence[Question[Any]] = asked.questions
@@ -252,8 +252,11 @@ class Colleague:
         )
         shown = "made-up values" if self.settings.values == "synthetic" else "no values"
         self._tell(f"language model: names, types, formats, documentation and {shown} leave; no record does")
-        for path, values in [*left.leaving.items(), *right.leaving.items()]:
-            self._tell(f"language model: {path}: its codes leave: {', '.join(values)}")
+        told = asked.paths
+        rows = [*left.leaving.items(), *right.leaving.items()]
+        codes = "; ".join(f"{path}: {', '.join(values)}" for path, values in rows if path in told)
+        if codes:
+            self._tell(f"language model: these codes of samples leave: {codes}")
         withheld = [*left.withheld, *right.withheld]
         if withheld:
             self._tell(f"language model: {len(withheld)} field(s) whose names read like values are not spoken of")

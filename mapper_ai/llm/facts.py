@@ -34,7 +34,7 @@ _LONG_DIGITS: Final = re.compile(r"\d{5}")
 _VALUES: Final = frozenset({"email", "phone", "uuid", "url", "date", "instant", "integer", "decimal", "percent"})
 # Concepts of fields whose values are codes of things, not of people.
 _CODES: Final = _set(
-    """status payment_status type payment_method currency country unit category language shipping_method kind
+    """status payment_status type payment_method currency country unit language shipping_method kind
     tax_code document_type payment_terms priority frequency"""
 )
 _CODE: Final = re.compile(r"[A-Za-z][a-z]{0,19}(?:[ _-][A-Za-z]?[a-z]{1,19}){0,2}|[A-Z]{2,12}(?:_[A-Z]{2,12}){0,2}")
@@ -93,6 +93,11 @@ class Side:
     def some(self, paths: Iterable[str]) -> list[FieldFacts]:
         """The facts of those paths that may be spoken of, in their order."""
         return [self.fields[path] for path in paths if path in self.fields]
+
+    @property
+    def codes(self) -> set[str]:
+        """All values of samples that may leave."""
+        return {value for values in self.leaving.values() for value in values}
 
 
 def side_of(profile: Profile, settings: LlmSettings) -> Side:
@@ -167,8 +172,11 @@ def _codes(entry: FieldProfile) -> tuple[str, ...]:
     return entry.values if all(_CODE.fullmatch(value) for value in entry.values) else ()
 
 
-def telling_values(profiles: Sequence[Profile]) -> frozenset[str]:
-    """Values of samples that can be nobody's field name, format or documentation: the last guard looks for them."""
+def telling_values(profiles: Sequence[Profile], leaving: Iterable[str] = ()) -> frozenset[str]:
+    """Values of samples that can be nobody's field name, format or documentation: the last guard looks for them.
+
+    `leaving` are codes that may leave.
+    """
     found = set()
     for profile in profiles:
         for entry in profile.fields:
@@ -176,4 +184,4 @@ def telling_values(profiles: Sequence[Profile]) -> frozenset[str]:
                 personal = recognise(value) in ("email", "phone", "uuid", "url")
                 if len(value) >= 6 and (personal or (len(value) >= 12 and " " in value) or _LONG_DIGITS.search(value)):
                     found.add(value)
-    return frozenset(found)
+    return frozenset(found.difference(leaving))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import exp
 from typing import Final
 
@@ -15,9 +15,11 @@ from mapper_ai.llm.facts import Side
 from mapper_ai.llm.settings import LlmSettings
 from mapper_ai.llm.tasks.rerank import Choice, Fits, choice_of, fits_questions, opinion_of, pick_question
 
-# Fields whose answer counts as known.
-_KNOWN: Final = 0.97
-_RIVAL: Final = 0.5
+# From here on the best candidate, or that there is none, counts as known: at such confidences one in fifty is wrong.
+_KNOWN: Final = 0.9
+_NONE: Final = 0.97
+# Two good candidates are often the same value under two names, and either is right.
+_RIVAL: Final = 0.2
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Plan:
         picks: Questions about several targets.
         fits: Or, a choice, one question a candidate.
         total: Targets there are.
+        asked: Those in doubt and those of the test, in an order that says nothing.
     """
 
     doubtful: tuple[Choice, ...]
@@ -37,6 +40,16 @@ class Plan:
     picks: tuple[Question[list[Opinion]], ...] = ()
     fits: tuple[tuple[Choice, tuple[Question[tuple[Candidate, Fits]], ...]], ...] = ()
     total: int = 0
+    asked: tuple[Choice, ...] = ()
+
+    @property
+    def paths(self) -> set[str]:
+        """Fields that are spoken of."""
+        return {
+            path
+            for choice in self.asked
+            for path in (choice.target, *(one for row in choice.candidates for one in row.sources))
+        }
 
     @property
     def questions(self) -> list[Question[list[Opinion]] | Question[tuple[Candidate, Fits]]]:
@@ -71,24 +84,26 @@ def plan(
         if choice is None:
             continue
         best = row.candidates[0].confidence
-        if reach <= best < settings.uncertain_below:
+        if reach <= best < min(settings.uncertain_below, _KNOWN):
             doubtful.append(choice)
         elif len(choice.candidates) > 1 and best >= _KNOWN and row.candidates[1].confidence < _RIVAL:
             sure.append((choice, row.candidates[0].sources))
-        elif len(choice.candidates) > 1 and row.no_match >= _KNOWN:
+        elif len(choice.candidates) > 1 and row.no_match >= _NONE:
             idle.append((choice, ()))
     if not doubtful:
         return Plan((), {}, total=len(suggestions))
-    half = settings.controls // 2
-    tests = [*_some(sure, settings.controls - half), *_some(idle, half)]
+    third = settings.controls // 3
+    tests = [*_some(sure, settings.controls - third), *_some(idle, third)]
     asked = sorted([*doubtful, *(choice for choice, _ in tests)], key=lambda one: _scatter(one.target))
-    made = Plan(tuple(doubtful), {choice.target: right for choice, right in tests}, total=len(suggestions))
+    made = Plan(
+        tuple(doubtful), {choice.target: right for choice, right in tests}, total=len(suggestions), asked=tuple(asked)
+    )
     if settings.ask == "candidate":
-        fits = tuple((choice, tuple(fits_questions(choice, source, target, guarded))) for choice in asked)
-        return Plan(made.doubtful, made.tests, fits=fits, total=made.total)
+        return replace(
+            made, fits=tuple((choice, tuple(fits_questions(choice, source, target, guarded))) for choice in asked)
+        )
     groups = [asked[start : start + settings.batch] for start in range(0, len(asked), settings.batch)]
-    picks = tuple(pick_question(group, source, target, guarded) for group in groups)
-    return Plan(made.doubtful, made.tests, picks=picks, total=made.total)
+    return replace(made, picks=tuple(pick_question(group, source, target, guarded) for group in groups))
 
 
 def answers_of_picks(asked: Plan, outcomes: Sequence[Outcome[list[Opinion]]]) -> Answers:

@@ -78,7 +78,7 @@ class LlmSettings(_Part):
     batch: int = Field(default=5, ge=1, le=20)
     top: int = Field(default=5, ge=2, le=10)
     uncertain_below: float = Field(default=0.9, gt=0, le=1)
-    controls: int = Field(default=16, ge=0, le=40)
+    controls: int = Field(default=24, ge=0, le=40)
     timeout_s: float = Field(default=60.0, gt=0, le=600)
     retries: int = Field(default=2, ge=0, le=5)
     parallel: int = Field(default=4, ge=1, le=32)
