@@ -54,7 +54,9 @@ class Stub:
     answer: Answer
     bodies: list[dict[str, Any]] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
-    models: list[dict[str, Any]] = field(default_factory=lambda: [{"id": "stub", "object": "model", "owned_by": "vllm"}])
+    models: list[dict[str, Any]] = field(
+        default_factory=lambda: [{"id": "stub", "object": "model", "owned_by": "vllm"}]
+    )
 
 
 @contextmanager

@@ -17,13 +17,15 @@ import numpy as np
 from mapper_ai.core.scoring import logit, sigmoid
 from mapper_ai.core.signals import Matrix
 
-# Log-odds an opinion adds to a candidate at most, and takes at most. With the first, a candidate below 0.11 is never
-# accepted on anybody's word; with the second, one above 0.86 is never rejected on it.
-MOST: Final = 2.1
+# Log-odds an opinion adds to a candidate at most, and takes at most. With the first, a candidate below 0.09 is never
+# accepted on anybody's word; with the second, one above 0.84 is never rejected on it.
+MOST: Final = 2.6
 LEAST: Final = -1.8
-# Fields that are still in doubt are harder than those of the test: a word counts this share there. Set so that the
-# confidences of a simulated colleague, who is right on the test and often wrong elsewhere, stay honest.
-HARDER: Final = 0.8
+# Fields that are still in doubt are harder than those of the test: a word counts this share there.
+HARDER: Final = 0.9
+# Standard deviations taken off what a test shows. The three are set by simulated givers (docs/decisions/0019): the
+# confidences stay as honest as they were, chance costs nothing, and whoever is always right helps most.
+CAUTION: Final = 0.7
 # What is left of a word that its giver is less sure of.
 SURENESS: Final[Mapping[str, float]] = {"high": 1.0, "medium": 0.7, "low": 0.35}
 
@@ -128,10 +130,10 @@ def unaided(confidence: float, evidence: Mapping[str, float]) -> float:
 
 
 def _cautious(right: int, tried: int) -> float:
-    """Mean less one standard deviation of what a test of this length and result leaves likely."""
+    """Mean, less CAUTION standard deviations, of what a test of this length and result leaves likely."""
     a, b = right + 1.0, tried - right + 1.0
     mean = a / (a + b)
-    return max(0.0, mean - sqrt(mean * (1.0 - mean) / (a + b + 1.0)))
+    return max(0.0, mean - CAUTION * sqrt(mean * (1.0 - mean) / (a + b + 1.0)))
 
 
 def _log(over: float, under: float) -> float:

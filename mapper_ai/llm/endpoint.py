@@ -118,7 +118,9 @@ class Endpoint:
             raise TroubleError("server-error", f"no chat completion: {type(error).__name__}") from None
 
     def _read(self, answer: Any, body: dict[str, Any], dialect: Dialect) -> Reply:
-        choices = getattr(answer, "choices", None)
+        choices = getattr(answer, "choices", answer)
+        if isinstance(choices, str):
+            raise TroubleError("server-error", "no chat completion, but text")
         if not choices:
             raise TroubleError("empty", "no choices")
         choice = choices[0]
