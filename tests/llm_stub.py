@@ -47,13 +47,14 @@ class Stub:
     Attributes:
         url: With /v1.
         answer: Makes the answer of a request's body; may be replaced while it runs.
-        bodies: Requests so far, as sent.
+        bodies: Requests so far, as sent; `raw` are their bytes.
     """
 
     url: str
     answer: Answer
     bodies: list[dict[str, Any]] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     models: list[dict[str, Any]] = field(
         default_factory=lambda: [{"id": "stub", "object": "model", "owned_by": "vllm"}]
     )
@@ -68,7 +69,8 @@ def running_stub(answer: Answer) -> Iterator[Stub]:
 
     async def chat(request: Request) -> Response:
         raw = await request.body()
-        stub.raw.append(raw + json.dumps(dict(request.headers)).encode())
+        stub.raw.append(raw)
+        stub.headers.append(dict(request.headers))
         body = json.loads(raw)
         stub.bodies.append(body)
         answered = stub.answer(body)

@@ -221,7 +221,7 @@ class Asker:
             raise TroubleError("budget")
         used = Usage()
         try:
-            reply = self._answering().ask(messages, question.kind, question.task, question.most)
+            reply = self._answering().ask(messages, question.kind, question.task, self._limit(question))
             used = reply.usage
         except PaidTroubleError as trouble:
             used = trouble.usage
@@ -238,7 +238,10 @@ class Asker:
 
     def _most(self, question: Question[Any], text: str) -> Usage:
         schema = tokens_of(str(schema_of(question.kind)))
-        return Usage(tokens_of(text) + schema, question.most + self.settings.extra_tokens)
+        return Usage(tokens_of(text) + schema, self._limit(question) + self.settings.extra_tokens)
+
+    def _limit(self, question: Question[Any]) -> int:
+        return min(question.most, self.settings.answer_tokens)
 
     def _key(self, question: Question[Any]) -> str:
         prompt = question.prompt

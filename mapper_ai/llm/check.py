@@ -18,7 +18,7 @@ from mapper_ai.llm.errors import FATAL, Kind, TroubleError
 from mapper_ai.llm.settings import LlmSettings
 from mapper_ai.llm.wire import Wire, read_answer
 
-_MOST: Final = 120
+_MOST: Final = 60
 _SYSTEM: Final = "Answer with one JSON object and nothing else."
 _PLAIN: Final = 'Is the sea blue or green? The form of the answer: {"colour":"green","sure":"low"}'
 _CONTRARY: Final = "Write a short poem about the sea. Write no JSON and no braces at all, only the poem."

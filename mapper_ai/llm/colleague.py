@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from types import TracebackType
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from mapper_ai.core.combine import How
 from mapper_ai.core.history import Decision, HistorySignal
@@ -36,8 +36,6 @@ from mapspec import MappingSpec
 from mapspec.fingerprint import digests
 from mapspec.model import FieldRule, TableRule
 
-_SHORTLIST: Final = 24
-_COMBINED: Final = 40
 T = TypeVar("T")
 Tell = Callable[[str], None]
 
@@ -167,7 +165,7 @@ class Colleague:
         Raises:
             UnknownPartError: The part has no steps of its own, or there is no such target.
         """
-        place, facts, _, guarded = self._at(spec, part, (), most=_COMBINED, as_written=True)
+        place, facts, _, guarded = self._at(spec, part, (), as_written=True)
         profile = source_profile(spec, self.records)
 
         def plan(sources: Sequence[str], how: How) -> tuple[FieldRule, dict[str, TableRule], str]:
@@ -221,7 +219,7 @@ class Colleague:
         return goal_facts(place.goal, self.settings, contract="/" in reference)
 
     def _at(
-        self, spec: MappingSpec, part: str, sources: Sequence[str], *, most: int = _SHORTLIST, as_written: bool = False
+        self, spec: MappingSpec, part: str, sources: Sequence[str], *, as_written: bool = False
     ) -> tuple[Place, list[FieldFacts], list[str], frozenset[str]]:
         """Where a proposal is to stand, the source fields to speak of, their paths as a rule there writes them.
 
@@ -233,7 +231,7 @@ class Colleague:
         block = block_of(spec, part)
         each = block.each.source_path() if block else step_list(spec, part)
         chosen = [path for path in (sources or part_sources(spec, part)) if path in side.fields]
-        paths = chosen if sources and not as_written else _near(chosen, part, each, profile, side, most)
+        paths = chosen if sources and not as_written else _near(chosen, part, each, profile, side, self.settings.fields)
         facts = side.some(paths)
         written = [relative(entry.path, each) for entry in facts]
         if "currency" in spec.values and not as_written:

@@ -28,7 +28,7 @@ MAX_NOTE: Final = 200
 _MAX_NAMES: Final = 6
 _MAX_VALUES: Final = 24
 # A member's name, not a value that somebody used as one: a short run of letters, digits and joints.
-_NAME: Final = re.compile(r"[^\W\d][\w$@#:/-]{0,47}(?: [\w$#:/()-]{1,24}){0,3}|[@$#]\w{1,40}")
+_NAME: Final = re.compile(r"[^\W\d][\w$#:/-]{0,47}(?: [\w$#:/()-]{1,24}){0,3}|[@$#]\w{1,40}")
 _LONG_DIGITS: Final = re.compile(r"\d{5}")
 # Formats that tell a value from a name.
 _VALUES: Final = frozenset({"email", "phone", "uuid", "url", "date", "instant", "integer", "decimal", "percent"})

@@ -57,11 +57,13 @@ class LlmSettings(_Part):
         ask: "target" asks about several targets at once, "candidate" one yes/no question a candidate (small models).
         batch: Targets a question with ask = "target".
         top: Candidates a target that are put up for choice.
+        fields: Source fields that are put up where any may be used, the likeliest.
         uncertain_below: Targets whose best candidate is surer are not asked.
         controls: Fields of known answer asked along as a test, at most.
         timeout_s: Of one try.
         retries: After 429, 5xx, timeouts and broken connections; with the provider's pauses.
         parallel: Questions at a time.
+        answer_tokens: Limit of an answer, where its own limit is not lower.
         extra_tokens: Room for thinking, added to every answer's own limit.
         temperature: None leaves it out, which some models want.
         seed: The same.
@@ -77,11 +79,13 @@ class LlmSettings(_Part):
     ask: Literal["target", "candidate"] = "target"
     batch: int = Field(default=5, ge=1, le=20)
     top: int = Field(default=5, ge=2, le=10)
+    fields: int = Field(default=32, ge=2, le=200)
     uncertain_below: float = Field(default=0.9, gt=0, le=1)
     controls: int = Field(default=24, ge=0, le=40)
     timeout_s: float = Field(default=60.0, gt=0, le=600)
     retries: int = Field(default=2, ge=0, le=5)
     parallel: int = Field(default=4, ge=1, le=32)
+    answer_tokens: int = Field(default=1_000, ge=16, le=32_000)
     extra_tokens: int = Field(default=0, ge=0, le=32_000)
     temperature: float | None = Field(default=0.0, ge=0, le=2)
     seed: int | None = 1

@@ -96,7 +96,7 @@ def test_no_answer_in_time_and_nobody_there_are_told_apart(stub: Stub, ends: Any
     import threading
 
     waiting = threading.Event()
-    stub.answer = lambda body: "" if waiting.wait(0.5) else ""
+    stub.answer = lambda body: str(waiting.wait(0.5))
     with Colleague(settings(timeout_s=0.1, parallel=1, controls=0, batch=20)) as colleague:
         assert colleague.rank(*ends) == suggest(*ends)
     assert {row.trouble for row in colleague.tally.outcomes} == {"timeout"}
@@ -386,11 +386,8 @@ def test_a_spec_with_a_model_is_approved_by_nobody(
     run(monkeypatch, tmp_path, stub.url, "suggest", *ends, "--spec", str(out), "--llm", "--accept-at", "0.9")
     spec = read_spec(out).spec
     waiting = {row.part for row in unapproved(spec)}
-    swayed = {
-        part
-        for part, rule in spec.rules().items()
-        if rule.origin and (rule.origin.by == "llm" or rule.origin.why.get("llm", "").startswith("+"))
-    }  # noqa: E501
+    origins = {part: rule.origin for part, rule in spec.rules().items() if rule.origin is not None}
+    swayed = {part for part, one in origins.items() if one.by == "llm" or one.why.get("llm", "").startswith("+")}
     assert swayed <= waiting
     capsys.readouterr()
 

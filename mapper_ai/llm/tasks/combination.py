@@ -7,11 +7,11 @@ from typing import Any, Final, Literal
 
 from mapper_ai.core.combine import How
 from mapper_ai.llm.asking import Question
-from mapper_ai.llm.facts import FieldFacts, one_line
+from mapper_ai.llm.facts import FieldFacts
 from mapper_ai.llm.prompts import Brief, compose, told_field, told_fields
 from mapper_ai.llm.tasks.kept import question_or_kept
 from mapper_ai.llm.tasks.step_wire import path_enum
-from mapper_ai.llm.tasks.steps import Offer
+from mapper_ai.llm.tasks.steps import Offer, offer
 from mapper_ai.llm.trial import Place, problem_with
 from mapper_ai.llm.wire import answer_type, list_of, one_of, text
 from mapspec.model import FieldRule, TableRule
@@ -49,7 +49,7 @@ def question(
             )
         rule, tables, problem = plan(paths, _HOW[answer.how])
         problem = problem or problem_with(place, rule, tables)
-        return (None, problem) if problem else (Offer(rule, one_line(answer.why, 120), tables), "")
+        return (None, problem) if problem else (offer(rule, answer.why, tables), "")
 
     return question_or_kept(
         place.part,

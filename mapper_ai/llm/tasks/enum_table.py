@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from mapper_ai.llm.asking import Question
-from mapper_ai.llm.facts import FieldFacts, one_line
+from mapper_ai.llm.facts import FieldFacts
 from mapper_ai.llm.prompts import Brief, compose, told_field
 from mapper_ai.llm.tasks.kept import question_or_kept
-from mapper_ai.llm.tasks.steps import Offer
+from mapper_ai.llm.tasks.steps import Offer, offer
 from mapper_ai.llm.trial import Place, problem_with
 from mapper_ai.llm.wire import answer_type, list_of, one_of, text
 from mapspec.model import FieldRule, TableRule
@@ -61,7 +61,7 @@ def question(
         problem = problem_with(place, rule.model_copy(update={"required": False}), {table: lenient})
         if problem and not problem.startswith("gives nothing"):
             return None, problem
-        return Offer(rule, one_line(answer.why, 120), {table: made}), ""
+        return offer(rule, answer.why, {table: made}), ""
 
     return question_or_kept(
         place.part,

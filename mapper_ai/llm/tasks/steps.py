@@ -21,7 +21,7 @@ from mapper_ai.llm.prompts import (
 from mapper_ai.llm.tasks.kept import question_or_kept
 from mapper_ai.llm.tasks.step_wire import in_words, operations_for, plain_steps, steps_kind
 from mapper_ai.llm.trial import Place, problem_with, rule_of
-from mapspec.model import FieldRule, TableRule
+from mapspec.model import Approval, FieldRule, Origin, TableRule
 
 _EXAMPLE: Final = {"steps": [{"op": "path", "path": "contact.mail"}, {"op": "trim"}], "why": "as it is, without blanks"}
 _PROPOSE: Final = Brief(
@@ -51,6 +51,12 @@ class Offer:
     rule: FieldRule
     why: str
     tables: Mapping[str, TableRule] = field(default_factory=dict)
+
+
+def offer(rule: FieldRule, why: str, tables: Mapping[str, TableRule] | None = None) -> Offer:
+    """An offer of a rule, whatever rule it was made from: the model's, and approved by nobody."""
+    fresh = rule.model_copy(update={"origin": Origin(by="llm"), "approval": Approval(), "note": None})
+    return Offer(fresh, one_line(why, 120), tables or {})
 
 
 def propose_question(
@@ -103,6 +109,6 @@ def _question(
         if rule is None:
             return None, problem
         problem = problem_with(place, rule)
-        return (None, problem) if problem else (Offer(rule, one_line(answer.why, 120)), "")
+        return (None, problem) if problem else (offer(rule, answer.why), "")
 
     return question_or_kept(place.part, brief.name, prompt, kind, 500, judge)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from mapper_ai.llm.asking import Question
-from mapper_ai.llm.facts import FieldFacts, one_line
+from mapper_ai.llm.facts import FieldFacts
 from mapper_ai.llm.prompts import Brief, compose, told_field, told_rule
 from mapper_ai.llm.tasks.kept import question_or_kept
 from mapper_ai.llm.tasks.step_wire import checks_kind, plain_checks
-from mapper_ai.llm.tasks.steps import Offer
+from mapper_ai.llm.tasks.steps import Offer, offer
 from mapper_ai.llm.trial import Place, problem_with, rule_of
 
 _BRIEF: Final = Brief(
@@ -36,7 +36,7 @@ def question(place: Place, target: FieldFacts, guarded: frozenset[str]) -> Quest
             return None, problem.replace("step ", "check ")
         rule = old.model_copy(update={"check": rule.check})
         problem = problem_with(place, rule)
-        return (None, problem) if problem else (Offer(rule, one_line(answer.why, 120)), "")
+        return (None, problem) if problem else (offer(rule, answer.why), "")
 
     return question_or_kept(
         place.part,
