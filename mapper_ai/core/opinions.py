@@ -83,6 +83,10 @@ class Opinions:
     trust: Trust = Trust()
     by_target: Mapping[str, Opinion] = field(default_factory=dict)
 
+    def weight(self, options: int) -> float:
+        """Log-odds that a choice among so many candidates adds when its giver is sure of it."""
+        return HARDER * self._pick(max(1, options))[0]
+
     def shifts(self, target: str, sources: Sequence[tuple[str, ...]]) -> tuple[list[float], float]:
         """Log-odds that a target's candidates gain or lose, and that its having a source at all gains or loses."""
         said = self.by_target.get(target)

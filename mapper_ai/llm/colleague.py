@@ -125,10 +125,11 @@ class Colleague:
             answers = reranking.answers_of_picks(asked, self._asker.ask(asked.picks))
         self.words.update(answers.words)
         if asked.doubtful:
-            trust = answers.opinions.trust
+            trust, weight = answers.opinions.trust, answers.opinions.weight(self.settings.top)
             self._tell(
                 f"language model: on fields of known answer it chose right {trust.right} of {trust.tried} times, and"
-                f" said none {trust.none_right} of {trust.none_tried} times where nothing fits; its word counts so much"
+                f" said none {trust.none_right} of {trust.none_tried} times where nothing fits:"
+                f" a choice of it adds at most {weight:.1f} log-odds"
             )
         return suggest(source, target, top=top, history=history, opinions=answers.opinions, model=model)
 

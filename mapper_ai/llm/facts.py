@@ -184,4 +184,6 @@ def telling_values(profiles: Sequence[Profile], leaving: Iterable[str] = ()) -> 
                 personal = recognise(value) in ("email", "phone", "uuid", "url")
                 if len(value) >= 6 and (personal or (len(value) >= 12 and " " in value) or _LONG_DIGITS.search(value)):
                     found.add(value)
-    return frozenset(found.difference(leaving))
+    # "United States" goes along with the code "United States Dollar".
+    codes = tuple(leaving)
+    return frozenset(value for value in found if not any(value in code for code in codes))

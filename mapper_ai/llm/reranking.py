@@ -103,7 +103,17 @@ def plan(
             made, fits=tuple((choice, tuple(fits_questions(choice, source, target, guarded))) for choice in asked)
         )
     groups = [asked[start : start + settings.batch] for start in range(0, len(asked), settings.batch)]
-    return replace(made, picks=tuple(pick_question(group, source, target, guarded) for group in groups))
+    return replace(made, picks=tuple(one for group in groups for one in _picks(group, source, target, guarded)))
+
+
+def _picks(
+    group: Sequence[Choice], source: Side, target: Side, guarded: frozenset[str]
+) -> list[Question[list[Opinion]]]:
+    """One question; when it must not leave, one a target, so that the others are asked all the same."""
+    together = pick_question(group, source, target, guarded)
+    if together.kept is None or len(group) == 1:
+        return [together]
+    return [pick_question([choice], source, target, guarded) for choice in group]
 
 
 def answers_of_picks(asked: Plan, outcomes: Sequence[Outcome[list[Opinion]]]) -> Answers:

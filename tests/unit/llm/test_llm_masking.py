@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mapper_ai.core.profile import profile_records
+from mapper_ai.core.suggest import suggest
 from mapper_ai.llm.facts import side_of, speakable, telling_values
 from mapper_ai.llm.masking import HIDDEN, masked_error, masked_steps, masked_words
+from mapper_ai.llm.reranking import plan
 from mapper_ai.llm.settings import LlmSettings
 from mapspec.model import FieldRule
 
@@ -96,3 +98,17 @@ def test_the_last_guard_looks_for_what_tells_a_person() -> None:
     found = telling_values([profile_records([RECORD])])
     assert "vera@zz.example" in found
     assert "paid" not in found
+
+
+def test_a_target_that_must_not_be_asked_about_keeps_no_other_from_it() -> None:
+    source = profile_records([{"buyerMail": f"b{n}@example.com", "remarkText": f"remark {n}"} for n in range(6)])
+    names = ("contact", "writeTo", "reply", "sendTo")
+    target = profile_records([{name: f"{name}{n}@example.net" for name in names} for n in range(6)])
+    settings = LlmSettings(model="m", uncertain_below=1.0, controls=0)
+    sides = side_of(source, settings), side_of(target, settings)
+    free = plan(suggest(source, target), *sides, settings, frozenset())
+    assert len(free.picks) == 1 and len(free.doubtful) > 1
+    name = free.doubtful[0].target
+    kept = plan(suggest(source, target), *sides, settings, frozenset({f'"target":{{"field":"{name}"'}))
+    assert {row.about: row.kept for row in kept.picks}[name] == "kept-back"
+    assert sum(row.kept is None for row in kept.picks) == len(free.doubtful) - 1
