@@ -16,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from mapper_ai.llm.errors import TroubleError
 
 MAX_ANSWER: Final = 60_000
+# What tells the members of a union apart.
+_TAGS: Final = ("op", "check", "test")
 _DROPPED: Final = frozenset({"title", "description", "default"})
 # Not every endpoint takes them in a strict schema; the reading insists on them whatever it says.
 _BOUNDS: Final = frozenset({"maxLength", "minLength", "minimum", "maximum", "maxItems", "minItems", "pattern"})
@@ -91,10 +93,19 @@ def read_answer(kind: type[Answer], text: str) -> Answer:
 
 
 def problem_of(error: ValidationError) -> str:
-    """Place and message of the first problem that says most: of a union's members the one that came farthest."""
+    """Place and message of the first problem that says most: of a union's members the one that was meant."""
     rows = error.errors(include_url=False, include_input=False, include_context=False)
-    row = max(rows, key=lambda one: (len(one["loc"]), -rows.index(one)))
-    return f"{'.'.join(map(str, row['loc'])) or 'the answer'}: {row['msg'][:1].lower()}{row['msg'][1:]}"[:400]
+    others = {row["loc"][:-1] for row in rows if row["type"] == "literal_error" and row["loc"][-1] in _TAGS}
+    meant = [row for row in rows if not any(row["loc"][: len(loc)] == loc for loc in others)]
+    if not meant and others:
+        place = next(row["loc"] for row in rows if row["loc"][:-1] in others)
+        return f"{_place((*place[:-2], place[-1]))}: none of those on offer"
+    row = max(meant or rows, key=lambda one: (len(one["loc"]), -rows.index(one)))
+    return f"{_place(row['loc'])}: {row['msg'][:1].lower()}{row['msg'][1:]}"[:400]
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, loc)) or "the answer"
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -6,15 +6,15 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean
-from typing import Any
 
 import pytest
 
+from mapper_ai.core.evaluation import Prediction
 from mapper_ai.core.opinions import HARDER, LEAST, MOST
 from mapper_ai.core.suggest import TargetSuggestion, suggest
 from mapper_ai.llm.colleague import Colleague
 from mapper_ai.llm.settings import LlmSettings
+from mapper_ai.services.bench import Report, predictions, run_bench
 from mapper_ai.services.learning.gold import Case, read_cases
 from tests.llm_stub import Stub, picks, running_stub
 
@@ -61,30 +61,27 @@ def stub() -> Iterator[Stub]:
         yield running
 
 
-def f1(case: Case, suggestions: list[TargetSuggestion]) -> float:
-    accepted = [row for row in suggestions if row.accepted and row.target not in case.ignored]
-    right = sum(case.right(row.candidates[0].sources, row.target) for row in accepted)
-    return 2.0 * right / max(1, len(accepted) + len(case.gold))
-
-
 def result(cases: list[Case], stub: Stub, choose: Choose) -> Result:
-    scores, plain, found = [], [], []
-    for case in cases:
+    found: list[TargetSuggestion] = []
+
+    def predict(case: Case) -> list[Prediction]:
         chance = random.Random(case.name)  # noqa: S311 - a simulation, the same in every run
         known: dict[str, str] = {}
-
-        def answer(body: dict[str, Any], case: Case = case, chance: Any = chance, known: Any = known) -> str:
-            return picks(lambda target, options: known.setdefault(target, choose(case, target, options, chance)), body)
-
-        stub.answer = answer
+        stub.answer = lambda body: picks(
+            lambda target, options: known.setdefault(target, choose(case, target, options, chance)), body
+        )
         settings = LlmSettings(model="stub", base_url=stub.url, cache="", parallel=1)
         with Colleague(settings) as colleague:
             rows = colleague.rank(case.source, case.target)
         assert all(row.trouble is None for row in colleague.tally.outcomes)
-        found += rows
-        scores.append(f1(case, rows))
-        plain.append(f1(case, suggest(case.source, case.target)))
-    return Result(mean(scores), mean(plain), found)
+        found.extend(rows)
+        return predictions(rows)
+
+    return Result(f1(run_bench(cases, predict=predict)), f1(run_bench(cases)), found)
+
+
+def f1(report: Report) -> float:
+    return report.figures["F1"].value or 0.0
 
 
 def test_one_that_is_always_right_lifts(cases: list[Case], stub: Stub) -> None:

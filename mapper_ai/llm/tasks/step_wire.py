@@ -1,14 +1,15 @@
 """Steps and checks on the wire: made from the catalogues, so that what is new there can be proposed here.
 
-An operation becomes an object with `op` and all its arguments; chains inside operations and conditions stay out (they
-nest), and so does what belongs to the flow. Paths are an enumeration of what the part may read.
+An operation becomes an object with `op` and all its arguments. `join` and `when` hold steps that hold none themselves,
+a condition is one comparison; what works on lists stays out, and so does what belongs to the flow. Paths are an
+enumeration of what the part may read.
 """
 
 from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from enum import Enum
 from functools import reduce
@@ -27,12 +28,16 @@ MAX_STEPS: Final = 6
 MAX_CHECKS: Final = 3
 _TEXT: Final = 60
 _ROWS: Final = 12
-# The flow's own, what nests, and what needs a table of the spec.
+MAX_INNER: Final = 3
+_PARTS: Final = 4
+_NESTING: Final = ("join", "when")
+_PAIRS: Final = ("equal", "not_equal", "gt", "gte", "lt", "lte")
+# The flow's own, what works on lists, and what needs a table of the spec.
 _LEFT_OUT: Final = {
     *("step_output", "lookup_remote", "line_price", "setting", "hash", "allocate", "lookup_table", "days_between"),
-    *("join", "when", "each", "filter", "first", "last", "append", "index_by", "group_by", "get", "flatten", "list"),
+    *("each", "filter", "first", "last", "append", "index_by", "group_by", "get", "flatten", "list"),
 }
-_ALWAYS: Final = ("path", "coalesce", "default", "const")
+_ALWAYS: Final = ("path", "coalesce", "default", "const", "when")
 _THEMES: Final[Mapping[str, tuple[str, ...]]] = {
     "text": ("Texts", "People", "Codes and tables"),
     "date": ("Dates",),
@@ -43,7 +48,7 @@ _THEMES: Final[Mapping[str, tuple[str, ...]]] = {
     "bool": (),
 }
 _FURTHER: Final[Mapping[str, tuple[str, ...]]] = {
-    "text": ("template", "format_date", "parse_instant", "concat"),
+    "text": ("template", "join", "format_date", "parse_instant", "concat"),
     "int": ("count", "sum"),
     "decimal": ("count", "sum"),
     "money": ("sum",),
@@ -66,8 +71,10 @@ def in_words(names: Sequence[str]) -> dict[str, str]:
 def steps_kind(names: Sequence[str], paths: Sequence[str], zones: Sequence[str]) -> type[Wire]:
     """The schema of an answer with steps."""
     source = path_enum(paths)
-    members = [_operation(CATALOGUE[name], source, zones) for name in names]
-    step = reduce(or_, members)
+    flat = [_operation(CATALOGUE[name], source, zones) for name in names if name not in _NESTING]
+    inner = list_of(reduce(or_, flat), MAX_INNER, least=1)
+    nesting = [_nesting(name, inner, source) for name in names if name in _NESTING]
+    step = reduce(or_, [*flat, *nesting])
     return answer_type("Steps", steps=list_of(step, MAX_STEPS, least=1), why=text(_TEXT * 2))
 
 
@@ -78,7 +85,7 @@ def path_enum(paths: Sequence[str]) -> type[Enum]:
 
 def plain_steps(answer: Any) -> list[dict[str, Any]]:
     """The steps as in a spec file, unchanged in meaning; the spec's own models read them next."""
-    return [_plain(step) for step in answer.steps]
+    return _plain_chain(step.model_dump(mode="json", by_alias=True) for step in answer.steps)
 
 
 def checks_kind() -> type[Wire]:
@@ -128,6 +135,21 @@ def _operation(kind: type[Operation], source: type[Enum], zones: Sequence[str]) 
     return answer_type(f"Op_{kind.name}", **named)
 
 
+def _nesting(name: str, inner: Any, source: type[Enum]) -> Any:
+    if name == "join":
+        members: dict[str, Any] = {"parts": list_of(inner, _PARTS, least=2), "with_": (text(20), Field(alias="with"))}
+    else:
+        kinds: dict[str, tuple[Sequence[str], dict[str, Any]]] = {
+            "Compared": (_PAIRS, {"value": text(_TEXT)}),
+            "Listed": (["in"], {"values": list_of(text(_TEXT), _ROWS, least=1)}),
+            "There": (["present", "absent"], {}),
+        }
+        tests = [answer_type(key, test=one_of(one), path=source, **more) for key, (one, more) in kinds.items()]
+        test = reduce(or_, tests)
+        members = {"if_": (test, Field(alias="if")), "then": inner, "else_": (inner | None, Field(alias="else"))}
+    return answer_type(f"Op_{name}", op=one_of([name]), **members)
+
+
 def _wire(annotation: Any, source: type[Enum]) -> Any:
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
@@ -169,20 +191,34 @@ def _safe(name: str) -> str:
     return f"{name}_" if name in ("with", "if", "else", "from") or not name.isidentifier() else name
 
 
-def _plain(step: Any) -> dict[str, Any]:
-    written = step.model_dump(mode="json", by_alias=True)
-    name = written.pop("op")
+def _plain_chain(steps: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [_plain(step) for step in steps]
+
+
+def _plain(step: dict[str, Any]) -> dict[str, Any]:
+    name = step["op"]
     arguments: dict[str, Any] = {}
-    for key, value in written.items():
-        if value is None:
+    for key, value in step.items():
+        if key == "op" or value is None:
             continue
-        rows = isinstance(value, list) and all(isinstance(row, dict) for row in value)
-        arguments[key] = {row["key"]: row["value"] for row in value} if rows and key in ("rows", "signs") else value
+        if key in ("rows", "signs"):
+            arguments[key] = {row["key"]: row["value"] for row in value}
+        elif name == "join" and key == "parts":
+            arguments[key] = [_plain_chain(part) for part in value]
+        elif name == "when":
+            arguments[key] = _plain_test(value) if key == "if" else _plain_chain(value)
+        else:
+            arguments[key] = value
     kind = CATALOGUE[name]
     if not arguments:
         return {name: None}
     # The short form where it says all, so that texts are read as a spec's are.
     return {name: arguments[kind.main]} if kind.main and set(arguments) == {kind.main} else {name: arguments}
+
+
+def _plain_test(test: dict[str, Any]) -> dict[str, Any]:
+    name, *arguments = test.values()
+    return {name: arguments[0] if len(arguments) == 1 else arguments}
 
 
 def _sentence(kind: type[Operation]) -> str:

@@ -26,14 +26,16 @@ from mapspec.model import Approval, FieldRule, Origin, TableRule
 _EXAMPLE: Final = {"steps": [{"op": "path", "path": "contact.mail"}, {"op": "trim"}], "why": "as it is, without blanks"}
 _PROPOSE: Final = Brief(
     "propose_steps",
-    "Write the steps that make the target field from the given source fields. The first step reads a field (path or "
-    "coalesce), each further one works on what came before. Use only what is needed. Say why in at most twelve words.",
+    "Write the steps that make the target field from the given source fields. The first step reads fields (path, "
+    "coalesce, template, join, when), each further one works on what came before. Use only what is needed. "
+    "Say why in at most twelve words.",
     _EXAMPLE,
 )
 _WRITE: Final = Brief(
     "write_steps",
-    "Write the steps that do what the request says, for the target field. The first step reads a field (path or "
-    "coalesce), each further one works on what came before. Say in at most twelve words what they do.",
+    "Write the steps that do what the request says, for the target field. The first step reads fields (path, "
+    "coalesce, template, join, when), each further one works on what came before. "
+    "Say in at most twelve words what they do.",
     _EXAMPLE,
 )
 

@@ -66,7 +66,7 @@ def example(part: dict[str, Any], defs: dict[str, Any], key: str) -> Any:
     if "enum" in part:
         return part["enum"][0]
     if part["type"] == "array":
-        return [example(part["items"], defs, key)]
+        return [example(part["items"], defs, key)] * part.get("minItems", 1)
     if part["type"] == "object":
         return {name: example(inner, defs, name) for name, inner in part["properties"].items()}
     return {"integer": 2, "boolean": True, "null": None}.get(part["type"], "%Y" if key == "format" else "x")
@@ -90,3 +90,47 @@ def test_a_budget_counts_what_is_under_way() -> None:
     meter.settle(Usage(40, 20), Usage(10, 5))
     assert meter.take(Usage(40, 20))
     assert meter.used == Usage(10, 5)
+
+
+def test_steps_within_steps_become_those_of_a_spec() -> None:
+    read = [{"op": "path", "path": ".sku"}]
+    steps = [
+        {"op": "join", "parts": [read, [*read, {"op": "trim"}]], "with": "-"},
+        {"op": "when", "if": {"test": "in", "path": "order.total", "values": ["1", "2"]}, "then": read, "else": None},
+        {"op": "when", "if": {"test": "present", "path": ".sku"}, "then": read, "else": read},
+        {"op": "when", "if": {"test": "gt", "path": "order.total", "value": "9"}, "then": read, "else": read},
+    ]
+    wire = steps_kind(operations_for("text"), PATHS, ["as_written"])
+    made = plain_steps(read_answer(wire, json.dumps({"steps": steps, "why": ""})))
+    sku = [{"path": ".sku"}]
+    assert made == [
+        {"join": {"parts": [sku, [*sku, {"trim": None}]], "with": "-"}},
+        {"when": {"if": {"in": ["order.total", ["1", "2"]]}, "then": sku}},
+        {"when": {"if": {"present": ".sku"}, "then": sku, "else": sku}},
+        {"when": {"if": {"gt": ["order.total", "9"]}, "then": sku, "else": sku}},
+    ]
+    FieldRule.model_validate({"steps": made})
+
+
+def test_steps_nest_once() -> None:
+    inner: dict[str, Any] = {"op": "path", "path": ".sku"}
+    for _ in range(2):
+        inner = {"op": "when", "if": {"test": "present", "path": ".sku"}, "then": [inner], "else": None}
+    wire = steps_kind(operations_for("text"), PATHS, ["as_written"])
+    with pytest.raises(TroubleError):
+        read_answer(wire, json.dumps({"steps": [inner], "why": ""}))
+
+
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [
+        ({"op": "eval", "code": "1"}, "steps.0.op: none of those on offer"),
+        ({"op": "path", "path": "secret"}, "steps.0.Op_path.path"),
+        ({"op": "join", "parts": [], "with": ""}, "steps.0.Op_join.parts: list should have at least 2 items"),
+    ],
+)
+def test_the_error_sent_back_is_of_the_operation_that_was_meant(step: dict[str, Any], told: str) -> None:
+    wire = steps_kind(operations_for("text"), PATHS, ["as_written"])
+    with pytest.raises(TroubleError) as caught:
+        read_answer(wire, json.dumps({"steps": [step], "why": ""}))
+    assert told in caught.value.detail
