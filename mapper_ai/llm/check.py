@@ -141,7 +141,8 @@ def _asked(endpoint: Endpoint, question: str) -> tuple[bool, Usage, str]:
             raise
         if isinstance(trouble, PaidTroubleError):
             used = trouble.usage
-        return False, used, str(trouble)
+        # What is dropped elsewhere is only looked at here.
+        return False, used, f"another form: {trouble.detail}" if trouble.kind == "not-fitting" else str(trouble)
     return True, used, ""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+from mapper_ai.llm.facts import speakable
 from mapspec.model import FieldRule
 from mapspec.ops import AS_WRITTEN, Operation, write_step
 from mapspec.paths import Path
@@ -37,7 +38,8 @@ _OURS: Final = _set(
 
 
 def masked_steps(rule: FieldRule) -> dict[str, Any]:
-    """Steps and checks of a rule without the texts and amounts a person put in: paths and technique stay."""
+    """Steps and checks of a rule without the texts and amounts a person put in: technique and paths that read like
+    names stay."""
     return {
         "steps": [_masked_step(step) for step in rule.steps],
         "checks": [next(iter(check.plain())) for check in rule.check],
@@ -47,7 +49,7 @@ def masked_steps(rule: FieldRule) -> dict[str, Any]:
 def _masked_step(step: Operation) -> Any:
     written = write_step(step)
     name, argument = next(iter(written.items()))
-    paths = {path.text for path in _paths(step)}
+    paths = {path.text for path in _paths(step) if speakable(path.text.removeprefix("$."))}
     if argument is None:
         return name
     main = step.main or ""
@@ -73,7 +75,8 @@ def _masked(value: Any, key: str, paths: set[str]) -> Any:
 def _masked_template(text: str, paths: set[str]) -> str:
     made, last = "", 0
     for found in _PLACEHOLDER.finditer(text):
-        made += _words(text[last : found.start()]) + found.group()
+        path = found.group()[1:-1]
+        made += _words(text[last : found.start()]) + (found.group() if path in (*paths, "#") else f"{{{HIDDEN}}}")
         last = found.end()
     return made + _words(text[last:])
 

@@ -203,6 +203,21 @@ def test_the_same_question_is_not_paid_twice(stub: Stub, ends: Any, settings: An
     assert not any(row.cached for row in colleague.tally.outcomes)
 
 
+def test_a_cache_that_cannot_be_used_costs_no_answer(stub: Stub, ends: Any, settings: Any, tmp_path: Path) -> None:
+    import duckdb
+
+    path = tmp_path / "other.duckdb"
+    with duckdb.connect(str(path)) as other:
+        other.execute("create table answer (something integer)")
+    stub.answer = lambda body: picks(first, body)
+    with Colleague(settings(cache=str(path))) as colleague:
+        colleague.rank(*ends)
+    assert all(row.trouble is None for row in colleague.tally.outcomes)
+    told: list[str] = []
+    with Colleague(settings(cache=str(tmp_path)), tell=told.append):
+        assert "answers are not kept" in told[0]
+
+
 def test_a_budget_stops_politely(stub: Stub, ends: Any, settings: Any) -> None:
     stub.answer = lambda body: picks(first, body)
     with Colleague(settings(budget=Budget(tokens=3_000))) as colleague:

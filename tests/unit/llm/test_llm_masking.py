@@ -35,6 +35,16 @@ def test_steps_keep_paths_and_technique_and_lose_what_a_person_wrote() -> None:
         assert kept in told
 
 
+def test_steps_lose_paths_that_read_like_values() -> None:
+    rule = FieldRule.model_validate(
+        {"steps": [{"coalesce": ["buyers.vera@zz.example", "buyers.15551234567", "$.buyers.mail"]},
+                   {"template": "{#}: {buyers.15551234567} {$.buyers.mail}"}]}
+    )  # fmt: skip
+    told = str(masked_steps(rule))
+    assert "vera" not in told and "1555" not in told
+    assert told.count("$.buyers.mail") == 2 and "{#}" in told
+
+
 @pytest.mark.parametrize(
     ("message", "gone"),
     [
