@@ -64,18 +64,22 @@ def open_colleague(records: Sequence[dict[str, Any]], values: str | None) -> Ite
     Raises:
         LlmError: The settings do not fit.
     """
-    from mapper_ai.llm.colleague import Colleague
     from mapper_ai.llm.errors import NotSetUpError
 
     try:
-        settings = _settings(values)
-        colleague = Colleague(settings, records, tell=note, progress=_progress())
+        colleague = _colleague(records, values)
     except NotSetUpError as error:
         note(f"language model not used: {error}; the result without it stands")
         yield None
         return
     with colleague:
         yield colleague
+
+
+def _colleague(records: Sequence[dict[str, Any]], values: str | None) -> Colleague:
+    from mapper_ai.llm.colleague import Colleague
+
+    return Colleague(_settings(values), records, tell=note, progress=_progress())
 
 
 def _settings(values: str | None) -> LlmSettings:
@@ -115,7 +119,8 @@ def _check(args: argparse.Namespace) -> int:
         document = {"server": found.server, "model": settings.model, "listed": found.listed, "ways": ways}
         say(as_json({**document, "best": found.best, "failure": found.failure, "detail": found.detail}))
         return DONE if found.best else FINDINGS
-    say(f"{settings.base_url}: {found.server}, model {settings.model}{_listed(found.listed)}")
+    if found.ways:
+        say(f"{settings.base_url}: {found.server}, model {settings.model}{_listed(found.listed)}")
     for way in found.ways:
         held = {True: "enforced", False: "works, but is not enforced", None: "works"}[way.enforced]
         text = held if way.works else f"does not work: {way.trouble}"
@@ -181,14 +186,12 @@ def _one(
     ask: Callable[[Colleague], Outcome[Any] | None],
     shown: Callable[[Any], str],
 ) -> int:
-    with open_colleague(records, args.llm_values) as colleague:
-        if colleague is None:
-            return FINDINGS
+    with _colleague(records, args.llm_values) as colleague:
         outcome = ask(colleague)
         if outcome is None:
             say("nothing that carries meaning changed")
             return DONE
-        for line in colleague.tally.lines(colleague.settings):
+        for line in colleague.tally.lines(colleague.settings, "there is no answer"):
             note(line)
         if outcome.value is None:
             return FINDINGS

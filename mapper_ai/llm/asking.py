@@ -84,8 +84,8 @@ class Tally:
     spent: Usage = field(default_factory=Usage)
     saved: Usage = field(default_factory=Usage)
 
-    def lines(self, settings: LlmSettings) -> list[str]:
-        """For people: one line on what was answered and paid, one for each kind of trouble."""
+    def lines(self, settings: LlmSettings, instead: str = "the result without it stands") -> list[str]:
+        """For people: one line on what was answered and paid, one for each kind of trouble with what comes instead."""
         if not self.outcomes:
             return ["language model: nothing to ask"]
         good = sum(row.trouble is None for row in self.outcomes)
@@ -95,10 +95,10 @@ class Tally:
         told += f", {again} on the second try" if again else ""
         told += f", {cached} known from before" if cached else ""
         found = [f"{told}; {in_words(self.spent, settings)}"]
-        for kind, count in sorted(Counter(row.trouble for row in self.outcomes if row.trouble).items()):
+        for kind, count in Counter(row.trouble for row in self.outcomes if row.trouble).items():
             first = next(row for row in self.outcomes if row.trouble == kind)
             more = f" ({first.detail})" if first.detail else ""
-            found.append(f"language model: {count} question(s): {WORDS[kind]}{more}; the result without it stands")
+            found.append(f"language model: {count} question(s): {WORDS[kind]}{more}; {instead}")
         return found
 
 
@@ -190,7 +190,7 @@ class Asker:
                 return Outcome(question.about, question.task, value, cached=True)
         messages = [{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.user}]
         kind: Kind = "not-fitting"
-        told, spent = "", Usage()
+        problem, spent = "", Usage()
         for attempt in range(1, _TRIES + 1):
             reply = self._reply(question, messages)
             spent = spent + reply.usage
@@ -199,13 +199,16 @@ class Asker:
                 self._cache.keep(key, reply.text, spent)
                 return Outcome(question.about, question.task, value, tries=attempt)
             kind = "not-json" if problem == WORDS["not-json"] else "not-fitting"
+            # What is said here may name samples, what is sent back may not.
             told = error_in_words(problem, prompt.text + reply.text, self._samples)
             messages = [
                 *messages,
                 {"role": "assistant", "content": reply.text[:_MAX_REPEATED]},
                 {"role": "user", "content": correction(told)},
             ]
-        return Outcome(question.about, question.task, None, kind, told if kind == "not-fitting" else "", tries=_TRIES)
+        return Outcome(
+            question.about, question.task, None, kind, problem if kind == "not-fitting" else "", tries=_TRIES
+        )
 
     def _judged(self, question: Question[T], text: str) -> tuple[Any, str]:
         try:

@@ -44,14 +44,14 @@ class Meter:
     """Counts what is used and says whether a further question fits; safe to use from several threads.
 
     What a question may take at most is set aside while it is under way, so that parallel ones cannot pass the limit
-    together.
+    together. One that fits only when another has taken less than that waits for it.
     """
 
     def __init__(self, settings: LlmSettings) -> None:
         self._limit, self._price = settings.budget, settings.price
         self._used = Usage()
         self._aside = Usage()
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
 
     @property
     def used(self) -> Usage:
@@ -60,26 +60,33 @@ class Meter:
             return self._used
 
     def take(self, most: Usage) -> bool:
-        """Set tokens aside; False when they do not fit any more."""
+        """Set tokens aside; False when they do not fit any more. Every True wants a `settle`."""
         with self._lock:
-            then = self._used + self._aside + most
-            cost = then.cost(self._price)
-            if self._limit.tokens is not None and then.total > self._limit.tokens:
-                return False
-            if self._limit.cost is not None and cost is not None and cost > self._limit.cost:
+            self._lock.wait_for(lambda: self._fits(self._aside + most) or not self._fits(most))
+            if not self._fits(most):
                 return False
             self._aside = self._aside + most
             return True
+
+    def _fits(self, more: Usage) -> bool:
+        then = self._used + more
+        cost = then.cost(self._price)
+        if self._limit.tokens is not None and then.total > self._limit.tokens:
+            return False
+        return self._limit.cost is None or cost is None or cost <= self._limit.cost
 
     def settle(self, most: Usage, used: Usage) -> None:
         """Give back what was set aside, count what was used."""
         with self._lock:
             self._aside = self._aside + Usage(-most.tokens_in, -most.tokens_out)
             self._used = self._used + used
+            self._lock.notify_all()
 
 
 def in_words(usage: Usage, settings: LlmSettings) -> str:
     """`1,200 tokens, 0.0034 USD`."""
+    if not usage.total:
+        return "0 tokens"
     cost = usage.cost(settings.price)
     told = f"cost unknown: no price of {settings.model} in [llm.prices]" if cost is None else _money(cost, settings)
     return f"{usage.total:,} tokens, {told}"

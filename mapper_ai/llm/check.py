@@ -19,6 +19,8 @@ from mapper_ai.llm.settings import LlmSettings
 from mapper_ai.llm.wire import Wire, read_answer
 
 _MOST: Final = 60
+# As FATAL: what says nothing of a way of holding, and would say the same of the next.
+_ENOUGH: Final = FATAL | {"rate-limit", "timeout"}
 _SYSTEM: Final = "Answer with one JSON object and nothing else."
 _PLAIN: Final = 'Is the sea blue or green? The form of the answer: {"colour":"green","sure":"low"}'
 _CONTRARY: Final = "Write a short poem about the sea. Write no JSON and no braces at all, only the poem."
@@ -39,6 +41,7 @@ class Way:
         works: A plain question came back in the form asked for.
         enforced: So did a contrary one; None where nothing promises it (json_object, plain).
         trouble: What happened where it does not work.
+        failed: The endpoint failed, whatever it was asked.
         note: What had to be put another way.
     """
 
@@ -47,6 +50,7 @@ class Way:
     enforced: bool | None
     trouble: str = ""
     note: str = ""
+    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,11 +106,12 @@ def check(settings: LlmSettings) -> Checkup:
     enforced = [way.held for way in ways if way.works and way.enforced]
     working = [way.held for way in ways if way.works]
     best = next(iter([*enforced, *working]), None)
-    return Checkup(_server(settings, models), listed, tuple(ways), best, spent)
+    failure: Kind | None = "server-error" if all(way.failed for way in ways) else None
+    return Checkup(_server(settings, models), listed, tuple(ways), best, spent, failure)
 
 
 def _try(endpoint: Endpoint, held: Held) -> tuple[Way, Usage]:
-    works, spent, trouble = _asked(endpoint, _PLAIN)
+    spent, trouble = _asked(endpoint, _PLAIN)
     dialect = endpoint.dialect
     notes = [
         text
@@ -119,14 +124,18 @@ def _try(endpoint: Endpoint, held: Held) -> tuple[Way, Usage]:
         if changed
     ]
     enforced: bool | None = None
-    if works and held in ("json_schema", "tools"):
-        enforced, more, _ = _asked(endpoint, _CONTRARY)
-        spent = spent + more
-    return Way(held, works, enforced, trouble, ", ".join(notes)), spent
+    if trouble is None and held in ("json_schema", "tools"):
+        more, ignored = _asked(endpoint, _CONTRARY)
+        enforced, spent = ignored is None, spent + more
+    # What is dropped elsewhere is only looked at here.
+    other = trouble is not None and trouble.kind == "not-fitting"
+    told = "" if trouble is None else f"another form: {trouble.detail}" if other else str(trouble)
+    failed = trouble is not None and trouble.kind == "server-error"
+    return Way(held, trouble is None, enforced, told, ", ".join(notes), failed), spent
 
 
-def _asked(endpoint: Endpoint, question: str) -> tuple[bool, Usage, str]:
-    """Whether the answer has the form, and what it cost. Fatal troubles are raised."""
+def _asked(endpoint: Endpoint, question: str) -> tuple[Usage, TroubleError | None]:
+    """What an answer cost, and why it has not the form. Troubles that say enough are raised."""
     messages: Sequence[Mapping[str, str]] = [
         {"role": "system", "content": _SYSTEM},
         {"role": "user", "content": question},
@@ -137,13 +146,12 @@ def _asked(endpoint: Endpoint, question: str) -> tuple[bool, Usage, str]:
         used = reply.usage
         read_answer(Colour, reply.text)
     except TroubleError as trouble:
-        if trouble.kind in FATAL:
+        if trouble.kind in _ENOUGH:
             raise
         if isinstance(trouble, PaidTroubleError):
             used = trouble.usage
-        # What is dropped elsewhere is only looked at here.
-        return False, used, f"another form: {trouble.detail}" if trouble.kind == "not-fitting" else str(trouble)
-    return True, used, ""
+        return used, trouble
+    return used, None
 
 
 def _server(settings: LlmSettings, models: list[dict[str, Any]] | None) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 from mapper_ai.core.combine import How
 from mapper_ai.core.history import Decision, HistorySignal
 from mapper_ai.core.model import Model
+from mapper_ai.core.opinions import Opinions
 from mapper_ai.core.profile import Profile
 from mapper_ai.core.suggest import TargetSuggestion, suggest
 from mapper_ai.llm import reranking
@@ -72,6 +73,8 @@ class Colleague:
         self.settings = settings
         self.records = records
         self.words: dict[str, str] = {}
+        self._tests: dict[reranking.Known, bool] = {}
+        self._told: set[str] = set()
         self._tell = tell
         self._cache = Cache(settings.cache)
         self._made: list[Answering] = []
@@ -124,14 +127,17 @@ class Colleague:
         else:
             answers = reranking.answers_of_picks(asked, self._asker.ask(asked.picks))
         self.words.update(answers.words)
-        if asked.doubtful:
-            trust, weight = answers.opinions.trust, answers.opinions.weight(self.settings.top)
-            self._tell(
+        # A flow has several targets, some with few fields of known answer: what was shown on one counts for the next.
+        self._tests |= answers.tests
+        opinions = Opinions(reranking.trust_of(self._tests), answers.opinions)
+        if opinions.by_target:
+            trust, weight = opinions.trust, opinions.weight(self.settings.top)
+            self._tell_once(
                 f"language model: on fields of known answer it chose right {trust.right} of {trust.tried} times, and"
                 f" said none {trust.none_right} of {trust.none_tried} times where nothing fits:"
                 f" a choice of it adds at most {weight:.1f} log-odds"
             )
-        return suggest(source, target, top=top, history=history, opinions=answers.opinions, model=model)
+        return suggest(source, target, top=top, history=history, opinions=opinions, model=model)
 
     def propose_steps(self, spec: MappingSpec, part: str, sources: Sequence[str] = ()) -> Outcome[Offer]:
         """Steps for a part from some source fields, by default those it reads now.
@@ -241,24 +247,30 @@ class Colleague:
             facts = [replace(entry, path=path) for entry, path in zip(facts, written, strict=False)]
         return Place(spec, part, goal, paths, self.records), facts, written, telling_values([profile], side.codes)
 
+    def _tell_once(self, line: str) -> None:
+        if line not in self._told:
+            self._told.add(line)
+            self._tell(line)
+
     def _foretell(self, asked: reranking.Plan, left: Side, right: Side) -> None:
         questions: Sequence[Question[Any]] = asked.questions
         most = self._asker.estimate(questions)
-        self._tell(
+        paid = f"at most about {in_words(most, self.settings)}" if most.total else "all of them known from before"
+        self._tell_once(
             f"language model: {self.settings.model} at {self.settings.host}: {len(asked.doubtful)} of {asked.total}"
             f" targets are in doubt; with {len(asked.tests)} of known answer as a test {len(questions)} question(s),"
-            f" at most about {in_words(most, self.settings)}"
+            f" {paid}"
         )
         shown = "made-up values" if self.settings.values == "synthetic" else "no values"
-        self._tell(f"language model: names, types, formats, documentation and {shown} leave; no record does")
+        self._tell_once(f"language model: names, types, formats, documentation and {shown} leave; no record does")
         told = asked.paths
         rows = [*left.leaving.items(), *right.leaving.items()]
         codes = "; ".join(f"{path}: {', '.join(values)}" for path, values in rows if path in told)
         if codes:
-            self._tell(f"language model: these codes of samples leave: {codes}")
+            self._tell_once(f"language model: these codes of samples leave: {codes}")
         withheld = [*left.withheld, *right.withheld]
         if withheld:
-            self._tell(f"language model: {len(withheld)} field(s) whose names read like values are not spoken of")
+            self._tell_once(f"language model: {len(withheld)} field(s) whose names read like values are not spoken of")
 
 
 def _near(chosen: Sequence[str], part: str, each: str, profile: Profile, side: Side, most: int) -> list[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import exp
 from typing import Final
 
-from mapper_ai.core.opinions import HARDER, MOST, Opinion, Opinions, Trust
+from mapper_ai.core.opinions import HARDER, MOST, Opinion, Trust
 from mapper_ai.core.suggest import Candidate, TargetSuggestion
 from mapper_ai.llm.asking import Outcome, Question
 from mapper_ai.llm.facts import Side
@@ -20,6 +20,8 @@ _KNOWN: Final = 0.9
 _NONE: Final = 0.97
 # Two good candidates are often the same value under two names, and either is right.
 _RIVAL: Final = 0.2
+# A target, and the sources that are known to be right; none where it has none.
+Known = tuple[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,24 @@ class Answers:
     """What was said.
 
     Attributes:
-        opinions: On the targets in doubt, with the trust that the test gives.
-        words: Target -> the model's reason.
+        opinions: By target in doubt.
+        tests: Target of known answer and that answer -> whether it was given.
     """
 
-    opinions: Opinions = field(default_factory=Opinions)
-    words: dict[str, str] = field(default_factory=dict)
+    opinions: dict[str, Opinion]
+    tests: dict[Known, bool]
+
+    @property
+    def words(self) -> dict[str, str]:
+        """Target -> the model's reason."""
+        return {target: one.why for target, one in self.opinions.items() if one.why}
+
+
+def trust_of(tests: Mapping[Known, bool]) -> Trust:
+    """What the answers on targets of known answer show."""
+    picks = [right for (_, sources), right in tests.items() if sources]
+    nones = [right for (_, sources), right in tests.items() if not sources]
+    return Trust(sum(picks), len(picks), sum(nones), len(nones))
 
 
 def plan(
@@ -133,16 +147,11 @@ def answers_of_fits(asked: Plan, outcomes: Sequence[Outcome[tuple[Candidate, Fit
 
 def _answers(asked: Plan, said: Sequence[Opinion]) -> Answers:
     doubtful = {choice.target for choice in asked.doubtful}
-    tests = [(one, asked.tests[one.target]) for one in said if one.target in asked.tests]
-    trust = Trust(
-        right=sum(set(one.sources) == set(right) for one, right in tests if right),
-        tried=sum(bool(right) for _, right in tests),
-        none_right=sum(not one.sources for one, right in tests if not right),
-        none_tried=sum(not right for _, right in tests),
+    rights = [(one, asked.tests[one.target]) for one in said if one.target in asked.tests]
+    return Answers(
+        {one.target: one for one in said if one.target in doubtful},
+        {(one.target, right): set(one.sources) == set(right) for one, right in rights},
     )
-    mine = {one.target: one for one in said if one.target in doubtful}
-    words = {target: one.why for target, one in mine.items() if one.why}
-    return Answers(Opinions(trust, mine), words)
 
 
 def _some(rows: Sequence[tuple[Choice, tuple[str, ...]]], most: int) -> list[tuple[Choice, tuple[str, ...]]]:

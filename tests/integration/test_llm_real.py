@@ -13,7 +13,6 @@ from mapper_ai.core.suggest import suggest
 from mapper_ai.llm.asking import Outcome
 from mapper_ai.llm.check import check
 from mapper_ai.llm.colleague import Colleague
-from mapper_ai.llm.errors import WORDS
 from mapper_ai.llm.settings import LlmSettings
 from mapper_ai.llm.tasks.steps import Offer
 from mapper_ai.llm.tasks.telling import Summary
@@ -68,8 +67,8 @@ def spec() -> MappingSpec:
 
 
 def recorded(outcome: Outcome[Any]) -> bool:
-    """Without an answer: what happened is known and told in words."""
-    return outcome.value is None and outcome.trouble in WORDS
+    """Answered, and not as it must be: a small model may, a server or a wire that fails may not."""
+    return outcome.value is None and outcome.trouble in ("too-long", "not-json", "not-fitting")
 
 
 def holds(outcome: Outcome[Any], spec: MappingSpec, part: str) -> bool:

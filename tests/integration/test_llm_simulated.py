@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,15 @@ def test_one_that_earns_trust_and_lies_stays_within_the_caps(cases: list[Case], 
         if row.accepted and row.candidates[0].confidence >= 0.9
     }
     assert plain <= {(row.target, row.candidates[0].sources) for row in found.suggestions if row.accepted}
+
+
+def test_what_one_target_shows_counts_for_the_next(cases: list[Case], stub: Stub) -> None:
+    case = max(cases, key=lambda one: len(one.gold.sources))
+    stub.answer = lambda body: picks(lambda target, options: perfect(case, target, options, random.Random(0)), body)  # noqa: S311
+    told: list[str] = []
+    halves = [replace(case.target, fields=case.target.fields[at::2]) for at in (0, 1)]
+    with Colleague(LlmSettings(model="stub", base_url=stub.url, cache=""), tell=told.append) as colleague:
+        for half in halves:
+            colleague.rank(case.source, half)
+    right = [int(found) for line in told for found in re.findall(r"it chose right (\d+) of", line)]
+    assert len(right) == 2 and 0 < right[0] < right[1]

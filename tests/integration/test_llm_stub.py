@@ -219,17 +219,27 @@ def test_a_cache_that_cannot_be_used_costs_no_answer(stub: Stub, ends: Any, sett
 
 
 def test_a_budget_stops_politely(stub: Stub, ends: Any, settings: Any) -> None:
-    stub.answer = lambda body: picks(first, body)
-    with Colleague(settings(budget=Budget(tokens=3_000))) as colleague:
+    # An endpoint that does not say what it used: that is estimated.
+    stub.answer = lambda body: completion(picks(first, body), usage=False)
+    with Colleague(settings(budget=Budget(tokens=5_000))) as colleague:
         colleague.rank(*ends)
     kinds = [row.trouble for row in colleague.tally.outcomes]
     assert "budget" in kinds and None in kinds
-    assert colleague.tally.spent.total <= 3_000
+    assert 1_000 < colleague.tally.spent.total <= 5_000
     price = {"stub": Price(input=Decimal(1000), output=Decimal(1000))}
     stub.bodies.clear()
     with Colleague(settings(budget=Budget(cost=Decimal("0.5")), prices=price)) as colleague:
         assert colleague.rank(*ends) == suggest(*ends)
     assert stub.bodies == []
+
+
+def test_parallel_questions_wait_for_what_others_leave_of_a_budget(stub: Stub, ends: Any, settings: Any) -> None:
+    stub.answer = lambda body: picks(first, body)
+    with Colleague(settings(budget=Budget(tokens=3_000), parallel=4)) as colleague:
+        colleague.rank(*ends)
+    # What one may take at most is most of the budget, what it takes is 120.
+    assert len(colleague.tally.outcomes) > 4
+    assert all(row.trouble is None for row in colleague.tally.outcomes)
 
 
 def test_before_asking_it_says_how_much_and_what_leaves(stub: Stub, ends: Any, settings: Any) -> None:
@@ -280,8 +290,10 @@ def test_check_tells_what_is_enforced(stub: Stub, settings: Any) -> None:
         "The sea" if "poem" in body["messages"][1]["content"] else '{"colour":"blue","sure":"low"}'
     )
     assert {way.enforced for way in check(settings()).ways if way.held == "json_schema"} == {False}
-    stub.answer = lambda body: refusal(401, "no")
-    assert check(settings()).failure == "unauthorized"
+    for status, failure in ((401, "unauthorized"), (429, "rate-limit"), (503, "server-error")):
+        stub.answer = lambda body, status=status: refusal(status, "no")
+        found = check(settings())
+        assert (found.failure, found.best) == (failure, None)
 
 
 # --- the tasks on a spec ---

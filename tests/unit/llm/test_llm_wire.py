@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -86,10 +87,16 @@ def test_checks_become_checks_of_a_spec() -> None:
 def test_a_budget_counts_what_is_under_way() -> None:
     meter = Meter(LlmSettings(model="m", budget=Budget(tokens=100)))
     assert meter.take(Usage(40, 20))
-    assert not meter.take(Usage(40, 20))
-    meter.settle(Usage(40, 20), Usage(10, 5))
-    assert meter.take(Usage(40, 20))
+    assert not meter.take(Usage(90, 20))
+    with ThreadPoolExecutor(1) as other:
+        # Both together do not fit; it waits until the first has taken less than was set aside.
+        waiting = other.submit(meter.take, Usage(40, 20))
+        assert not waiting.done()
+        meter.settle(Usage(40, 20), Usage(10, 5))
+        assert waiting.result(10)
     assert meter.used == Usage(10, 5)
+    meter.settle(Usage(40, 20), Usage(40, 20))
+    assert not meter.take(Usage(40, 20))
 
 
 def test_steps_within_steps_become_those_of_a_spec() -> None:
