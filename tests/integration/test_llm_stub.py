@@ -340,7 +340,8 @@ def test_checks_only_add_and_must_let_the_samples_pass(stub: Stub, settings: Any
     stub.answer = lambda body: json.dumps({"checks": [{"check": "max_length", "value": 1}], "why": ""})
     with Colleague(settings(), orders()) as colleague:
         assert colleague.propose_checks(spec, part).value is None
-    stub.answer = lambda body: json.dumps({"checks": [{"check": "max_length", "value": 200}], "why": "short"})
+    twice = [{"check": "max_length", "value": length} for length in (200, 300)]
+    stub.answer = lambda body: json.dumps({"checks": twice, "why": "short"})
     with Colleague(settings(), orders()) as colleague:
         offer = colleague.propose_checks(spec, part).value
     assert offer is not None and offer.rule.check[: len(old)] == old and len(offer.rule.check) == len(old) + 1

@@ -27,10 +27,13 @@ def question(place: Place, target: FieldFacts, guarded: frozenset[str]) -> Quest
     def judge(answer: Any) -> tuple[Offer | None, str]:
         if old is None:
             return None, "there is no rule to check yet"
-        known = {next(iter(check.plain())) for check in old.check}
-        # What a person or the contract asks for already is never loosened.
-        added = [check for check in plain_checks(answer) if next(iter(check)) not in known]
+        # What a person or the contract asks for already is never loosened; of each new kind the first counts.
         kept = [check.plain() for check in old.check]
+        known, added = {next(iter(check)) for check in kept}, []
+        for check in plain_checks(answer):
+            if next(iter(check)) not in known:
+                known |= check.keys()
+                added.append(check)
         rule, problem = rule_of({"steps": old.steps, "check": [*kept, *added]})
         if rule is None:
             return None, problem.replace("step ", "check ")

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from mapper_ai.core.profile import profile_records
+from mapper_ai.core.remembered import PastDecision, PastDecisions
+from mapper_ai.core.suggest import TargetSuggestion, suggest
 from mapper_ai.services.autoaccept import approve_safe
 from mapper_ai.services.goals import profile_goals
 from mapper_ai.services.kinds import KINDS, blueprint, kind_for, left_out
@@ -247,6 +249,24 @@ def test_samples_of_the_target_count_and_lead_to_constants_tables_and_units() ->
     done = approve_safe(proposal.spec, 0.5, when="2026-03-01T00:00:00Z")
     assert not {"bills.invoice_status", "bills.total"} & set(done.parts)
     assert "bills.invoice_status" in done.left
+
+
+def test_whoever_ranks_gets_the_earlier_decisions() -> None:
+    known = profile_records([{"note": f"memo {n}"} for n in range(3)])
+    source = [{"id": str(n), "note": f"remark {n}", "other": f"word {n}"} for n in range(3)]
+    decided = PastDecision("orders", ("other",), "bills", "note", "accept")
+    seen: list[int] = []
+
+    def rank(*ends: Any, **more: Any) -> list[TargetSuggestion]:
+        seen.append(len(more["history"]))
+        return suggest(*ends, **more)
+
+    proposal = propose_plain(
+        profile_records(source), source, profile_goals(known), source_name="orders", target_name="bills",
+        recall=lambda source, target: PastDecisions([decided], "orders", "bills"), rank=rank,
+    )  # fmt: skip
+    assert seen == [1]
+    assert part_sources(proposal.spec, "bills.note") == ("other",)
 
 
 def test_what_a_language_model_lifted_is_never_approved_without_a_person() -> None:
