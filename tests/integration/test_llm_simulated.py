@@ -87,7 +87,7 @@ def f1(report: Report) -> float:
 
 def test_one_that_is_always_right_lifts(cases: list[Case], stub: Stub) -> None:
     found = result(cases, stub, perfect)
-    assert found.f1 >= found.without + 0.02
+    assert found.f1 >= found.without + 0.025
 
 
 def test_one_at_random_costs_next_to_nothing(cases: list[Case], stub: Stub) -> None:
