@@ -150,7 +150,7 @@ class Asker:
             with self._lock:
                 done += 1
                 self._all.append(outcome)
-                if self._progress is not None:
+                if self._progress is not None and len(questions) > 1:
                     self._progress(done, len(questions))
             return outcome
 

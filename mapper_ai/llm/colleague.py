@@ -215,6 +215,12 @@ class Colleague:
         return self._one(telling.summary_question(new.spec, rows, [part for part in changed if part not in rules]))
 
     def _one(self, question: Question[T]) -> Outcome[T]:
+        most = self._asker.estimate([question])
+        if most.total:
+            self._tell_once(
+                f"language model: {self.settings.model} at {self.settings.host}: {question.task} for {question.about},"
+                f" at most about {in_words(most, self.settings)}"
+            )
         return self._asker.ask([question])[0]
 
     def _kept(self, made: Answering) -> Answering:
@@ -240,6 +246,7 @@ class Colleague:
         chosen = [path for path in (sources or part_sources(spec, part)) if path in side.fields]
         paths = chosen if sources and not as_written else _near(chosen, part, each, profile, side, self.settings.fields)
         facts = side.some(paths)
+        self._tell_codes(side.leaving, {entry.path for entry in facts})
         written = [relative(entry.path, each) for entry in facts]
         if "currency" in spec.values and not as_written:
             written.append("values.currency")
@@ -252,6 +259,11 @@ class Colleague:
             self._told.add(line)
             self._tell(line)
 
+    def _tell_codes(self, leaving: Mapping[str, Sequence[str]], paths: set[str]) -> None:
+        codes = "; ".join(f"{path}: {', '.join(values)}" for path, values in leaving.items() if path in paths)
+        if codes:
+            self._tell_once(f"language model: these codes of samples leave: {codes}")
+
     def _foretell(self, asked: reranking.Plan, left: Side, right: Side) -> None:
         questions: Sequence[Question[Any]] = asked.questions
         most = self._asker.estimate(questions)
@@ -263,11 +275,8 @@ class Colleague:
         )
         shown = "made-up values" if self.settings.values == "synthetic" else "no values"
         self._tell_once(f"language model: names, types, formats, documentation and {shown} leave; no record does")
-        told = asked.paths
-        rows = [*left.leaving.items(), *right.leaving.items()]
-        codes = "; ".join(f"{path}: {', '.join(values)}" for path, values in rows if path in told)
-        if codes:
-            self._tell_once(f"language model: these codes of samples leave: {codes}")
+        for side in (left, right):
+            self._tell_codes(side.leaving, asked.paths)
         withheld = [*left.withheld, *right.withheld]
         if withheld:
             self._tell_once(f"language model: {len(withheld)} field(s) whose names read like values are not spoken of")
