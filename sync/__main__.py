@@ -13,13 +13,12 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sync import cli_auth, cli_doctor, cli_webhooks
+from sync import cli_auth, cli_care, cli_control, cli_doctor, cli_inbox, cli_webhooks
 
 _SHOWN_RECORDS = 50
 
@@ -61,16 +60,9 @@ def build_parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
 
     _command(commands, "status", "counts, sums, and every record that was not posted", "mapper-sync status --json")
-    _command(commands, "errors", "held and dead records, grouped by reason", "mapper-sync errors")
-    replay = _command(
-        commands,
-        "replay",
-        "try set-aside records again at the next run",
-        "mapper-sync replay order:10045    or    mapper-sync replay --all",
-    )
-    which = replay.add_mutually_exclusive_group(required=True)
-    which.add_argument("record", nargs="?", metavar="RECORD", help='"order:10045" or the order number')
-    which.add_argument("--all", action="store_true", help="everything that is held or dead")
+    cli_inbox.add(commands, _command)
+    cli_control.add(commands, _command)
+    cli_care.add(commands, _command)
     cli_auth.add_parser(commands, _command)
     cli_doctor.add(commands, _command)
     cli_webhooks.add(commands, _command)
@@ -118,8 +110,9 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
         "run": _run,
         "serve": _serve,
         "status": _status,
-        "errors": _errors,
-        "replay": _replay,
+        **dict.fromkeys(("errors", "story", "replay", "skip", "alias"), cli_inbox.run),
+        **dict.fromkeys(("pause", "resume", "audit"), cli_control.run),
+        **dict.fromkeys(("forget", "backup", "restore", "alerts", "top"), cli_care.run),
         "auth": cli_auth.main,
         "doctor": cli_doctor.run,
         "webhooks": cli_webhooks.run,
@@ -193,40 +186,6 @@ def _status(arguments: argparse.Namespace, settings: Any) -> int:
         _print_json(found)
     else:
         print(status_text(found, limit=_SHOWN_RECORDS))
-    return 0
-
-
-def _errors(arguments: argparse.Namespace, settings: Any) -> int:
-    from sync.report import errors_text
-    from sync.status import grouped_errors, read_status
-
-    groups = grouped_errors(read_status(settings.store_url))
-    if arguments.json:
-        _print_json(groups)
-    else:
-        print(errors_text(groups, limit=_SHOWN_RECORDS))
-    return 0
-
-
-def _replay(arguments: argparse.Namespace, settings: Any) -> int:
-    from sync.errors import InputError
-    from sync.inbox import redrive
-    from sync.store import open_store
-
-    open_store(settings.store_url, read_only=True).close()  # a missing store is not created by asking
-    store = open_store(settings.store_url)
-    try:
-        found = redrive(store, None if arguments.all else arguments.record, now=time.time())
-    finally:
-        store.close()
-    if not found and not arguments.all:
-        raise InputError(
-            f"no record {arguments.record!r} in the inbox; 'mapper-sync errors' lists what can be replayed"
-        )
-    if arguments.json:
-        _print_json({"replayed": found})
-    else:
-        print(f"{len(found)} records will be tried again by the next run")
     return 0
 
 

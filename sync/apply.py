@@ -16,7 +16,7 @@ from connectors.errors import AmbiguousWriteError, AuthError, ConnectorError, Re
 from connectors.freshbooks import DELETED
 from mapspec import Lookup
 from mapspec.engine import record_instant
-from sync import ledger, records
+from sync import ledger, records, skips
 from sync.findings import refusals
 from sync.invoices import InvoiceWriter
 from sync.ledger import Entry
@@ -75,7 +75,8 @@ class Applier:
         elif action.entity == "invoice":
             InvoiceWriter(self, action).ensure()
         elif action.entity == "payment":
-            self._payment(action)
+            if not skips.stands(self.context.store, f"payment:{action.key.rsplit(':', 1)[-1]}"):
+                self._payment(action)
         else:
             self._ensure(action)
 
@@ -108,6 +109,7 @@ class Applier:
         if self.context.dry_run:
             self.plan("POST", action.entity, None, body, action)
             return None
+        self.context.may_write()
         if action.entity == "client" and not any(body.get(name) for name in NAMES_OF_A_CLIENT):
             raise held(
                 "customer-unknown",
@@ -213,6 +215,7 @@ class Applier:
     def put(self, action: Action, remote_id: str, body: Mapping[str, Any], send: Callable[[], Row]) -> Row:
         """Send a change of an existing object; repeating it is harmless, so doubt ends in a retry."""
         self._suits_account(action.entity, body)
+        self.context.may_write()
         request = {"method": "PUT", "entity": action.entity, "id": remote_id, "body": dict(body)}
         try:
             self.context.renew(self.event)

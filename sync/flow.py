@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +88,8 @@ def process(event: Event, context: Context) -> Outcome:
 
 
 def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
+    context.aliases.refresh()
+    approved = replace(approved, compiled=context.aliases.widened(approved.compiled))
     draft = _draft(event, context, approved)
     spec = approved.compiled.spec
     if draft.decision in ("skip", "wait"):
@@ -185,7 +187,8 @@ def _completed(record: Mapping[str, Any], context: Context) -> Mapping[str, Any]
     customer_id = record.get(reading.customer_id)
     if customer_id is not None and not record.get(reading.customer) and "lineItems" in record:
         known = records.latest(context.store, f"customer:{customer_id}")
-        customer = known.payload if known is not None else _fetch("customer", str(customer_id), context)
+        there = known is not None and known.payload  # an empty one was erased after the time for keeping it
+        customer = there or _fetch("customer", str(customer_id), context)
         return record if customer is None else {**record, reading.customer: customer}
     number = record.get(reading.number)
     if number is not None and not record.get("orderId") and "lineItems" not in record:

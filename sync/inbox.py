@@ -477,25 +477,24 @@ def count_to_do(store: Store) -> int:
         return conn.scalar(sa.select(sa.func.count(inbox.c.seq)).where(inbox.c.state == "pending", to_do)) or 0
 
 
-def redrive(store: Store, record: str | None, *, now: float) -> list[str]:
+def redrive(store: Store, record: str | None, *, reason: str | None = None, now: float) -> list[str]:
     """Make set-aside events due again.
 
     Args:
         record: A record key ("order:10045", "order 10045") or what people call the record ("WEB-26-10045"): its
             newest event, whatever its state. None: every event that is held or dead.
+        reason: Without a record: only what is held or dead with this reason id in front.
 
     Returns:
         Record keys of what will be tried again, in order of arrival.
     """
     if record is None:
-        chosen = inbox.c.state.in_(("held", "dead"))
+        chosen: sa.ColumnElement[bool] = inbox.c.state.in_(("held", "dead"))
+        if reason is not None:
+            chosen = sa.and_(chosen, inbox.c.reasons.startswith(f'[{{"id": {json.dumps(reason)},', autoescape=True))
     else:
-        name = record.strip()
-        entity, _, rest = name.replace(" ", ":", 1).partition(":")
-        key = f"{entity.lower()}:{rest.strip().partition(' (')[0]}"
         newest = sa.select(sa.func.max(inbox.c.seq)).where(
-            sa.or_(inbox.c.record_key == key, inbox.c.number == name),
-            inbox.c.state.not_in(("ignored", "superseded")),
+            called(record), inbox.c.state.not_in(("ignored", "superseded"))
         )
         chosen = inbox.c.seq.in_(newest.group_by(inbox.c.record_key))
     fresh = {"state": "pending", "fate": None, "due": now, "waits_for": None, "attempts": 0, "claims": 0}
@@ -510,6 +509,13 @@ def redrive(store: Store, record: str | None, *, now: float) -> list[str]:
             lane_row = store.insert(lane).values(key=row.lane_key)
             conn.execute(lane_row.on_conflict_do_nothing(index_elements=["key"]))
     return [row.record_key for row in rows]
+
+
+def called(record: str) -> sa.ColumnElement[bool]:
+    """Rows of what people mean by a record key ("order:10045", "order 10045") or by a number ("WEB-26-10045")."""
+    name = record.strip()
+    entity, _, rest = name.replace(" ", ":", 1).partition(":")
+    return sa.or_(inbox.c.record_key == f"{entity.lower()}:{rest.strip().partition(' (')[0]}", inbox.c.number == name)
 
 
 def release_dead(store: Store) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sync import alerts, retention
 from sync.poll import PollReport, poll_clarity
 from sync.reading import assumed
 from sync.worker import Context
@@ -30,6 +31,8 @@ def jobs_of(context: Context) -> list[Job]:
     found = []
     if context.clarity is not None:
         found.append(Job("poll", context.settings.poll.interval_s, _poll))
+    found.append(Job("alerts", alerts.CHECK_EVERY_S, alerts.watch_by_settings))
+    found.append(Job("retention", retention.DAY_S, retention.erase_by_settings))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, Final
 
 from connectors.freshbooks import FreshBooks, normalised
@@ -19,8 +20,21 @@ Row = dict[str, Any]
 class Finder:
     """Finds records by what a `lookup` step may search by (`mapspec.model.LOOKUPS`); an answer is kept for a while."""
 
-    def __init__(self, freshbooks: FreshBooks, now: Callable[[], float], *, exact_skus: bool = False) -> None:
-        """Ask nothing yet; `exact_skus` compares SKUs letter by letter (A36)."""
+    def __init__(
+        self,
+        freshbooks: FreshBooks,
+        now: Callable[[], float],
+        *,
+        exact_skus: bool = False,
+        alias: Callable[[str], str] = str,
+    ) -> None:
+        """Ask nothing yet.
+
+        Args:
+            exact_skus: Compares SKUs letter by letter (A36).
+            alias: The SKU that an operator has put in a SKU's place; itself without one.
+        """
+        self._alias = alias
         self._freshbooks = freshbooks
         self._now = now
         self._exact_skus = exact_skus
@@ -33,6 +47,8 @@ class Finder:
             EndedError: Nothing proves what such a search finds.
             ConnectorError: The request failed.
         """
+        if (lookup.entity, lookup.field) == ("item", "sku"):
+            lookup = replace(lookup, value=self._alias(lookup.value))
         exact = self._exact_skus and (lookup.entity, lookup.field) == ("item", "sku")
         key = (lookup.entity, lookup.field, lookup.value if exact else normalised(lookup.value))
         known = self._known.get(key)

@@ -14,8 +14,11 @@ from alembic.operations import Operations
 from sqlalchemy.engine import Connection
 
 
-def _to_2(_change: Operations) -> None:
-    """Tables only."""
+def _to_2(change: Operations) -> None:
+    """New tables need no step."""
+    # Throughput and retention ask by time.
+    change.create_index("inbox_settled", "inbox", ["settled_at"])
+    change.create_index("attempt_at", "attempt", ["at"])
 
 
 STEPS: Final[Mapping[int, Callable[[Operations], None]]] = {2: _to_2}

@@ -37,7 +37,11 @@ def run_text(report: RunReport, *, limit: int) -> str:
 def status_text(found: Mapping[str, Any], *, limit: int) -> str:
     """The store's status."""
     counts = ", ".join(f"{count} {state}" for state, count in found["inbox"].items() if count)
-    lines = [f"Inbox: {counts or 'empty'}", *(_table(found["ledger"]) or ["Ledger: empty"])]
+    paused = found.get("paused")
+    lines = (
+        [f"PAUSED by {paused['by']} since {paused['since']}: {paused['reason'] or 'no reason given'}"] if paused else []
+    )
+    lines += [f"Inbox: {counts or 'empty'}", *(_table(found["ledger"]) or ["Ledger: empty"])]
     for name, known in found["connections"].items():
         reason = f" ({known['reason']})" if known["reason"] else ""
         lines.append(f"Connection {name}: {known['state']}{reason}")
@@ -45,15 +49,52 @@ def status_text(found: Mapping[str, Any], *, limit: int) -> str:
 
 
 def errors_text(groups: Sequence[Mapping[str, Any]], *, limit: int) -> str:
-    """Held and dead records by reason."""
+    """Held and dead records by reason, each with its mend."""
     if not groups:
         return "Nothing is held or dead."
     lines = []
     for group in groups:
-        lines.append(f"{group['reason_id']} ({group['kind']}, {group['count']})")
+        since = f" since {group['oldest']}" if group["oldest"] else ""
+        lines += [f"{group['reason_id']} ({group['kind']}, {group['count']}){since}", f"  > {group['mend']}"]
         lines += _shortened([f"  {line['record']}: {line['reason']}" for line in group["records"]], limit)
-    lines.append("Mend the cause, then: mapper-sync replay RECORD, or mapper-sync replay --all")
+    lines.append("Mend the cause, then: mapper-sync replay RECORD, replay --reason ID, or replay --all")
     return "\n".join(lines)
+
+
+def story_text(told: Mapping[str, Any]) -> str:
+    """A record's story, one line a moment; bodies below it where they were asked for."""
+    number = f" ({told['number']})" if told["number"] else ""
+    lines = [f"{told['record']}{number}"]
+    for row in told["deliveries"]:
+        lines.append(f"{row['at']}  {row['event']} from {row['from']}, version {row['version'] or '-'}: {row['state']}")
+        lines += [f"    {reason['id']}: {reason['message']}\n    > {reason['mend']}" for reason in row["reasons"]]
+        lines += _body(row, "payload")
+    if told["snapshot"] is not None:
+        lines += [f"newest snapshot: version {told['snapshot']['version'] or '-'}", *_body(told["snapshot"], "payload")]
+    plan = told["plan"]
+    if plan is not None:
+        lines.append(f"plan by spec {plan['spec'][:12]}: {plan['decision']}")
+        lines += [f"    {reason['id']}: {reason['message']}" for reason in plan["reasons"]]
+        lines += [
+            f"    {action['do']} {action['entity']} {action['key']} {action['total'] or ''} {action['currency'] or ''}"
+            for action in plan.get("actions", ())
+        ]
+    for row in told["attempts"]:
+        request = row["request"] or {}
+        lines.append(f"{row['at']}  {request.get('method')} {request.get('entity')} of {row['key']}: {row['outcome']}")
+        lines += [*_body(row, "request"), *_body(row, "response")] if "response" in row else []
+    for row in told["ledger"]:
+        amount = f", {row['total']} {row['currency']}" if row["total"] else ""
+        spec = f", spec {row['spec'][:12]}" if row["spec"] else ""
+        remote = f" as {row['remote_id']}" if row["remote_id"] else ""
+        lines.append(f"{row['at']}  ledger {row['key']}: {row['state']} {row['phase']}{remote}{amount}{spec}")
+    lines += [f"note {row['kind']}: {row['message']}\n    > {row['mend']}" for row in told["notes"]]
+    lines += [f"{row['at']}  {row['what']} by {row['who']}: {row['detail']}" for row in told["by hand"]]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _body(row: Mapping[str, Any], name: str) -> list[str]:
+    return [f"    {name}: {dumps(row[name])}"] if row.get(name) is not None else []
 
 
 def _table(totals: Mapping[str, Any]) -> list[str]:

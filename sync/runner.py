@@ -20,7 +20,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from sync import inbox, records
+from sync import control, inbox, records
 from sync.connections import open_clarity, open_freshbooks, require_reachable
 from sync.errors import NoStoreError, StoreError, SyncError
 from sync.inbox import IngestResult
@@ -321,6 +321,10 @@ def _drain(
     processed, expected, waited = 0, 0, 0.0
     while not context.stop.is_set():
         step = worker.step()
+        halt = None if step is not None or context.dry_run else control.paused(context.store)
+        if halt is not None:
+            report.stopped = halt.text
+            return
         if step is not None:
             processed += 1
             report.fates[step.fate] = report.fates.get(step.fate, 0) + 1

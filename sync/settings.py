@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from connectors import systems_config
 from connectors.clarity_port import FLAVOURS, Flavour
@@ -73,6 +73,37 @@ class PollSettings(_Part):
     overlap_s: int | None = Field(default=None, ge=0)
     interval_s: int = Field(default=300, ge=1)
     start_date: date | None = None
+
+
+class RetentionSettings(_Part):
+    """How long payloads are kept (``[retention]`` of mapper.toml), in days; what is open is kept all the same."""
+
+    days: int = Field(default=90, ge=1)
+
+
+class AlertSettings(_Part):
+    """When somebody is told (``[alerts]`` of mapper.toml); where to stands in MAPPER_ALERT_URLS, which holds secrets.
+
+    Attributes:
+        urls: Addresses of Apprise; without any, alerts are shown by ``status`` and ``top`` alone.
+        quiet_s: Least time between two messages about one cause, in seconds.
+        lag_s: Lag of the most overdue event from which on somebody is told.
+        paused_s: How long a pause may last before somebody is reminded.
+        held: Whether records that wait for a person are told about, or only those that failed.
+    """
+
+    urls: tuple[SecretStr, ...] = ()
+    quiet_s: int = Field(default=21_600, ge=0)
+    lag_s: int = Field(default=900, ge=1)
+    paused_s: int = Field(default=3600, ge=0)
+    held: bool = True
+
+    @field_validator("urls", mode="before")
+    @classmethod
+    def _not_in_a_file(cls, urls: Any) -> Any:
+        if urls and not all(isinstance(url, SecretStr) for url in urls):
+            raise ValueError("these addresses hold secrets: set MAPPER_ALERT_URLS instead")
+        return urls
 
 
 class FreshBooksSettings(_Part):
@@ -136,6 +167,9 @@ class Settings(_Part):
     policies: Policies = Policies()
     poll: PollSettings = PollSettings()
     sign_in: SignInSettings = SignInSettings()
+    retention: RetentionSettings = RetentionSettings()
+    alerts: AlertSettings = AlertSettings()
+    admin_token: SecretStr | None = None
     examined: dict[str, tuple[Path, FreshBooksFindings | ClarityFindings]] = {}
     findings: FreshBooksFindings | None = None
     clarity_findings: ClarityFindings | None = None
@@ -200,6 +234,8 @@ def load_settings(environ: Mapping[str, str] | None = None, config: Path | None 
     env = {k: v.strip() for k, v in (os.environ if environ is None else environ).items() if v.strip()}
     sections, examined = _sections(config, env)
     sections["sign_in"] = _sign_in(env, sections.get("sign_in", SignInSettings()))
+    urls = tuple(SecretStr(url) for url in env.get("MAPPER_ALERT_URLS", "").split())
+    sections["alerts"] = sections.get("alerts", AlertSettings()).model_copy(update={"urls": urls})
     source = _source(config, env)
     flavour: Flavour = "cef" if source.name == "clarity-cef" else "rest"
     clarity_url = _url(env, "CLARITY_API_URL")
@@ -231,6 +267,7 @@ def load_settings(environ: Mapping[str, str] | None = None, config: Path | None 
         http_timeout_s=_seconds(env, "MAPPER_HTTP_TIMEOUT_S", 30.0, above_zero=True),
         token_key=_token_key(env, sections["sign_in"]),
         log_file=env.get("MAPPER_LOG"),
+        admin_token=_secret(env, "MAPPER_ADMIN_TOKEN"),
         examined=examined,
         source=source,
         **sections,
@@ -267,7 +304,13 @@ def _sections(config: Path | None, env: Mapping[str, str]) -> tuple[dict[str, An
     path, named = config_path(config, env)
     documents = [(file, _document(file, needed=named and file == path)) for file in (path, doctor_path(path))]
     found: dict[str, Any] = {}
-    models: dict[str, type[BaseModel]] = {"policies": Policies, "poll": PollSettings, "sign_in": SignInSettings}
+    models: dict[str, type[BaseModel]] = {
+        "policies": Policies,
+        "poll": PollSettings,
+        "sign_in": SignInSettings,
+        "retention": RetentionSettings,
+        "alerts": AlertSettings,
+    }
     for name, model in models.items():
         if name in documents[0][1]:
             found[name] = _checked(path, name, model, documents[0][1][name])

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
-from sync import records
+from sync import control, records
 from sync.errors import StoreError
+from sync.mends import mend_of
 from sync.store import Store, inbox, open_store
 from sync.store import ledger as ledger_table
 from sync.store import note as note_table
+from sync.times import iso
 
 _VERDICTS = ("held", "dead")
 _SHOWN_STATES = ("pending", "done", "dead", "held", "skipped", "ignored", "superseded")
@@ -74,11 +75,13 @@ def status(store: Store) -> dict[str, Any]:
         numbers: dict[str, str | None] = {row[0]: row[1] for row in named}
     posted = {row.record_key for row in ledger_rows if row.state == "confirmed" and row.entity == "invoice"}
     said = records.notes(store)
+    pause = control.paused(store)
     return {
+        "paused": None if pause is None else pause.as_dict(),
         "inbox": {name: by_state.get(name, 0) for name in _SHOWN_STATES},
         "held": _held(open_rows, posted | set(done)),
         "waiting": [
-            {**_line(row, row.fate), "waits_for": row.waits_for, "due": _iso(row.due)}
+            {**_line(row, row.fate), "waits_for": row.waits_for, "due": iso(row.due)}
             for row in open_rows
             if row.state == "pending"
         ],
@@ -95,7 +98,7 @@ def status(store: Store) -> dict[str, Any]:
         ],
         "ledger": _ledger(ledger_rows),
         "connections": {
-            name: {"state": known.state, "reason": known.reason, "at": _iso(known.at)}
+            name: {"state": known.state, "reason": known.reason, "at": iso(known.at)}
             for name, known in records.connections(store).items()
         },
     }
@@ -109,7 +112,14 @@ def grouped_errors(found: dict[str, Any]) -> list[dict[str, Any]]:
             groups[line["reason_id"], line["kind"]].append(line)
     ordered = sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))
     return [
-        {"reason_id": reason_id, "kind": kind, "count": len(lines), "records": lines}
+        {
+            "reason_id": reason_id,
+            "kind": kind,
+            "count": len(lines),
+            "oldest": min((line["since"] for line in lines if line["since"]), default=None),
+            "mend": mend_of(reason_id),
+            "records": lines,
+        }
         for (reason_id, kind), lines in ordered
     ]
 
@@ -193,12 +203,8 @@ def _line(row: Row[Any], kind: str) -> dict[str, Any]:
         "entity": row.entity,
         "id": row.record_id,
         "number": row.number,
-        "since": _iso(row.settled_at),
+        "since": iso(row.settled_at),
     }
-
-
-def _iso(at: float | None) -> str | None:
-    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def _name(record_key: str, number: str | None = None) -> str:

@@ -66,6 +66,7 @@ inbox = sa.Table(
     sa.Index("inbox_lane", "lane_key", "state", "seq"),
     sa.Index("inbox_record", "record_key", "seq"),
     sa.Index("inbox_waits_for", "waits_for"),
+    sa.Index("inbox_settled", "settled_at"),
     sqlite_autoincrement=True,
 )
 
@@ -123,6 +124,7 @@ attempt = sa.Table(
     sa.Column("request", sa.Text, nullable=False),
     sa.Column("response", sa.Text),
     sa.Column("outcome", sa.Text, nullable=False),
+    sa.Index("attempt_at", "at"),
 )
 
 cursor = sa.Table(
@@ -193,6 +195,61 @@ connection = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("reason", sa.Text),
     sa.Column("at", sa.Double, nullable=False),
+)
+
+control = sa.Table(
+    "control",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),  # "pause" while everything is paused
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, default=""),
+    sa.Column("at", sa.Double, nullable=False),
+)
+
+skip = sa.Table(
+    "skip",
+    metadata,
+    sa.Column("record_key", sa.Text, primary_key=True),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+)
+
+alias = sa.Table(
+    "alias",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("folded", sa.Text, primary_key=True),  # the name as it is compared
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+)
+
+alert = sa.Table(
+    "alert",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("cause", sa.Text, primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # open, resolved
+    sa.Column("since", sa.Double, nullable=False),
+    sa.Column("told", sa.Text, nullable=False, default=""),  # the state of the last message
+    sa.Column("told_at", sa.Double),
+    sa.Column("claimed_until", sa.Double, nullable=False, default=0.0),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("seq", _BigInt, primary_key=True, autoincrement=True),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False, default=""),
+    sa.Column("detail", sa.Text, nullable=False, default=""),
+    sa.Index("audit_subject", "subject", "seq"),
+    sqlite_autoincrement=True,
 )
 
 schema_version = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, primary_key=True))

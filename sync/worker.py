@@ -18,7 +18,9 @@ from connectors.clarity_port import ClarityPort
 from connectors.errors import ConnectorError
 from connectors.freshbooks import FreshBooks
 from mapspec import Reason
-from sync import inbox, records
+from sync import control, inbox, records, skips
+from sync.aliases import Aliases
+from sync.control import PausedError
 from sync.errors import IntentOpenError, LaneLostError
 from sync.inbox import Event
 from sync.log import bound
@@ -74,11 +76,18 @@ class Context:
     now: Callable[[], float]
     planned: list[dict[str, Any]] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
+    aliases: Aliases = field(init=False)
     finder: Finder = field(init=False)
 
     def __post_init__(self) -> None:
         exact = assumed(self.settings.profile, "A36") == "exact"
-        self.finder = Finder(self.freshbooks, self.now, exact_skus=exact)
+        self.aliases = Aliases(self.store)
+        self.finder = Finder(self.freshbooks, self.now, exact_skus=exact, alias=self.aliases.sku)
+
+    def may_write(self) -> None:
+        """To be called before the intent of a write: raises PausedError while somebody has paused the runner."""
+        if not self.dry_run:
+            control.require_going(self.store)
 
     def renew(self, event: Event) -> None:
         """To be called before every write: prolongs the lease, raises LaneLostError when another worker has it."""
@@ -107,17 +116,23 @@ class Worker:
         self._known_good = False
 
     def step(self) -> Step | None:
-        """Work on the next event that is due; None when nothing is.
+        """Work on the next event that is due; None when nothing is, and while the runner is paused.
 
         The fate "stop" means that no record can succeed; the event is due again as if it had not been touched.
         """
         context = self._context
+        if not context.dry_run and control.paused(context.store) is not None:
+            return None
         event = inbox.next_due(context.store, now=context.now(), owner=self._owner)
         if event is None:
             return None
         with bound(run=context.run_id, lane=event.lane_key, record=event.record_key):
             try:
-                outcome = self._flow.process(event, context)
+                outcome = skips.outcome(context.store, event.record_key) or self._flow.process(event, context)
+            except PausedError:
+                inbox.release(context.store, event)
+                log.warning("paused before a write", extra={"seq": event.seq})
+                return None
             except LaneLostError:
                 log.warning("lane lost to another runner", extra={"seq": event.seq})
                 return Step("lost", "another runner has taken over")
