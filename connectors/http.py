@@ -33,6 +33,7 @@ from connectors.errors import (
     TransientError,
     read_problem,
 )
+from connectors.watching import shown
 
 if TYPE_CHECKING:
     from connectors.tokens import TokenSource
@@ -203,6 +204,7 @@ class Transport(Closing):
             trust_env=not loopback,  # a proxy of the environment has no business with the own machine
             verify=verify,
         )
+        self._host = parts.netloc.rpartition("@")[2]
         self._timeout_s = timeout_s
         self._clock = clock
 
@@ -219,6 +221,21 @@ class Transport(Closing):
             TransientError: Nothing left, or a GET found no complete answer.
             AmbiguousWriteError: Another method was sent and found no complete answer.
         """
+        with shown(self._host, method, operation) as told:
+            try:
+                answer = self._exchange(method, url, headers, content, operation)
+            except AmbiguousWriteError:
+                told("in-doubt")
+                raise
+            except TransientError:
+                told("no-answer")
+                raise
+            told(str(answer.status))
+            return answer
+
+    def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, operation: str
+    ) -> Answer:
         deadline = self._clock() + self._timeout_s
         request = self._client.build_request(method, url, headers=dict(headers), content=content)
         try:

@@ -58,6 +58,12 @@ def build_parser() -> argparse.ArgumentParser:
     serve.add_argument("--mappings", type=Path, required=True, metavar="DIR", help="folder of approved specs")
     serve.add_argument("--port", type=int, default=8790, help="0 takes a free one (default 8790)")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    serve.add_argument(
+        "--admin-port",
+        type=int,
+        metavar="N",
+        help="admin API on this port of loopback, with MAPPER_ADMIN_TOKEN (default: none)",
+    )
 
     _command(commands, "status", "counts, sums, and every record that was not posted", "mapper-sync status --json")
     cli_inbox.add(commands, _command)
@@ -156,8 +162,12 @@ def _run(arguments: argparse.Namespace, settings: Any) -> int:
 def _serve(arguments: argparse.Namespace, settings: Any) -> int:
     from sync.runner import serve
 
+    admin_urls: list[str] = []
+
     def ready(url: str) -> None:
-        print(json.dumps({"url": url}) if arguments.json else f"listening on {url}", flush=True)
+        shown = {"url": url, **({"admin": admin_urls[0]} if admin_urls else {})}
+        text = f"listening on {url}" + (f", admin API on {admin_urls[0]}" if admin_urls else "")
+        print(json.dumps(shown) if arguments.json else text, flush=True)
 
     if not settings.clarity.webhook_secrets:
         print(
@@ -172,7 +182,14 @@ def _serve(arguments: argparse.Namespace, settings: Any) -> int:
         told = f"a delivery that is missed for {hours} h is lost"
         print(f"mapper-sync: CLARITY_API_URL is not set: nothing is polled, {told}", file=sys.stderr)
     serve(
-        settings, arguments.mappings, port=arguments.port, host=arguments.host, on_ready=ready, stop=_stop_on_signals()
+        settings,
+        arguments.mappings,
+        port=arguments.port,
+        host=arguments.host,
+        admin_port=arguments.admin_port,
+        on_ready=ready,
+        on_admin=admin_urls.append,
+        stop=_stop_on_signals(),
     )
     return 0
 

@@ -7,11 +7,9 @@ queue answers 503, and the sender tries again.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import queue
 import threading
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import asynccontextmanager
@@ -35,10 +33,12 @@ from sync.callbacks import CallbackDesk, HandshakeTakenError
 from sync.envelope import Delivery, EnvelopeError, parse_delivery
 from sync.errors import SettingsError
 from sync.inbox import IngestResult, ingest
+from sync.metrics import Metrics
 from sync.reading import Reading, assumed
 from sync.settings import Settings
 from sync.status import status
 from sync.store import Store
+from sync.watch import Watch
 from sync.webhook_secrets import WebhookSecrets
 
 log = logging.getLogger(__name__)
@@ -183,6 +183,7 @@ def create_app(
     ready: Callable[[], bool] = lambda: True,
     scheme: Scheme | None = None,
     reading: Reading | None = None,
+    watch: Watch | None = None,
 ) -> Starlette:
     """The web application.
 
@@ -195,18 +196,19 @@ def create_app(
         ready: Whether the rest of the process (the worker) is at work; part of ``/readyz``.
         scheme: Header, tolerance and time limit of the source's webhooks (A13, A14); as shipped when None.
         reading: How the source's bodies are read; as shipped when None.
+        watch: Counts and traces deliveries; None makes one of its own.
     """
+    watching = watch or Watch()
+    counted = watching.metrics = watching.metrics or Metrics(store, now=now)
     wanted = scheme or Scheme()
     writer = GroupWriter(store, now=now, on_new=on_new, reading=reading)
-    seen: Counter[tuple[str, str]] = Counter()
-
     desk = callbacks or CallbackDesk(store, WebhookSecrets(store, key=None, now=now))
 
     async def clarity(request: Request) -> Response:
-        return await _receive(request, "clarity", _verified)
+        return await _watched(request, "clarity", _verified)
 
     async def freshbooks(request: Request) -> Response:
-        return await _receive(request, "freshbooks", _from_freshbooks)
+        return await _watched(request, "freshbooks", _from_freshbooks)
 
     def _verified(request: Request, raw: bytes) -> tuple[Delivery, bool]:
         secrets = clarity_secrets() if callable(clarity_secrets) else clarity_secrets
@@ -216,9 +218,17 @@ def create_app(
     def _from_freshbooks(request: Request, raw: bytes) -> tuple[Delivery, bool]:
         return desk.read(raw, request.headers.get(FRESHBOOKS_SIGNATURE_HEADER))
 
-    async def _receive(
+    async def _watched(
         request: Request, system: str, read: Callable[[Request, bytes], tuple[Delivery, bool]]
     ) -> Response:
+        with watching.delivery(system) as told:
+            response, result = await _receive(request, system, read)
+            told(result)
+        return response
+
+    async def _receive(
+        request: Request, system: str, read: Callable[[Request, bytes], tuple[Delivery, bool]]
+    ) -> tuple[Response, str]:
         try:
             raw = await _body(request)
             if raw is None:
@@ -251,12 +261,11 @@ def create_app(
             return answer(system, 400, "disconnected", "the body ended early")
         return answer(system, 202, "duplicate" if result.duplicate else "accepted", None)
 
-    def answer(system: str, code: int, result: str, problem: str | None) -> Response:
-        seen[system, result] += 1
+    def answer(system: str, code: int, result: str, problem: str | None) -> tuple[Response, str]:
         if problem is None:
-            return JSONResponse({"status": "accepted"}, code)
+            return JSONResponse({"status": "accepted"}, code), result
         log.warning("delivery refused", extra={"system": system, "status": code, "result": result})
-        return JSONResponse({"error": {"code": result, "message": problem}}, code)
+        return JSONResponse({"error": {"code": result, "message": problem}}, code), result
 
     def healthz(_request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -266,7 +275,7 @@ def create_app(
         return JSONResponse(parts, 200 if all(parts.values()) else 503)
 
     def metrics(_request: Request) -> Response:
-        return PlainTextResponse(prometheus_text(store, dict(seen), now=now()), media_type="text/plain; version=0.0.4")
+        return Response(counted.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     def api_status(_request: Request) -> Response:
         return JSONResponse(status(store))
@@ -309,40 +318,3 @@ def _store_answers(store: Store) -> bool:
     except SQLAlchemyError:
         return False
     return True
-
-
-def prometheus_text(store: Store, seen: dict[tuple[str, str], int], *, now: float) -> str:
-    """Metrics in Prometheus' text format 0.0.4."""
-    found = status(store)
-    oldest = inbox.next_due_at(store, now=now, waiting=True)
-    lines = ["# HELP mapper_inbox_events Events in the inbox by state.", "# TYPE mapper_inbox_events gauge"]
-    lines += [f'mapper_inbox_events{{state="{state}"}} {count}' for state, count in found["inbox"].items()]
-    lines += [
-        "# HELP mapper_held_records Records that were not posted and wait for a person or another record.",
-        "# TYPE mapper_held_records gauge",
-        f"mapper_held_records {sum(1 for line in found['held'] if line['kind'] != 'skipped')}",
-        "# HELP mapper_inbox_lag_seconds How long the most overdue event has been due.",
-        "# TYPE mapper_inbox_lag_seconds gauge",
-        f"mapper_inbox_lag_seconds {max(0.0, now - oldest) if oldest is not None else 0.0:.3f}",
-        "# HELP mapper_ledger_entries Ledger entries by target entity and state.",
-        "# TYPE mapper_ledger_entries gauge",
-    ]
-    lines += [
-        f"mapper_ledger_entries{{entity={json.dumps(entity)},state={json.dumps(state)}}} {count}"
-        for entity, states in found["ledger"]["counts"].items()
-        for state, count in states.items()
-    ]
-    lines += ["# HELP mapper_connection_up 1 when a connection works.", "# TYPE mapper_connection_up gauge"]
-    lines += [
-        f"mapper_connection_up{{connection={json.dumps(name)}}} {int(known['state'] == 'ok')}"
-        for name, known in found["connections"].items()
-    ]
-    lines += [
-        "# HELP mapper_webhooks_total Deliveries since the start of this process by result.",
-        "# TYPE mapper_webhooks_total counter",
-    ]
-    lines += [
-        f'mapper_webhooks_total{{system="{system}",result="{result}"}} {count}'
-        for (system, result), count in sorted(seen.items())
-    ]
-    return "\n".join(lines) + "\n"

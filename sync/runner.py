@@ -17,10 +17,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from sync import control, inbox, records
+from sync.backup import copy_rows
 from sync.connections import open_clarity, open_freshbooks, require_reachable
 from sync.errors import NoStoreError, StoreError, SyncError
 from sync.inbox import IngestResult
@@ -29,7 +29,8 @@ from sync.log import bound
 from sync.settings import Settings
 from sync.signin_state import with_sign_in
 from sync.status import ledger_totals, status
-from sync.store import Store, metadata, open_store
+from sync.store import Store, open_store
+from sync.watch import Watch
 from sync.worker import Context, Flow, Worker
 
 log = logging.getLogger(__name__)
@@ -171,7 +172,9 @@ def serve(
     *,
     port: int,
     host: str = "127.0.0.1",
+    admin_port: int | None = None,
     on_ready: Callable[[str], None] | None = None,
+    on_admin: Callable[[str], None] | None = None,
     stop: threading.Event | None = None,
     flow: Flow | None = None,
     now: Callable[[], float] = time.time,
@@ -180,17 +183,25 @@ def serve(
 
     Args:
         port: 0 takes a free one.
+        admin_port: Of the admin API, on loopback; None for none.
         on_ready: Called with the base URL once connections are taken.
+        on_admin: Called before that with the admin API's.
 
     Raises:
         SyncError, SpecError: As ``run``; the port is taken.
     """
     import uvicorn
 
+    from connectors.watching import watched_by
+    from sync.admin import admin_tokens
+    from sync.admin_server import admin_api
     from sync.callbacks import CallbackDesk, clarity_secrets, keep_confirming
     from sync.ingress import create_app, webhook_scheme
+    from sync.metrics import Metrics
+    from sync.traces import open_traces
     from sync.webhook_secrets import WebhookSecrets
 
+    tokens = {} if admin_port is None else admin_tokens(settings.admin_token)
     stop = stop or threading.Event()
     flow = flow or _flow()
     mappings = flow.load_mappings(mappings_dir)
@@ -203,7 +214,18 @@ def serve(
         run_id = uuid.uuid4().hex[:8]
         context = _context(settings, opened, mappings, stack, dry_run=False, run_id=run_id, now=now)
         context.stop = stop
+        traces = open_traces()
+        if traces is not None:
+            stack.callback(traces.close)
+        context.watch = Watch(Metrics(opened, now=now), traces)
+        stack.enter_context(watched_by(context.watch.request))
         something_new = threading.Event()
+        if admin_port is not None:
+            listener_admin = _listen("127.0.0.1", admin_port)
+            stack.callback(listener_admin.close)
+            url = stack.enter_context(admin_api(opened, tokens, listener_admin, now=now, on_replay=something_new.set))
+            if on_admin is not None:
+                on_admin(url)
         threads = [threading.Thread(target=_work, args=(context, flow, something_new), name="worker", daemon=True)]
         threads += [
             threading.Thread(target=_repeat, args=(job, context, something_new), name=job.name, daemon=True)
@@ -222,6 +244,7 @@ def serve(
             ready=threads[0].is_alive,
             scheme=webhook_scheme(settings),
             reading=settings.reading,
+            watch=context.watch,
         )
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=10)
         server = uvicorn.Server(config)
@@ -271,19 +294,9 @@ def _scratch(url: str) -> Iterator[Store]:
                     origin.backup(copy)
             scratch = stack.enter_context(_opened(f"sqlite:///{target}"))
             if original is not None and not original.is_sqlite:
-                _copy_rows(original, scratch)
+                with original.read() as source, scratch.write() as copy_of_all:
+                    copy_rows(source, copy_of_all)
             yield scratch
-
-
-def _copy_rows(original: Store, scratch: Store) -> None:
-    with original.read() as source, scratch.write() as target:
-        there = set(sa.inspect(source).get_table_names())  # one that is only read may lack the newest tables
-        for table in metadata.sorted_tables:
-            if table.name == "schema_version" or table.name not in there:
-                continue
-            rows = source.execution_options(yield_per=1000).execute(sa.select(table))
-            for part in rows.mappings().partitions():
-                target.execute(sa.insert(table), [dict(row) for row in part])
 
 
 def _context(

@@ -30,6 +30,7 @@ from sync.reading import assumed
 from sync.recovery import outcome_of
 from sync.settings import Settings
 from sync.store import Store
+from sync.watch import ToldEvent, Watch
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ class Context:
     now: Callable[[], float]
     planned: list[dict[str, Any]] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
+    watch: Watch = field(default_factory=Watch)
     aliases: Aliases = field(init=False)
     finder: Finder = field(init=False)
 
@@ -126,7 +128,8 @@ class Worker:
         event = inbox.next_due(context.store, now=context.now(), owner=self._owner)
         if event is None:
             return None
-        with bound(run=context.run_id, lane=event.lane_key, record=event.record_key):
+        ids = bound(run=context.run_id, lane=event.lane_key, record=event.record_key)
+        with ids, context.watch.event(event) as told:
             try:
                 outcome = skips.outcome(context.store, event.record_key) or self._flow.process(event, context)
             except PausedError:
@@ -140,28 +143,30 @@ class Worker:
                 inbox.release(context.store, event)
                 raise
             except Exception as error:
-                return self._escaped(event, error)
+                return self._escaped(event, error, told)
             return self._record(
                 event,
+                told,
                 outcome.fate,
                 _plain(outcome.reasons),
                 due_in_s=outcome.due_in_s,
                 waits_for=outcome.waits_for,
             )
 
-    def _escaped(self, event: Event, error: Exception) -> Step:
+    def _escaped(self, event: Event, error: Exception, told: ToldEvent) -> Step:
         if isinstance(error, ConnectorError | IntentOpenError):
             outcome = outcome_of(error)
-            return self._record(event, outcome.fate, _plain(outcome.reasons), due_in_s=outcome.due_in_s)
+            return self._record(event, told, outcome.fate, _plain(outcome.reasons), due_in_s=outcome.due_in_s)
         log.error("unexpected error in a flow", exc_info=error, extra={"seq": event.seq})
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
         reasons = [{"id": "unexpected-error", "message": f"unexpected error ({where}); see the log"}]
-        return self._record(event, "dead", reasons)
+        return self._record(event, told, "dead", reasons)
 
     def _record(
         self,
         event: Event,
+        told: ToldEvent,
         fate: str,
         reasons: list[dict[str, str]],
         *,
@@ -170,6 +175,7 @@ class Worker:
     ) -> Step:
         store, now = self._context.store, self._context.now()
         text = "; ".join(reason["message"] for reason in reasons)
+        told(fate, reasons[0]["id"] if reasons else "")
         if fate == "stop":
             inbox.release(store, event)
             state: Literal["stopped", "reconnect"] = "reconnect" if reasons[0]["id"] == "reconnect" else "stopped"

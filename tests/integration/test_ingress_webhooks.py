@@ -178,8 +178,8 @@ def test_a_repeated_callback_is_counted_and_not_stored_again(confirmed: Store) -
         async with httpx2.AsyncClient(transport=transport, base_url="http://runner") as client:
             codes = [(await client.request(**form())).status_code for _ in range(4)]
             text = (await client.get("/metrics")).text
-            assert 'mapper_webhooks_total{system="freshbooks",result="accepted"} 1' in text
-            assert 'mapper_webhooks_total{system="freshbooks",result="duplicate"} 3' in text
+            assert 'mapper_webhooks_total{result="accepted",system="freshbooks"} 1.0' in text
+            assert 'mapper_webhooks_total{result="duplicate",system="freshbooks"} 3.0' in text
             return codes
 
     assert asyncio.run(go()) == [202] * 4
@@ -272,8 +272,8 @@ def test_status_and_metrics_tell_what_is_stored(store: Store) -> None:
     assert answers[1].json()["inbox"]["pending"] == 1
     assert {"inbox", "held", "ledger", "connections"} <= answers[1].json().keys()
     text = get(store, "/metrics").text
-    assert 'mapper_inbox_events{state="pending"} 1\n' in text
-    assert "mapper_inbox_lag_seconds 0.000\n" in text
+    assert 'mapper_inbox_events{state="pending"} 1.0\n' in text
+    assert "mapper_inbox_lag_seconds 0.0\n" in text
 
 
 def test_only_posts_are_taken(store: Store) -> None:

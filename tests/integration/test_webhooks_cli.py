@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from connectors.sandbox.faults import ScriptedFault
 from connectors.sandbox.server import Sandbox, running_sandbox
@@ -84,10 +85,9 @@ def api(sandbox: Sandbox, path: str, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def results(url: str) -> dict[str, int]:
-    lines = [
-        line for line in httpx2.get(f"{url}/metrics").text.splitlines() if line.startswith("mapper_webhooks_total{")
-    ]
-    return {line.split('"')[1] + " " + line.split('"')[3]: int(line.rpartition(" ")[2]) for line in lines}
+    families = text_string_to_metric_families(httpx2.get(f"{url}/metrics").text)
+    samples = [sample for family in families for sample in family.samples if sample.name == "mapper_webhooks_total"]
+    return {f"{sample.labels['system']} {sample.labels['result']}": int(sample.value) for sample in samples}
 
 
 def test_register_deliver_list_rotate_and_delete(
