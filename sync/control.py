@@ -66,8 +66,8 @@ def pause(store: Store, *, who: str, reason: str = "", now: float) -> Pause:
     values = {"who": who, "reason": reason.strip(), "at": now}
     statement = store.insert(control_table).values(name=PAUSE, **values)
     with store.write() as conn:
-        added = conn.execute(statement.on_conflict_do_nothing(index_elements=["name"])).rowcount == 1
-        if added:
+        fresh = statement.on_conflict_do_nothing(index_elements=["name"]).returning(control_table.c.name)
+        if conn.execute(fresh).one_or_none() is not None:
             audit.add_in(conn, who=who, what="pause", detail=reason.strip(), now=now)
         row = conn.execute(sa.select(control_table).where(control_table.c.name == PAUSE)).one()
     return Pause(row.who, row.reason, row.at)

@@ -21,27 +21,45 @@ _SHOWN: Final = frozenset(
         *("included", "include", "inclusive", "active", "test", "sent", "included", "late", "flag", "visa", "errno"),
     }
 )
-_NEVER: Final = ("tax_id", "taxid", "vat", "phone", "mobile", "fax", "po_number", "account_number", "vis_number")
+_NEVER: Final = frozenset(
+    {"phone", "mobile", "fax", "postal", "zip", "vat", "name", "card", "iban", "email", "mail", "po", "street", "city"}
+)
+_PERSON: Final = frozenset({"customer", "client", "address", "contact", "user", "person", "billing", "recipient"})
+_OF_A_PERSON: Final = frozenset({"id", "ids", "country", "currency", "language", "at", "updated", "created", "type"})
 _WORDS: Final = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
+_CURRENCY: Final = re.compile(r"[A-Z]{3}")
+_LONGEST: Final = 64
 
 
-def masked(value: Any, name: str = "") -> Any:
+def masked(value: Any, name: str = "", *, person: bool = False) -> Any:
     """A copy in which values that could be a customer's are covered; shape, ids and amounts are as they were."""
     if isinstance(value, Mapping):
-        return {key: masked(item, str(key)) for key, item in value.items()}
+        return {key: masked(item, str(key), person=person or _is_person(name)) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [masked(item, name) for item in value]
+        return [masked(item, name, person=person) for item in value]
     if value is None or isinstance(value, bool) or value == "":
         return value
-    if not _shown(name):
-        return COVERED
+    return value if _shown(name, value, person=person) else COVERED
+
+
+def _is_person(name: str) -> bool:
+    return bool(_PERSON & set(_split(name)))
+
+
+def _shown(name: str, value: Any, *, person: bool) -> bool:
+    words = _split(name)
+    if not words or words[-1] not in (_OF_A_PERSON if person else _SHOWN) or _NEVER & set(words):
+        return False
+    if "tax" in words and words[-1] in ("id", "ids", "number"):
+        return False
+    if words[-1] == "code" and not (isinstance(value, str) and _CURRENCY.fullmatch(value)):
+        return False  # of a currency, not of a town
     # Under a harmless name a text may still be a sentence or an address.
-    return COVERED if isinstance(value, str) and ("@" in value or len(value) > 64) else value
+    return not isinstance(value, str) or ("@" not in value and len(value) <= _LONGEST)
 
 
-def _shown(name: str) -> bool:
-    words = [word.lower() for word in _WORDS.findall(name)]
-    return bool(words) and "_".join(words) not in _NEVER and "".join(words) not in _NEVER and words[-1] in _SHOWN
+def _split(name: str) -> list[str]:
+    return [word.lower() for word in _WORDS.findall(name)]
 
 
 def shown_key(key: str) -> str:

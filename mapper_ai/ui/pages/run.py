@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from mapper_ai.services.kill_switch import pause, read_pause, resume
 from mapper_ai.services.runner_control import Job, Kind, RunnerControl, read_progress
 from mapper_ai.services.workspace import FlowCard, Workspace
 from mapper_ai.ui import session
@@ -113,6 +114,7 @@ def _start(control: RunnerControl, jobs: Sequence[Job], cards: Sequence[FlowCard
                 "A dry run shows the exact requests and writes nothing. A run takes what is new in Clarity. "
                 "Both use the saved files; an unsaved draft changes nothing yet."
             )
+        _kill_switch()
         page_url = session.sandbox_page()
         if page_url is not None:
             st.link_button("Open the FreshBooks sandbox", page_url, icon=":material/open_in_new:")
@@ -125,6 +127,26 @@ def _start(control: RunnerControl, jobs: Sequence[Job], cards: Sequence[FlowCard
         control.stop(busy.kind)
         session.say_after_rerun("It ends after the write in hand", icon=":material/stop:")
         st.rerun()
+
+
+def _kill_switch() -> None:
+    """Stops every runner on this store, also those that were not started here."""
+    held = read_pause(session.store_url())
+    user = session.surroundings().user
+    if held is not None:
+        notice("warning", "All writing is paused", held.text)
+        if st.button("Resume", key="resume", icon=":material/play_circle:", help="Lets every runner go on"):
+            with shown_errors("The runner was not resumed"):
+                resume(session.store_url(), who=user)
+                session.say_after_rerun("The runners go on", icon=":material/play_circle:")
+                st.rerun()
+        return
+    with st.popover("Pause all writing", icon=":material/pause_circle:"):
+        reason = st.text_input("Why", key="pause-reason", placeholder="for everybody who looks")
+        if st.button("Pause", key="pause", type="primary", help="After the write in hand; webhooks are still taken"):
+            with shown_errors("The runner was not paused"):
+                pause(session.store_url(), who=user, reason=reason)
+                st.rerun()
 
 
 def _why_not(cards: Sequence[FlowCard]) -> str | None:
