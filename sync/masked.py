@@ -17,7 +17,7 @@ _SHOWN: Final = frozenset(
         *("id", "ids", "number", "sku", "type", "object", "event", "status", "state", "method", "currency", "code"),
         *("amount", "total", "subtotal", "price", "cost", "tax", "taxes", "rate", "percent", "discount", "shipping"),
         *("qty", "quantity", "count", "ordinal", "position", "fee", "fees", "balance", "due", "paid", "refunded"),
-        *("at", "date", "updated", "created", "time", "country", "language", "terms", "days", "action", "entity"),
+        *("at", "date", "updated", "created", "time", "country", "language", "days", "action", "entity"),
         *("included", "include", "inclusive", "active", "test", "sent", "included", "late", "flag", "visa", "errno"),
     }
 )
@@ -29,6 +29,8 @@ _OF_A_PERSON: Final = frozenset({"id", "ids", "country", "currency", "language",
 _WORDS: Final = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _LONGEST: Final = 64
+_MOMENTS: Final = frozenset({"at", "date", "updated", "created", "time", "due"})
+_MOMENT: Final = re.compile(r"[0-9TZ:+. /-]+")
 
 
 def masked(value: Any, name: str = "", *, person: bool = False) -> Any:
@@ -51,6 +53,8 @@ def _shown(name: str, value: Any, *, person: bool) -> bool:
     if not words or words[-1] not in (_OF_A_PERSON if person else _SHOWN) or _NEVER & set(words):
         return False
     if "tax" in words and words[-1] in ("id", "ids", "number"):
+        return False
+    if words[-1] in _MOMENTS and isinstance(value, str) and not _MOMENT.fullmatch(value):
         return False
     if words[-1] == "code" and not (isinstance(value, str) and _CURRENCY.fullmatch(value)):
         return False  # of a currency, not of a town

@@ -10,7 +10,9 @@ from studio_app import FLOW, Studio, button, looked_at, press, shown
 
 from connectors.sandbox.server import running_sandbox
 from mapper_ai.services.decisions import DecisionStore
+from mapper_ai.services.kill_switch import read_pause
 from mapper_ai.services.workspace import Sample, TargetRow
+from sync.store import open_store
 
 
 def row_of(studio: Studio, part: str) -> TargetRow:
@@ -233,6 +235,20 @@ def test_run_says_what_is_missing(studio: Studio) -> None:
     app = studio.page("run")
     assert "FRESHBOOKS_ACCOUNT_ID is not set" in shown(app)
     assert button(app, "run-now").disabled
+
+
+def test_the_kill_switch_pauses_every_runner_and_says_who_did(studio: Studio, tmp_path: Path) -> None:
+    app = studio.page("run")
+    press(app, "pause")  # without a store there is nothing to pause, and none is made
+    assert "The runner was not paused" in shown(app) and not (tmp_path / "mapper.db").exists()
+    open_store(f"sqlite:///{tmp_path / 'mapper.db'}").close()
+    app = studio.page("run")
+    app.text_input(key="pause-reason").set_value("wrong tax rate").run()
+    press(app, "pause")
+    assert "paused by ana" in shown(app) and "wrong tax rate" in shown(app)
+    app = press(studio.page("run"), "resume")
+    assert "paused by ana" not in shown(app)
+    assert read_pause(f"sqlite:///{tmp_path / 'mapper.db'}") is None
 
 
 def test_dry_run_then_run_through_a_child_process(

@@ -44,8 +44,25 @@ SECRETS = {
     "clarity-secret": "Kanariclaritysecret4417",
     "api-key": "Kanariapikey5531",
     "webhook-secret": "Kanariwebhook6643",
+    "admin-token": "Kanariadmintoken7754",
     "token-key": "S2FuYXJpdG9rZW5rZXkwMDAwMDAwMDAwMDAwMDAwMDA=",
 }
+
+
+OPERATING = (
+    ("errors", "order:92"),
+    ("story", "order:91", "--show-payload"),
+    ("story", "order:92", "--show-payload", "--json"),
+    ("skip", "order:92", "--reason", "booked by hand"),
+    ("top", "--once"),
+    ("top", "--json"),
+    ("alerts", "--json"),
+    ("forget", "7791", "--dry-run", "--json"),
+    ("pause", "--reason", "a look"),
+    ("resume", "--json"),
+    ("audit", "--json"),
+)
+"""What an operator may type; none of it shows a customer's value, for that there is --reveal."""
 
 
 class Canaries:
@@ -214,6 +231,9 @@ def test_a_run_with_every_fate_tells_no_value(make_books: Callable[..., Books], 
     for words in ("status", "errors"):
         outputs[words] = child(books.folder, environ, words)
         outputs[f"{words} --json"] = child(books.folder, environ, words, "--json")
+    for words in OPERATING:
+        outputs[" ".join(words)] = child(books.folder, environ, *words)
+        assert "unexpected error" not in outputs[" ".join(words)]
     outputs["replay"] = child(books.folder, environ, "replay", "order:92")
     outputs["run --json"] = child(books.folder, environ, "run", "--mappings", str(MAPPINGS), "--json")
     outputs["log"] = (books.folder / "store.db.log").read_text("utf-8")
@@ -266,9 +286,11 @@ def test_a_server_that_repeats_what_it_was_sent(tmp_path: Path, canaries: Canari
 
 def test_serving_tells_no_value(make_books: Callable[..., Books], canaries: Canaries) -> None:
     books = make_books()
-    environ = {**books.environ(), "CLARITY_WEBHOOK_SECRET": SECRETS["webhook-secret"]}
+    admin = {"MAPPER_ADMIN_TOKEN": SECRETS["admin-token"]}
+    environ = {**books.environ(), "CLARITY_WEBHOOK_SECRET": SECRETS["webhook-secret"], **admin}
+    serve = ("serve", "--mappings", str(MAPPINGS), "--port", "0", "--admin-port", "0", "--json", "--debug")
     server = subprocess.Popen(
-        [sys.executable, "-m", "sync", "serve", "--mappings", str(MAPPINGS), "--port", "0", "--json", "--debug"],
+        [sys.executable, "-m", "sync", *serve],
         cwd=books.folder,
         env=clean(environ),
         stdout=subprocess.PIPE,
@@ -277,8 +299,15 @@ def test_serving_tells_no_value(make_books: Callable[..., Books], canaries: Cana
     )
     assert server.stdout is not None
     try:
-        url = json.loads(server.stdout.readline())["url"]
+        told = json.loads(server.stdout.readline())
+        url, token = told["url"], {"Authorization": f"Bearer {SECRETS['admin-token']}"}
         answers = _deliver(url, events_of(canaries), canaries)
+        for path in ("/status", "/errors", "/top", "/alerts", "/audit", "/story/order:91?payload=masked"):
+            answer = httpx2.get(told["admin"] + path, headers=token)
+            assert answer.status_code == 200
+            answers.append(answer.text)
+        wrong = {"Authorization": f"Bearer {canaries.new('token')}"}
+        answers.append(httpx2.get(f"{told['admin']}/story/{canaries.new('record')}", headers=wrong).text)
         answers += [httpx2.get(url + path).text for path in ("/metrics", "/api/status", "/readyz", "/healthz")]
     finally:
         server.send_signal(signal.SIGTERM)

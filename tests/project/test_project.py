@@ -46,7 +46,27 @@ MAPPER = (
     "bench",
     "fmt",
 )
-SYNC = ("run", "serve", "status", "errors", "replay", "auth", "doctor", "webhooks")
+SYNC = (
+    "run",
+    "serve",
+    "status",
+    "errors",
+    "story",
+    "replay",
+    "skip",
+    "alias",
+    "pause",
+    "resume",
+    "audit",
+    "top",
+    "alerts",
+    "backup",
+    "restore",
+    "forget",
+    "auth",
+    "doctor",
+    "webhooks",
+)
 
 
 @pytest.mark.parametrize("words", [("mapper",), ("mapper-sync",)])
