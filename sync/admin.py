@@ -21,8 +21,7 @@ from starlette.routing import Route
 from connectors.http import dumps, loads
 from sync import audit, control, skips
 from sync.alerts import alerts
-from sync.aliases import list_aliases
-from sync.cli_inbox import change_alias
+from sync.aliases import change_alias, list_aliases
 from sync.errors import InputError, SettingsError, SyncError
 from sync.status import grouped_errors, status
 from sync.store import Store

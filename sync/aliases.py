@@ -176,6 +176,20 @@ def redrive_waiting(store: Store, *, who: str, now: float) -> list[str]:
     return found
 
 
+def change_alias(
+    store: Store, do: str, wanted: Mapping[str, Any], *, who: str, now: float
+) -> tuple[dict[str, Any], str]:
+    """Set or remove an alias; what to tell machines and people."""
+    kind, name = str(wanted["kind"]), str(wanted["name"])
+    if do == "remove":
+        remove_alias(store, kind, name, who=who, now=now)
+        return {"removed": {"kind": kind, "name": name}}, f"The {kind} alias {name!r} is gone."
+    made = set_alias(store, kind, name, str(wanted["target"]), who=who, now=now)
+    again = redrive_waiting(store, who=who, now=now)
+    text = f"{made.name!r} is looked up as {made.target!r}; {len(again)} held records are tried again"
+    return {"set": made.as_dict(), "replayed": again}, text
+
+
 def _require_method(store: Store, target: str) -> None:
     known = sorted(_known_methods(store))
     if known and fold(target) not in {fold(name) for name in known}:

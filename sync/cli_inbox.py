@@ -11,7 +11,6 @@ from sync.cli_control import existing_store, printer
 
 if TYPE_CHECKING:
     from sync.settings import Settings
-    from sync.store import Store
 
 SHOWN_RECORDS = 50
 
@@ -138,7 +137,7 @@ def _skip(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _alias(arguments: argparse.Namespace, settings: Settings) -> int:
-    from sync.aliases import list_aliases
+    from sync.aliases import change_alias, list_aliases
     from sync.audit import os_user
 
     show = printer(arguments)
@@ -151,17 +150,3 @@ def _alias(arguments: argparse.Namespace, settings: Settings) -> int:
     with existing_store(settings) as store:
         show(*change_alias(store, arguments.do, vars(arguments), who=os_user(), now=time.time()))
     return 0
-
-
-def change_alias(store: Store, do: str, wanted: dict[str, Any], *, who: str, now: float) -> tuple[dict[str, Any], str]:
-    """Set or remove an alias; what to tell machines and people."""
-    from sync.aliases import redrive_waiting, remove_alias, set_alias
-
-    kind, name = str(wanted["kind"]), str(wanted["name"])
-    if do == "remove":
-        remove_alias(store, kind, name, who=who, now=now)
-        return {"removed": {"kind": kind, "name": name}}, f"The {kind} alias {name!r} is gone."
-    made = set_alias(store, kind, name, str(wanted["target"]), who=who, now=now)
-    again = redrive_waiting(store, who=who, now=now)
-    text = f"{made.name!r} is looked up as {made.target!r}; {len(again)} held records are tried again"
-    return {"set": made.as_dict(), "replayed": again}, text

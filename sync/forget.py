@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -252,5 +253,7 @@ def _clean_file(store: Store) -> bool:
         cursor.execute("VACUUM")
         busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         return not busy
+    except sqlite3.OperationalError:  # a writer holds the file for longer than we wait
+        return False
     finally:
         raw.close()

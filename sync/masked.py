@@ -18,7 +18,7 @@ _SHOWN: Final = frozenset(
         *("amount", "total", "subtotal", "price", "cost", "tax", "taxes", "rate", "percent", "discount", "shipping"),
         *("qty", "quantity", "count", "ordinal", "position", "fee", "fees", "balance", "due", "paid", "refunded"),
         *("at", "date", "updated", "created", "time", "country", "language", "days", "action", "entity"),
-        *("included", "include", "inclusive", "active", "test", "sent", "included", "late", "flag", "visa", "errno"),
+        *("included", "include", "inclusive", "active", "test", "sent", "late", "errno"),
     }
 )
 _NEVER: Final = frozenset(
