@@ -90,7 +90,7 @@ def create_admin_app(
     async def answer(request: Request, do: Callable[[str, Mapping[str, Any]], Any]) -> Response:
         name = who(request)
         if name is None:
-            log.warning("admin request without the token", extra={"path": request.url.path})
+            log.warning("admin request without the token")  # its path may hold anything
             return _json(401, _problem("unauthorized", "a bearer token is needed: MAPPER_ADMIN_TOKEN of the runner"))
         try:
             body = await _body(request)
