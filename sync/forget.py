@@ -22,6 +22,7 @@ from sync.errors import InputError
 from sync.ledger import LIVE
 from sync.reading import Reading
 from sync.retention import ERASED
+from sync.skips import hold_lanes
 from sync.store import Store, metadata
 from sync.store import attempt as attempt_table
 from sync.store import audit as audit_table
@@ -160,6 +161,7 @@ def _is_known(conn: Connection, key: str) -> bool:
 def _require_rest(conn: Connection, keys: list[str]) -> None:
     busy: set[str] = set()
     for part in _parts(keys):
+        hold_lanes(conn, part)
         working = sa.select(inbox_table.c.record_key).where(
             inbox_table.c.record_key.in_(part), inbox_table.c.state == "pending"
         )

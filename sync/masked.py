@@ -22,8 +22,12 @@ _SHOWN: Final = frozenset(
     }
 )
 _NEVER: Final = frozenset(
-    {"phone", "mobile", "fax", "postal", "zip", "vat", "name", "card", "iban", "email", "mail", "po", "street", "city"}
+    {
+        *("phone", "mobile", "fax", "postal", "zip", "vat", "name", "card", "iban", "email", "mail", "po", "street"),
+        *("city", "national", "government", "passport", "social", "personal", "license", "driver", "birth"),
+    }
 )
+_NUMBERED: Final = frozenset({"order", "invoice", "payment", "line", "item", "refund", "transaction"})
 _PERSON: Final = frozenset({"customer", "client", "address", "contact", "user", "person", "billing", "recipient"})
 _OF_A_PERSON: Final = frozenset({"id", "ids", "country", "currency", "language", "at", "updated", "created", "type"})
 _WORDS: Final = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
@@ -52,7 +56,9 @@ def _shown(name: str, value: Any, *, person: bool) -> bool:
     words = _split(name)
     if not words or words[-1] not in (_OF_A_PERSON if person else _SHOWN) or _NEVER & set(words):
         return False
-    if "tax" in words and words[-1] in ("id", "ids", "number"):
+    if words[-1] == "number" and not _NUMBERED & set(words):
+        return False
+    if "tax" in words and words[-1] in ("id", "ids"):
         return False
     if words[-1] in _MOMENTS and isinstance(value, str) and not _MOMENT.fullmatch(value):
         return False

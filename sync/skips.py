@@ -8,6 +8,7 @@ about the change at hand, and the next change is looked at afresh.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Final
 
 import sqlalchemy as sa
@@ -57,7 +58,8 @@ def skip(store: Store, record: str, *, reason: str, who: str, now: float) -> tup
         raise InputError("a skipped record needs a reason: say why with --reason")
     with store.write() as conn:
         key = one_called(conn, record)
-        _require_rest(conn, key)
+        hold_lanes(conn, [key])
+        _require_rest(conn, key, now=now)
         posted = conn.scalar(
             sa.select(ledger_table.c.key)
             .where(ledger_table.c.record_key == key, ledger_table.c.remote_id.is_not(None))
@@ -110,12 +112,18 @@ def one_called(conn: Connection, record: str) -> str:
     raise InputError(f"no record {record!r} in the inbox; 'mapper-sync errors' lists what is set aside")
 
 
-def _require_rest(conn: Connection, key: str) -> None:
+def hold_lanes(conn: Connection, keys: Sequence[str]) -> None:
+    """Until the transaction ends, no worker claims an event of these records; at most a few hundred."""
+    of_records = sa.select(inbox_table.c.lane_key).where(inbox_table.c.record_key.in_(keys))
+    conn.execute(sa.select(lane_table.c.key).where(lane_table.c.key.in_(of_records)).with_for_update())
+
+
+def _require_rest(conn: Connection, key: str, *, now: float) -> None:
     """Nothing is decided over a worker's head."""
     claimed = conn.scalar(
         sa.select(lane_table.c.key)
         .join(inbox_table, inbox_table.c.seq == lane_table.c.seq)
-        .where(inbox_table.c.record_key == key, lane_table.c.owner.is_not(None))
+        .where(inbox_table.c.record_key == key, lane_table.c.owner.is_not(None), lane_table.c.until > now)
     )
     live = conn.scalar(
         sa.select(ledger_table.c.key).where(

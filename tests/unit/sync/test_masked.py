@@ -27,6 +27,10 @@ def test_names_that_look_harmless_hide_nothing() -> None:
     told = masked(
         {
             "taxId": "DE123",
+            "taxNumber": "123",
+            "passportNumber": "C01X",
+            "nationalId": "7",
+            "orderDate": "on Ana's birthday",
             "phoneNumber": "555",
             "postalCode": "10115",
             "poNumber": "PO-7",
