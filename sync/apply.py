@@ -20,6 +20,7 @@ from sync import ledger, records, skips
 from sync.findings import refusals
 from sync.invoices import InvoiceWriter
 from sync.ledger import Entry
+from sync.masked import shown_key
 from sync.outcome import dead, held, later
 from sync.plan import Action, digest, filled
 
@@ -113,7 +114,7 @@ class Applier:
         if action.entity == "client" and not any(body.get(name) for name in NAMES_OF_A_CLIENT):
             raise held(
                 "customer-unknown",
-                f"nothing but the key of {action.key} is known, and it cannot be fetched: send or sync the customer",
+                "nothing but the key of the client is known, and it cannot be fetched: send or sync the customer",
             )
         self._intent(action, phase)
         request = {"method": "POST", "entity": action.entity, "body": dict(body)}
@@ -168,7 +169,7 @@ class Applier:
         wait_s = self.context.settings.settle_s if looks else self._doubt_s()
         left_s = entry.at + wait_s - self.now
         if left_s > 0:
-            raise later("in-doubt", f"{action.key}: waiting until a lost answer would be visible", left_s)
+            raise later("in-doubt", f"{shown_key(action.key)}: waiting until a lost answer would be visible", left_s)
         there = look()
         if there is not None:
             return self.adopt(action, there)
@@ -176,7 +177,9 @@ class Applier:
             state = ledger.set_state(
                 self.context.store, action.key, "doubt", detail=self._looks(action.key, looks + 1), now=self.now
             )
-            raise later("in-doubt", f"{state.key}: not found yet, looking once more", self.context.settings.settle_s)
+            raise later(
+                "in-doubt", f"{shown_key(state.key)}: not found yet, looking once more", self.context.settings.settle_s
+            )
         ledger.set_state(self.context.store, action.key, "refused", now=self.now)
         return None
 
@@ -188,7 +191,7 @@ class Applier:
         if entry is None or entry.state not in ledger.LIVE:
             self._intent(action, phase)
         self.confirm(action, row, phase=phase)
-        log.info("adopted", extra={"key": action.key})
+        log.info("adopted", extra={"key": shown_key(action.key)})
         return row
 
     def confirm(self, action: Action, row: Row, *, phase: str, content: bool = True) -> Entry:

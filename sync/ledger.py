@@ -18,6 +18,7 @@ from sqlalchemy.engine import Row
 from connectors.scrub import scrub
 from sync.envelope import dumps, loads
 from sync.errors import IntentOpenError
+from sync.masked import shown_key
 from sync.store import Store
 from sync.store import attempt as attempt_table
 from sync.store import ledger as ledger_table
@@ -142,7 +143,7 @@ def open_intent(
     with store.write() as conn:
         row = conn.execute(statement.returning(ledger_table)).one_or_none()
     if row is None:
-        raise IntentOpenError(f"{key}: a write is under way or in doubt; look before writing again")
+        raise IntentOpenError(f"{shown_key(key)}: a write is under way or in doubt; look before writing again")
     return _entry(row)
 
 
@@ -227,7 +228,7 @@ def _change(
         row = conn.execute(changed).one_or_none()
         exists = row is not None or conn.scalar(sa.select(ledger_table.c.key).where(ledger_table.c.key == key))
     if row is None and exists:
-        raise IntentOpenError(f"{key}: its state has changed meanwhile; look again before deciding")
+        raise IntentOpenError(f"{shown_key(key)}: its state has changed meanwhile; look again before deciding")
     if row is None:
         raise KeyError(key)
     return _entry(row)

@@ -32,7 +32,8 @@ CUSTOMER_VALUES = frozenset(
     }
 )
 """The columns that may hold customer values, scrubbed of card data and secrets; the others hold ids, digests, amounts
-and reasons only. A test keeps it so."""
+and reasons only. A test keeps it so. A client without an id has its e-mail in its natural key (rule 12), so in
+``ledger.key`` and ``attempt.key``; no message, log or screen shows such a key."""
 BUSY_TIMEOUT_S = 30
 
 metadata = sa.MetaData()

@@ -247,6 +247,26 @@ def test_a_run_with_every_fate_tells_no_value(make_books: Callable[..., Books], 
     assert any(canaries.found_in(text) for text in held_where_they_may), "the search finds nothing at all"
 
 
+def test_an_e_mail_that_is_a_natural_key_stands_in_no_message(
+    make_books: Callable[..., Books], canaries: Canaries
+) -> None:
+    books = make_books()
+    books.sandbox.state.faults.script(ScriptedFault("lost_answer", "freshbooks", "POST", "clients", times=1))
+    record = canaries.order("1", payments=[])
+    del record["customer"]["id"]
+    file, environ = books.file([envelope("order.created", record)]), books.environ()
+    run = ("run", "--mappings", str(MAPPINGS))
+    outputs = {"in doubt": child(books.folder, environ, *run, "--events", str(file), "--max-wait", "0")}
+    for words in (("status", "--json"), ("story", "order:91"), run, ("story", "order:91", "--json"), ("top", "--once")):
+        outputs[" ".join(words)] = child(books.folder, environ, *words)
+    outputs["log"] = (books.folder / "store.db.log").read_text("utf-8")
+    assert "in-doubt" in outputs["log"] and "adopted" in outputs["log"]
+    for name, text in outputs.items():
+        assert_clean_output(name, text, canaries)
+    assert canaries.found_in(columns(books.folder / "store.db")["ledger", "key"])  # the case that is meant
+    assert not canaries.found_in(columns(books.folder / "store.db")["inbox", "reasons"])
+
+
 @pytest.mark.parametrize("status", [400, 401, 422, 500])
 def test_a_server_that_repeats_what_it_was_sent(tmp_path: Path, canaries: Canaries, status: int) -> None:
     file = tmp_path / "events.ndjson"
