@@ -19,7 +19,7 @@ def add(commands: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
         commands,
         "pause",
         "stop all writing on every machine after the write in hand; webhooks are still taken",
-        'mapper-sync pause --reason "wrong tax rate, ask Ana"',
+        'mapper-sync pause --reason "wrong tax rate"',
     )
     pause.add_argument("--reason", default="", metavar="TEXT", help="why, for everybody who looks")
     command(commands, "resume", "let the workers go on", "mapper-sync resume")
