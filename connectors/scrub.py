@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 REMOVED = "[removed]"
@@ -23,6 +24,9 @@ _SECRET_NAMES = frozenset(
 _SECRET_ENDINGS = ("cardnumber", "accountnumber", "routingnumber", "password", "token", "cvv", "secret")
 # Digits there are identifiers: removing one would make two records look alike or lose a payment's reference.
 _IDENTIFIER_ENDINGS = ("id", "ids", "number", "sku", "phone", "fax", "barcode", "gtin", "ean", "upc", "mobile")
+_LABELS = ("key", "Key", "name", "Name")
+_SHORTEST_CARD = 13
+_LONGEST_NAME = 100
 _DIGIT_RUN = re.compile(r"(?<![0-9])[0-9](?:[ -]?[0-9]){12,18}(?![0-9])")
 
 
@@ -37,23 +41,30 @@ def scrub(value: Any) -> Any:
 
 
 def _scrub(value: Any, *, name: str) -> Any:
-    if isinstance(value, Mapping):
-        label = next((_squeeze(value[k]) for k in ("key", "Key", "name", "Name") if _is_label(value.get(k))), "")
-        return {
-            key: REMOVED
-            if _holds(item) and (_is_secret(_squeeze(key)) or (_squeeze(key) == "value" and _is_secret(label)))
-            else _scrub(item, name=_squeeze(key))
-            for key, item in value.items()
-        }
+    if isinstance(value, (dict, Mapping)):  # a dict is told apart much faster than a Mapping
+        return _scrub_members(value)
     if isinstance(value, list | tuple):
         return [_scrub(item, name=name) for item in value]
-    if name.endswith(_IDENTIFIER_ENDINGS):
-        return value
     if isinstance(value, str):
+        if len(value) < _SHORTEST_CARD or name.endswith(_IDENTIFIER_ENDINGS):
+            return value
         return _DIGIT_RUN.sub(lambda found: REMOVED if _is_card(found[0]) else found[0], value)
     if isinstance(value, int) and not isinstance(value, bool) and 10**12 <= value < 10**19:
-        return REMOVED if _is_card(str(value)) else value
+        return value if name.endswith(_IDENTIFIER_ENDINGS) or not _is_card(str(value)) else REMOVED
     return value
+
+
+def _scrub_members(value: Mapping[Any, Any]) -> dict[Any, Any]:
+    label = next((_squeeze(value[k]) for k in _LABELS if k in value and _is_label(value[k])), "")
+    cleaned = {}
+    for key, item in value.items():
+        squeezed = _squeeze(key)
+        if _holds(item) and (_is_secret(squeezed) or (squeezed == "value" and _is_secret(label))):
+            item = REMOVED
+        elif not isinstance(item, str) or len(item) >= _SHORTEST_CARD:
+            item = _scrub(item, name=squeezed)
+        cleaned[key] = item
+    return cleaned
 
 
 def _is_label(value: Any) -> bool:
@@ -64,12 +75,19 @@ def _holds(value: Any) -> bool:
     return value is not None and value != "" and not isinstance(value, bool)
 
 
+@lru_cache(maxsize=4096)
 def _is_secret(squeezed: str) -> bool:
     return squeezed in _SECRET_NAMES or squeezed.endswith(_SECRET_ENDINGS)
 
 
 def _squeeze(name: Any) -> str:
-    return "".join(letter for letter in str(name).lower() if letter.isalnum())
+    text = str(name)
+    return _squeezed(text) if len(text) <= _LONGEST_NAME else _squeezed.__wrapped__(text)
+
+
+@lru_cache(maxsize=4096)  # records repeat their names; what is longer than any of them is not kept
+def _squeezed(text: str) -> str:
+    return "".join(letter for letter in text.lower() if letter.isalnum())
 
 
 def _is_card(text: str) -> bool:
