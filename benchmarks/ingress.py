@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import json
 import math
-import os
 import signal
 import subprocess
 import sys
@@ -146,17 +145,18 @@ async def load(port: int, made: list[bytes], *, connections: int, seconds: float
 
 
 def serve(store_url: str) -> None:
-    """The server's process: the application and the server's settings of ``mapper-sync serve``, without its worker."""
+    """The server's process: the application as ``mapper-sync serve`` serves it, without the worker."""
     import uvicorn
 
-    from sync import ingress
+    from sync.http_server import server_config
+    from sync.ingress import create_app
+    from sync.runner import listen
 
     store = open_store(store_url)
-    app = ingress.create_app(store, clarity_secrets=[SECRET], now=time.time)
-    options = {"log_config": None, "access_log": False}
-    listener = __import__("sync.runner").runner._listen("127.0.0.1", 0)
+    listener = listen("127.0.0.1", 0)
     print(listener.getsockname()[1], flush=True)
-    uvicorn.Server(uvicorn.Config(app, **options)).run(sockets=[listener])
+    app = create_app(store, clarity_secrets=[SECRET], now=time.time)
+    uvicorn.Server(server_config(app)).run(sockets=[listener])
     store.close()
 
 
@@ -164,9 +164,6 @@ def measure(store_url: str, *, connections: int = 32, seconds: float = 6.0, most
     """Start a server on the store, send, stop it, and hold its answers against the inbox."""
     made = requests(most)
     command = [sys.executable, "-m", "benchmarks.ingress", "--serve", store_url]
-    profiled = os.environ.get("PROFILE")
-    if profiled:
-        command[1:1] = ["-m", "cProfile", "-o", profiled]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:

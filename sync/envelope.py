@@ -217,7 +217,7 @@ def _plain(value: Any) -> str | None:
 
 def _deeper(value: Any, levels: int) -> bool:
     layer = [value]
-    for _ in range(levels + 1):
+    for _ in range(levels):
         layer = [
             inner
             for outer in layer

@@ -39,7 +39,6 @@ class GroupWriter:
         *,
         now: Callable[[], float],
         on_new: Callable[[], None] | None = None,
-        queue_size: int = QUEUE_SIZE,
     ) -> None:
         """Start the writing thread.
 
@@ -49,7 +48,7 @@ class GroupWriter:
         self._store = store
         self._now = now
         self._on_new = on_new or (lambda: None)
-        self._queue: queue.Queue[_Waiting | None] = queue.Queue(queue_size)
+        self._queue: queue.Queue[_Waiting | None] = queue.Queue(QUEUE_SIZE)
         self._thread = threading.Thread(target=self._work, name="inbox-writer", daemon=True)
         self._thread.start()
 

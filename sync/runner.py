@@ -188,6 +188,7 @@ def serve(
     import uvicorn
 
     from sync.callbacks import CallbackDesk, clarity_secrets, keep_confirming
+    from sync.http_server import server_config
     from sync.ingress import create_app, webhook_scheme
     from sync.webhook_secrets import WebhookSecrets
 
@@ -197,7 +198,7 @@ def serve(
     settings = with_sign_in(settings)
     settings.require_freshbooks()
     with ExitStack() as stack:
-        listener = _listen(host, port)
+        listener = listen(host, port)
         stack.callback(listener.close)
         opened = stack.enter_context(_opened(settings.store_url))
         run_id = uuid.uuid4().hex[:8]
@@ -223,8 +224,7 @@ def serve(
             scheme=webhook_scheme(settings),
             reading=settings.reading,
         )
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=10)
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(server_config(app))
         threads.append(threading.Thread(target=_end_with, args=(stop, server), name="stop", daemon=True))
         for thread in threads:
             thread.start()
@@ -411,7 +411,12 @@ def _end_with(stop: threading.Event, server: Any) -> None:
     server.should_exit = True
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that takes connections at an address.
+
+    Raises:
+        SyncError: The address cannot be taken.
+    """
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family, backlog=2048)

@@ -207,6 +207,8 @@ class Store:
         self.is_sqlite = engine.dialect.name == "sqlite"
         # An in-memory store is one connection, so its users take turns.
         self._turn = threading.RLock() if self.is_sqlite and path is None else None
+        # Who finds a SQLite file locked sleeps up to 100 ms between two looks; a lock of our own hands over at once.
+        self._writing = threading.RLock() if self.is_sqlite and path is not None else None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -230,14 +232,15 @@ class Store:
 
     @contextmanager
     def _transaction(self, *, immediate: bool) -> Iterator[Connection]:
-        if self._turn is not None:
-            self._turn.acquire()
+        turn = self._turn or (self._writing if immediate else None)
+        if turn is not None:
+            turn.acquire()
         try:
             with self.engine.connect().execution_options(mapper_immediate=immediate) as conn, conn.begin():
                 yield conn
         finally:
-            if self._turn is not None:
-                self._turn.release()
+            if turn is not None:
+                turn.release()
 
 
 def open_store(url: str, *, read_only: bool = False) -> Store:
