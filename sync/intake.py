@@ -132,13 +132,11 @@ def store_in(store: Store, conn: Connection, deliveries: Sequence[Prepared], *, 
         first.setdefault(one.filing.delivery_id, one)
     lanes = _lanes(conn, list(first.values()))
     added = _insert(store, conn, first, lanes, now=now)
-    fresh = [one for delivery_id, one in first.items() if delivery_id in added]
-    due = [one for one in fresh if one.state == "pending"]
-    # Everywhere in the same order: two processes that store the same rows must not wait for each other.
-    keys = sorted({lanes[one.filing.delivery_id] for one in due})
-    if keys:
-        rows = [{"key": key, "until": 0.0, "fence": 0} for key in keys]
-        conn.execute(_statements(store.is_sqlite).add_lane, rows)
+    due = [one for delivery_id, one in first.items() if delivery_id in added and one.state == "pending"]
+    heads: dict[str, int] = {}
+    for one in due:
+        heads.setdefault(lanes[one.filing.delivery_id], added[one.filing.delivery_id])
+    _open_lanes(store, conn, heads)
     _remember(store, conn, due, now=now)
     told: list[Result] = []
     for one in deliveries:
@@ -172,8 +170,8 @@ def _statements(is_sqlite: bool) -> _Statements:
 
 def _insert(
     store: Store, conn: Connection, first: Mapping[str, Prepared], lanes: Mapping[str, str], *, now: float
-) -> set[str]:
-    """Insert what is new; the delivery ids of it."""
+) -> dict[str, int]:
+    """Insert what is new; its place in the inbox by delivery id."""
     rows = [
         {
             "source": one.source,
@@ -197,23 +195,38 @@ def _insert(
         }
         for delivery_id, one in first.items()
     ]
-    added = _statements(store.is_sqlite).add_event.returning(inbox.c.delivery_id)
-    return {str(delivery_id) for delivery_id in conn.scalars(added, rows)}
+    statement = _statements(store.is_sqlite).add_event.returning(inbox.c.delivery_id, inbox.c.seq)
+    return {row.delivery_id: row.seq for row in conn.execute(statement, rows)}
+
+
+def _open_lanes(store: Store, conn: Connection, heads: Mapping[str, int]) -> None:
+    """Make the lanes of new events known; `heads` tells the first of those events in each."""
+    # Everywhere in the same order: two processes that store the same rows must not wait for each other.
+    rows = [{"key": key, "until": 0.0, "fence": 0} for key in sorted(heads)]
+    if rows:
+        conn.execute(_statements(store.is_sqlite).add_lane, rows)
 
 
 def _lanes(conn: Connection, deliveries: Sequence[Prepared]) -> dict[str, str]:
-    """The lane of each delivery by its id: that of its order where it has one that is known, else its own."""
+    """The lane of each delivery by its id.
+
+    It is where its record still has work, so that no two workers have that in hand; else its order's; else its own.
+    """
+    named = sorted({one.filing.record_key for one in deliveries if one.filing.record_id != "?"})
+    columns = (inbox.c.record_key, inbox.c.lane_key)
+    pending = sa.select(*columns).where(inbox.c.record_key.in_(named), inbox.c.state == "pending")
+    at_work: dict[str, str] = {row.record_key: row.lane_key for row in conn.execute(pending.order_by(inbox.c.seq))}
     orders = {one.filing.order_key for one in deliveries if one.filing.order_key}
-    if not orders:
-        return {one.filing.delivery_id: one.filing.lane_key for one in deliveries}
-    known = lanes_of_records(conn, orders)
+    known = lanes_of_records(conn, orders) if orders else {}
     found: dict[str, str] = {}
     for one in deliveries:
         filing = one.filing
-        chosen = known.get(filing.order_key or "", filing.lane_key)
-        found[filing.delivery_id] = chosen
+        lane_key = at_work.get(filing.record_key) or known.get(filing.order_key or "") or filing.lane_key
+        found[filing.delivery_id] = lane_key
+        if one.state == "pending":
+            at_work[filing.record_key] = lane_key
         if filing.record_key in orders:  # an order that comes together with its payments
-            known.setdefault(filing.record_key, chosen)
+            known.setdefault(filing.record_key, lane_key)
     return found
 
 
