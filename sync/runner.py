@@ -28,6 +28,7 @@ from sync.jobs import Job, jobs_of, poll
 from sync.log import bound
 from sync.settings import Settings
 from sync.signin_state import with_sign_in
+from sync.spec_safety import mappings_for, open_mappings
 from sync.status import ledger_totals, status
 from sync.store import Store, metadata, open_store
 from sync.worker import Context, Flow, Worker
@@ -136,7 +137,7 @@ def run(
     stop = stop or threading.Event()
     flow = flow or _flow()
     began, clock = now(), time.monotonic()
-    mappings = flow.load_mappings(mappings_dir)
+    mappings = _mappings(flow, mappings_dir, settings, lasting=False)
     deliveries = inbox.read_events(events, settings.reading) if events is not None else []
     settings = with_sign_in(settings)
     settings.require_freshbooks()
@@ -194,7 +195,7 @@ def serve(
 
     stop = stop or threading.Event()
     flow = flow or _flow()
-    mappings = flow.load_mappings(mappings_dir)
+    mappings = _mappings(flow, mappings_dir, settings, lasting=True)
     settings = with_sign_in(settings)
     settings.require_freshbooks()
     with ExitStack() as stack:
@@ -244,6 +245,15 @@ def _flow() -> Flow:
     from sync import flow
 
     return cast(Flow, flow)
+
+
+def _mappings(flow: Flow, folder: Path, settings: Settings, *, lasting: bool) -> Any:
+    """Our own flow's mappings follow their folder; a flow that was brought along has its own."""
+    from sync import flow as own
+
+    if flow is cast(Flow, own):
+        return mappings_for(settings, folder, lasting=lasting, load=flow.load_mappings)
+    return flow.load_mappings(folder)
 
 
 @contextmanager
@@ -300,6 +310,7 @@ def _context(
         # Even a dry run must keep a rotated token: the one before it is worth nothing any more.
         return stack.enter_context(_opened(settings.store_url)) if dry_run else store
 
+    open_mappings(mappings, settings, store)
     freshbooks = open_freshbooks(settings, token_store)
     stack.callback(freshbooks.close)
     clarity = open_clarity(settings)

@@ -75,6 +75,17 @@ class PollSettings(_Part):
     start_date: date | None = None
 
 
+class RunnerSettings(_Part):
+    """How events are worked on (``[runner]`` of mapper.toml).
+
+    Attributes:
+        on_unapproved: What a mapping file does that is not approved as it stands: its last approved version goes on
+            ("last"), or nothing starts with it ("refuse"). None: "last" for what runs on and on, "refuse" for ``run``.
+    """
+
+    on_unapproved: Literal["last", "refuse"] | None = None
+
+
 class FreshBooksSettings(_Part):
     """The FreshBooks connection; complete when it has an account and a way to get a token.
 
@@ -135,6 +146,7 @@ class Settings(_Part):
     log_file: str | None = None
     policies: Policies = Policies()
     poll: PollSettings = PollSettings()
+    runner: RunnerSettings = RunnerSettings()
     sign_in: SignInSettings = SignInSettings()
     examined: dict[str, tuple[Path, FreshBooksFindings | ClarityFindings]] = {}
     findings: FreshBooksFindings | None = None
@@ -267,7 +279,12 @@ def _sections(config: Path | None, env: Mapping[str, str]) -> tuple[dict[str, An
     path, named = config_path(config, env)
     documents = [(file, _document(file, needed=named and file == path)) for file in (path, doctor_path(path))]
     found: dict[str, Any] = {}
-    models: dict[str, type[BaseModel]] = {"policies": Policies, "poll": PollSettings, "sign_in": SignInSettings}
+    models: dict[str, type[BaseModel]] = {
+        "policies": Policies,
+        "poll": PollSettings,
+        "runner": RunnerSettings,
+        "sign_in": SignInSettings,
+    }
     for name, model in models.items():
         if name in documents[0][1]:
             found[name] = _checked(path, name, model, documents[0][1][name])

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Row
 
 from sync import records
 from sync.errors import StoreError
+from sync.spec_safety import mapping_states
 from sync.store import Store, inbox, open_store
 from sync.store import ledger as ledger_table
 from sync.store import note as note_table
@@ -92,6 +93,9 @@ def status(store: Store) -> dict[str, Any]:
                 "message": note.message,
             }
             for note in said
+        ],
+        "mappings": [
+            {**vars(known), "since": _iso(known.since), "text": known.text} for known in mapping_states(store)
         ],
         "ledger": _ledger(ledger_rows),
         "connections": {

@@ -176,6 +176,32 @@ spec = sa.Table(
     sa.Column("at", sa.Double, nullable=False),
 )
 
+mapping = sa.Table(
+    "mapping",
+    metadata,
+    sa.Column("file", sa.Text, primary_key=True),
+    sa.Column("spec", sa.Text),
+    sa.Column("entity", sa.Text),
+    sa.Column("account", sa.Text, nullable=False),  # of the target, when it was approved
+    sa.Column("fingerprint", sa.Text),  # of the version that was approved last
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("problem", sa.Text),
+    sa.Column("at", sa.Double, nullable=False),
+)
+
+drift = sa.Table(
+    "drift",
+    metadata,
+    sa.Column("fingerprint", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("path", sa.Text, primary_key=True),
+    sa.Column("detail", sa.Text, primary_key=True),
+    sa.Column("parts", sa.Text, nullable=False, default="[]"),
+    sa.Column("count", _BigInt, nullable=False),
+    sa.Column("first_at", sa.Double, nullable=False),
+    sa.Column("last_at", sa.Double, nullable=False),
+)
+
 note = sa.Table(
     "note",
     metadata,
