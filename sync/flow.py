@@ -48,9 +48,11 @@ def process(event: Event, context: Context) -> Outcome:
 def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
     draft = _draft(event, context, approved)
     spec = approved.compiled.spec
+    newest = records.latest(context.store, event.record_key)
+    if newest is not None and not event.attempts:
+        context.drift.observe(approved, newest.payload)
     if draft.decision in ("skip", "wait"):
         return _not_wanted(event, context, draft.reasons)
-    newest = records.latest(context.store, event.record_key)
     settings = context.settings
     if event.entity == "order" and newest is not None and is_test(newest.payload, settings.profile, settings.reading):
         return _not_wanted(event, context, (Reason("test-order", "test orders are never invoiced"),))

@@ -281,6 +281,24 @@ def prometheus_text(store: Store, seen: dict[tuple[str, str], int], *, now: floa
         for entity, states in found["ledger"]["counts"].items()
         for state, count in states.items()
     ]
+    lines += [
+        "# HELP mapper_mapping_up 1 when a mapping file runs as it stands, 0 when it may not.",
+        "# TYPE mapper_mapping_up gauge",
+    ]
+    lines += [
+        f"mapper_mapping_up{{file={json.dumps(known['file'])}}} {int(known['state'] == 'runs')}"
+        for known in found["mappings"]
+        if known["state"] != "removed"
+    ]
+    lines += [
+        "# HELP mapper_drift_records Records of the last days that differ from what their mapping reads, by kind.",
+        "# TYPE mapper_drift_records gauge",
+    ]
+    lines += [
+        f"mapper_drift_records{{file={json.dumps(known['file'])},kind={json.dumps(kind)}}} {count}"
+        for known in found["drift"]
+        for kind, count in known["counts"].items()
+    ]
     lines += ["# HELP mapper_connection_up 1 when a connection works.", "# TYPE mapper_connection_up gauge"]
     lines += [
         f"mapper_connection_up{{connection={json.dumps(name)}}} {int(known['state'] == 'ok')}"

@@ -316,7 +316,9 @@ def _context(
     clarity = open_clarity(settings)
     if clarity is not None:
         stack.callback(clarity.close)
-    return Context(settings, store, mappings, freshbooks, clarity, dry_run, run_id, now)
+    context = Context(settings, store, mappings, freshbooks, clarity, dry_run, run_id, now)
+    stack.callback(context.drift.flush)
+    return context
 
 
 def _drain(

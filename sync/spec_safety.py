@@ -297,9 +297,10 @@ def open_mappings(mappings: Any, settings: Settings, store: Store) -> None:
 
 
 def refresh_mappings(context: Context) -> bool:
-    """The job: an idle process notices a changed file too."""
+    """The job: an idle process notices a changed file too, and its counts of drift get to the store."""
     if isinstance(context.mappings, LiveMappings):
         context.mappings.refresh()
+    context.drift.flush()
     return False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import defaultdict
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
 from sync import records
+from sync.drift import drift_counts
 from sync.errors import StoreError
 from sync.spec_safety import mapping_states
 from sync.store import Store, inbox, open_store
@@ -97,6 +99,7 @@ def status(store: Store) -> dict[str, Any]:
         "mappings": [
             {**vars(known), "since": _iso(known.since), "text": known.text} for known in mapping_states(store)
         ],
+        "drift": drift_counts(store, now=time.time()),
         "ledger": _ledger(ledger_rows),
         "connections": {
             name: {"state": known.state, "reason": known.reason, "at": _iso(known.at)}

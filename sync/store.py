@@ -193,6 +193,7 @@ drift = sa.Table(
     "drift",
     metadata,
     sa.Column("fingerprint", sa.Text, primary_key=True),
+    sa.Column("day", sa.Text, primary_key=True),
     sa.Column("kind", sa.Text, primary_key=True),
     sa.Column("path", sa.Text, primary_key=True),
     sa.Column("detail", sa.Text, primary_key=True),

@@ -19,6 +19,7 @@ from connectors.errors import ConnectorError
 from connectors.freshbooks import FreshBooks
 from mapspec import Reason
 from sync import inbox, records
+from sync.drift import DriftWatch
 from sync.errors import IntentOpenError, LaneLostError
 from sync.inbox import Event
 from sync.log import bound
@@ -75,10 +76,12 @@ class Context:
     planned: list[dict[str, Any]] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
     finder: Finder = field(init=False)
+    drift: DriftWatch = field(init=False)
 
     def __post_init__(self) -> None:
         exact = assumed(self.settings.profile, "A36") == "exact"
         self.finder = Finder(self.freshbooks, self.now, exact_skus=exact)
+        self.drift = DriftWatch(self.store, self.settings.profile, now=self.now)
 
     def renew(self, event: Event) -> None:
         """To be called before every write: prolongs the lease, raises LaneLostError when another worker has it."""
