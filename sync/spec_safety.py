@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 2.0
-REFRESH_JOB_S = 5.0
+REFRESH_JOB_S = 2.0
 
 State = Literal["runs", "last", "stopped", "removed"]
 """runs: the file as it stands. last: an earlier version, since the file may not run. stopped: nothing; events wait.

@@ -46,7 +46,7 @@ MAPPER = (
     "bench",
     "fmt",
 )
-SYNC = ("run", "serve", "status", "errors", "replay", "auth", "doctor", "webhooks")
+SYNC = ("run", "serve", "status", "errors", "replay", "auth", "doctor", "webhooks", "drift")
 
 
 @pytest.mark.parametrize("words", [("mapper",), ("mapper-sync",)])
