@@ -160,7 +160,8 @@ def _statements(is_sqlite: bool) -> _Statements:
     """Building a statement takes as long as sending it, so each is built once."""
     insert = sqlite.insert if is_sqlite else postgresql.insert
     record = insert(record_table)
-    changed = {column.name: record.excluded[column.name] for column in record_table.c if column.name != "key"}
+    kept = ("entity", "id", "lane_key", "version", "payload", "sha256", "seen_at")
+    changed = {name: record.excluded[name] for name in kept}
     return _Statements(
         insert(inbox).on_conflict_do_nothing(index_elements=["delivery_id"]),
         insert(lane).on_conflict_do_nothing(index_elements=["key"]),
