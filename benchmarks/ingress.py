@@ -1,6 +1,7 @@
 """Durable webhooks a second: ``python -m benchmarks.ingress [--store URL] [--connections 32] [--seconds 6]``.
 
-Server and load generator are processes of their own. The generator keeps one signed request in flight on each
+Server and load generator are processes of their own; what a delivery costs the server in time of a core tells the
+same on a busy machine. The generator keeps one signed request in flight on each
 connection, all bodies made before the clock starts, and counts an answer only when it is 202; afterwards the inbox is
 counted, since an answer that nothing stands behind would be no answer.
 """
@@ -17,9 +18,11 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from connectors.webhooks import SIGNATURE_HEADER, sign_clarity
 from sync import inbox
@@ -40,6 +43,7 @@ class Load:
     p50_s: float
     p99_s: float
     slowest_s: float
+    server_cpu_s: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -168,7 +172,12 @@ def measure(store_url: str, *, connections: int = 32, seconds: float = 6.0, most
         assert server.stdout is not None
         try:
             port = int(server.stdout.readline())
+            process = psutil.Process(server.pid)
+            before = process.cpu_times()
             found = asyncio.run(load(port, made, connections=connections, seconds=seconds))
+            after = process.cpu_times()
+            used = after.user + after.system - before.user - before.system
+            found = replace(found, server_cpu_s=used)
         finally:
             server.send_signal(signal.SIGINT)
             server.wait(30)
@@ -191,7 +200,7 @@ def ingress_benchmark(store_url: str | None = None, *, connections: int = 32, se
     print(
         f"ingress {name:16} {found.rate:,.0f} durable webhooks/s over {connections} connections; p50 "
         f"{found.p50_s * 1000:.1f} ms, p99 {found.p99_s * 1000:.1f} ms, slowest {found.slowest_s * 1000:.0f} ms; "
-        f"{found.refused} refused"
+        f"{found.refused} refused; {found.server_cpu_s / found.accepted * 1e6:.0f} us of a core each"
     )
 
 

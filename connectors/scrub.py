@@ -55,15 +55,20 @@ def _scrub(value: Any, *, name: str) -> Any:
 
 
 def _scrub_members(value: Mapping[Any, Any]) -> dict[Any, Any]:
-    label = next((_squeeze(value[k]) for k in _LABELS if k in value and _is_label(value[k])), "")
-    cleaned = {}
+    label = next((value[k] for k in _LABELS if k in value and _is_label(value[k])), "")
+    of_secret = bool(label) and _about(label)[1]
+    cleaned: dict[Any, Any] = {}
     for key, item in value.items():
-        squeezed = _squeeze(key)
-        if _holds(item) and (_is_secret(squeezed) or (squeezed == "value" and _is_secret(label))):
-            item = REMOVED
-        elif not isinstance(item, str) or len(item) >= _SHORTEST_CARD:
-            item = _scrub(item, name=squeezed)
-        cleaned[key] = item
+        text = str(key)
+        squeezed, secret = _about(text) if len(text) <= _LONGEST_NAME else _about.__wrapped__(text)
+        if (secret or (of_secret and squeezed == "value")) and _holds(item):
+            cleaned[key] = REMOVED
+        elif type(item) is dict:
+            cleaned[key] = _scrub_members(item)
+        elif item is None or (type(item) is str and len(item) < _SHORTEST_CARD):
+            cleaned[key] = item
+        else:
+            cleaned[key] = _scrub(item, name=squeezed)
     return cleaned
 
 
@@ -75,19 +80,11 @@ def _holds(value: Any) -> bool:
     return value is not None and value != "" and not isinstance(value, bool)
 
 
-@lru_cache(maxsize=4096)
-def _is_secret(squeezed: str) -> bool:
-    return squeezed in _SECRET_NAMES or squeezed.endswith(_SECRET_ENDINGS)
-
-
-def _squeeze(name: Any) -> str:
-    text = str(name)
-    return _squeezed(text) if len(text) <= _LONGEST_NAME else _squeezed.__wrapped__(text)
-
-
 @lru_cache(maxsize=4096)  # records repeat their names; what is longer than any of them is not kept
-def _squeezed(text: str) -> str:
-    return "".join(letter for letter in text.lower() if letter.isalnum())
+def _about(name: str) -> tuple[str, bool]:
+    """A member's name without case and punctuation, and whether it is a secret's."""
+    squeezed = "".join(letter for letter in name.lower() if letter.isalnum())
+    return squeezed, squeezed in _SECRET_NAMES or squeezed.endswith(_SECRET_ENDINGS)
 
 
 def _is_card(text: str) -> bool:
