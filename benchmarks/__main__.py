@@ -3,6 +3,8 @@
 startup   `mapper --help` and `mapper preview` beside a bare interpreter
 transform a spec's engine beside hand-written Python and JSONata bindings; orders a second; a large spec's start
 suggest   suggestions for 300 and 1,000 fields a side beside valentine's Coma, where it is installed
+ingress   durable webhooks a second over 32 connections, on SQLite and on PostgreSQL
+lanes     a claim with 100,000 events waiting beside 1,000; the others' work beside a customer that always fails
 runner    `sync.runner.run` beside a bare httpx2 loop that makes the same calls to the same sandbox
 """
 
@@ -19,6 +21,8 @@ from pathlib import Path
 import httpx2
 from pydantic import SecretStr
 
+from benchmarks.ingress import ingress_benchmark, on_postgresql
+from benchmarks.lanes import claims, poison
 from benchmarks.suggest import suggest_benchmark
 from benchmarks.transform import transform
 from connectors.sandbox import generator
@@ -101,4 +105,8 @@ if __name__ == "__main__":
     startup()
     transform()
     suggest_benchmark()
+    ingress_benchmark()
+    on_postgresql()
+    claims()
+    poison()
     runner()

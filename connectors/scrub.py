@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 REMOVED = "[removed]"
@@ -23,6 +24,9 @@ _SECRET_NAMES = frozenset(
 _SECRET_ENDINGS = ("cardnumber", "accountnumber", "routingnumber", "password", "token", "cvv", "secret")
 # Digits there are identifiers: removing one would make two records look alike or lose a payment's reference.
 _IDENTIFIER_ENDINGS = ("id", "ids", "number", "sku", "phone", "fax", "barcode", "gtin", "ean", "upc", "mobile")
+_LABELS = ("key", "Key", "name", "Name")
+_SHORTEST_CARD = 13
+_LONGEST_NAME = 100
 _DIGIT_RUN = re.compile(r"(?<![0-9])[0-9](?:[ -]?[0-9]){12,18}(?![0-9])")
 
 
@@ -37,23 +41,35 @@ def scrub(value: Any) -> Any:
 
 
 def _scrub(value: Any, *, name: str) -> Any:
-    if isinstance(value, Mapping):
-        label = next((_squeeze(value[k]) for k in ("key", "Key", "name", "Name") if _is_label(value.get(k))), "")
-        return {
-            key: REMOVED
-            if _holds(item) and (_is_secret(_squeeze(key)) or (_squeeze(key) == "value" and _is_secret(label)))
-            else _scrub(item, name=_squeeze(key))
-            for key, item in value.items()
-        }
+    if isinstance(value, (dict, Mapping)):  # a dict is told apart much faster than a Mapping
+        return _scrub_members(value)
     if isinstance(value, list | tuple):
         return [_scrub(item, name=name) for item in value]
-    if name.endswith(_IDENTIFIER_ENDINGS):
-        return value
     if isinstance(value, str):
+        if len(value) < _SHORTEST_CARD or name.endswith(_IDENTIFIER_ENDINGS):
+            return value
         return _DIGIT_RUN.sub(lambda found: REMOVED if _is_card(found[0]) else found[0], value)
     if isinstance(value, int) and not isinstance(value, bool) and 10**12 <= value < 10**19:
-        return REMOVED if _is_card(str(value)) else value
+        return value if name.endswith(_IDENTIFIER_ENDINGS) or not _is_card(str(value)) else REMOVED
     return value
+
+
+def _scrub_members(value: Mapping[Any, Any]) -> dict[Any, Any]:
+    label = next((value[k] for k in _LABELS if k in value and _is_label(value[k])), "")
+    of_secret = bool(label) and _about(label)[1]
+    cleaned: dict[Any, Any] = {}
+    for key, item in value.items():
+        text = str(key)
+        squeezed, secret = _about(text) if len(text) <= _LONGEST_NAME else _about.__wrapped__(text)
+        if (secret or (of_secret and squeezed == "value")) and _holds(item):
+            cleaned[key] = REMOVED
+        elif type(item) is dict:
+            cleaned[key] = _scrub_members(item)
+        elif item is None or (type(item) is str and len(item) < _SHORTEST_CARD):
+            cleaned[key] = item
+        else:
+            cleaned[key] = _scrub(item, name=squeezed)
+    return cleaned
 
 
 def _is_label(value: Any) -> bool:
@@ -64,12 +80,11 @@ def _holds(value: Any) -> bool:
     return value is not None and value != "" and not isinstance(value, bool)
 
 
-def _is_secret(squeezed: str) -> bool:
-    return squeezed in _SECRET_NAMES or squeezed.endswith(_SECRET_ENDINGS)
-
-
-def _squeeze(name: Any) -> str:
-    return "".join(letter for letter in str(name).lower() if letter.isalnum())
+@lru_cache(maxsize=4096)  # records repeat their names; what is longer than any of them is not kept
+def _about(name: str) -> tuple[str, bool]:
+    """A member's name without case and punctuation, and whether it is a secret's."""
+    squeezed = "".join(letter for letter in name.lower() if letter.isalnum())
+    return squeezed, squeezed in _SECRET_NAMES or squeezed.endswith(_SECRET_ENDINGS)
 
 
 def _is_card(text: str) -> bool:

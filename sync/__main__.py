@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sync import cli_auth, cli_care, cli_control, cli_doctor, cli_inbox, cli_webhooks
+from sync import cli_auth, cli_care, cli_control, cli_doctor, cli_drift, cli_inbox, cli_webhooks
 
 _SHOWN_RECORDS = 50
 
@@ -72,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     cli_auth.add_parser(commands, _command)
     cli_doctor.add(commands, _command)
     cli_webhooks.add(commands, _command)
+    cli_drift.add(commands, _command)
     return parser
 
 
@@ -122,6 +123,7 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
         "auth": cli_auth.main,
         "doctor": cli_doctor.run,
         "webhooks": cli_webhooks.run,
+        "drift": cli_drift.run,
     }
     if arguments.command in ("run", "serve"):
         for notice in settings.notices:

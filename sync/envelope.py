@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
@@ -18,6 +19,11 @@ from sync.reading import Reading, shipped
 
 HANDLED_ENTITIES = frozenset({"order", "customer", "payment", "product", "refund"})
 
+MAX_DEPTH = 64
+"""Levels of lists and objects; what is nested deeper is no record, and would exhaust the stack later on."""
+
+_MARK = secrets.token_hex(12)  # nobody can guess it, so that no text of a sender can look like a number
+_MARKED = re.compile(f'"{_MARK}([^"]*)"')
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _MAX_KEY = 200
 
@@ -73,7 +79,7 @@ def loads(raw: bytes | str) -> Any:
     """
     try:
         text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
-        return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+        return _DECODER.decode(text)
     except UnicodeDecodeError as error:
         raise EnvelopeError(f"not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
@@ -104,6 +110,18 @@ def dumps(value: Any) -> str:
     raise TypeError(f"{type(value).__name__} has no exact JSON form")
 
 
+def dumps_loaded(value: Any) -> str:
+    """The text that ``dumps`` makes, in a tenth of the time, of what ``loads`` gave: it must hold no float."""
+    text = _ENCODER.encode(value)
+    return _MARKED.sub(r"\1", text) if _MARK in text else text
+
+
+def _marked(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return f"{_MARK}{value}"
+    raise TypeError(f"{type(value).__name__} has no exact JSON form")
+
+
 def parse_delivery(raw: bytes, reading: Reading | None = None) -> Delivery:
     """Read one webhook body; `reading` says which member is which, as shipped when None.
 
@@ -111,6 +129,8 @@ def parse_delivery(raw: bytes, reading: Reading | None = None) -> Delivery:
         EnvelopeError: The body is not a JSON object with a ``type``.
     """
     envelope = loads(raw)
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _deeper(envelope, MAX_DEPTH):
+        raise EnvelopeError(f"not usable: nested deeper than {MAX_DEPTH} levels")
     if not isinstance(envelope, dict):
         raise EnvelopeError(f"expected a webhook envelope (a JSON object), got {_shape(envelope)}")
     reading = reading or shipped()
@@ -195,8 +215,26 @@ def _plain(value: Any) -> str | None:
     return text or None
 
 
+def _deeper(value: Any, levels: int) -> bool:
+    layer = [value]
+    for _ in range(levels):
+        layer = [
+            inner
+            for outer in layer
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not layer:
+            return False
+    return True
+
+
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a number")
+
+
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)
+_ENCODER = json.JSONEncoder(default=_marked, check_circular=False)
 
 
 def _shape(value: Any) -> str:

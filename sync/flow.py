@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from connectors.errors import AuthError, ConnectorError, ReconnectError, RejectedError
-from mapspec import CompiledSpec, Draft, Reason, SpecError, compile_spec, dump_spec, fingerprint, load_spec, unapproved
+from mapspec import CompiledSpec, Draft, Reason
 from sync import inbox, ledger, records
 from sync.apply import Applier, OrderMissingError
 from sync.assumptions import broken, is_test
@@ -19,64 +18,24 @@ from sync.outcome import EndedError, Outcome, waiting
 from sync.plan import natural_key, plan_actions
 from sync.poll import CLARITY_LOGIN
 from sync.recovery import outcome_of, reconnect_text
+from sync.specs import ApprovedSpec, load_mappings
 
 if TYPE_CHECKING:
     from sync.inbox import Event
     from sync.worker import Context
 
+__all__ = ["load_mappings", "process"]
+
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class ApprovedSpec:
-    """A compiled spec whose every part is approved as it stands."""
-
-    compiled: CompiledSpec
-    fingerprint: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Mappings:
-    """The approved specs of a folder by source entity."""
-
-    by_entity: Mapping[str, ApprovedSpec]
-
-
-def load_mappings(folder: Path) -> Mappings:
-    """Read, compile and vet every spec of a folder.
-
-    Raises:
-        SpecError: No specs, a malformed one, an unapproved or changed part, or two specs for one entity; the message
-            names file and part.
-    """
-    files = sorted(folder.glob("*.yaml"))
-    if not files:
-        raise SpecError("there are no mapping files (*.yaml) here", where=str(folder))
-    found: dict[str, ApprovedSpec] = {}
-    for path in files:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SpecError(f"cannot be read: {type(error).__name__}", where=str(path)) from None
-        spec = load_spec(text, where=str(path))
-        missing = unapproved(spec)
-        if missing:
-            more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-            raise SpecError(
-                f"'{missing[0].part}' {missing[0].why}{more}: the runner executes approved mappings only; "
-                f"review it and run 'mapper approve {path.name}'",
-                where=str(path),
-            )
-        if spec.source.entity in found:
-            raise SpecError(f"a second mapping for '{spec.source.entity}': keep one", where=str(path))
-        found[spec.source.entity] = ApprovedSpec(compile_spec(spec), fingerprint(spec), dump_spec(spec))
-    return Mappings(found)
+MAPPING_AGAIN_S = 30.0
 
 
 def process(event: Event, context: Context) -> Outcome:
     """Bring one event as far as it gets now; expected errors become outcomes."""
     approved = context.mappings.by_entity.get(event.entity)
+    if approved is None and event.entity in context.mappings.waiting:
+        return _without_mapping(event.entity, context)
     if approved is None or event.type not in approved.compiled.spec.source.events:
         return Outcome("skipped", (Reason("no-mapping", f"no approved mapping takes {event.type}"),))
     try:
@@ -92,9 +51,11 @@ def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
     approved = replace(approved, compiled=context.aliases.widened(approved.compiled))
     draft = _draft(event, context, approved)
     spec = approved.compiled.spec
+    newest = records.latest(context.store, event.record_key)
+    if newest is not None and not event.attempts:
+        context.drift.observe(approved, newest.payload)
     if draft.decision in ("skip", "wait"):
         return _not_wanted(event, context, draft.reasons)
-    newest = records.latest(context.store, event.record_key)
     settings = context.settings
     if event.entity == "order" and newest is not None and is_test(newest.payload, settings.profile, settings.reading):
         return _not_wanted(event, context, (Reason("test-order", "test orders are never invoiced"),))
@@ -119,6 +80,12 @@ def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
     except OrderMissingError as missing:
         return _without_order(missing.order_id, context)
     return Outcome("done")
+
+
+def _without_mapping(entity: str, context: Context) -> Outcome:
+    """Nothing is lost because a mapping may not run at the moment."""
+    why = f"the mapping of '{entity}' may not run: {context.mappings.waiting[entity]}"
+    return Outcome("waiting", (Reason("mapping-stopped", why),), due_in_s=MAPPING_AGAIN_S)
 
 
 def _draft(event: Event, context: Context, approved: ApprovedSpec) -> Draft:

@@ -11,48 +11,25 @@ import os
 import socket
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from connectors.scrub import scrub
-from sync.envelope import (
-    HANDLED_ENTITIES,
-    Delivery,
-    EnvelopeError,
-    Filing,
-    dumps,
-    file_delivery,
-    loads,
-    parse_delivery,
-    resource_of,
-)
+from sync.envelope import Delivery, EnvelopeError, loads, parse_delivery, resource_of
 from sync.errors import InputError, LaneLostError
-from sync.reading import Reading, shipped
-from sync.records import remember_in
+from sync.intake import IngestResult as IngestResult
+from sync.intake import lanes_of_records, prepare, store_all
+from sync.reading import Reading
 from sync.store import Store, inbox, lane
-from sync.store import record as record_table
 
 LEASE_S = 300.0
 MAX_CLAIMS = 5
 """A row claimed this often without an outcome kills its runner; it is set aside."""
 
 State = Literal["pending", "done", "skipped", "held", "dead"]
-
-
-@dataclass(frozen=True)
-class IngestResult:
-    """Counts of one ingestion."""
-
-    new: int = 0
-    duplicate: int = 0
-    ignored: int = 0
-
-    def __add__(self, other: IngestResult) -> IngestResult:
-        return IngestResult(self.new + other.new, self.duplicate + other.duplicate, self.ignored + other.ignored)
 
 
 @dataclass(frozen=True)
@@ -133,97 +110,8 @@ def ingest(
         now: Unix seconds.
         reading: How the source's records are read; as shipped when None.
     """
-    reading = reading or shipped()
-    counts = {"new": 0, "duplicate": 0, "ignored": 0}
-    asked = source in ("poll", "fetch")
-    prepared = [_prepare(item, reading, asked=asked) for item in envelopes]
-    # A8, A16: what was asked for is whole and of now; what was sent may be neither.
-    whole = reading.snapshots or asked
-    with store.write() as conn:
-        for filing, body, digest in prepared:
-            kept = body if whole else _without_resource(body)
-            counts[_ingest_one(store, conn, filing, kept, digest, source=source, now=now, reading=reading)] += 1
-    return IngestResult(**counts)
-
-
-def _prepare(
-    item: Delivery | Mapping[str, Any], reading: Reading, *, asked: bool
-) -> tuple[Filing, dict[str, Any], str]:
-    if not isinstance(item, Delivery):
-        item = parse_delivery(dumps(item).encode())
-    body = scrub(item.envelope)
-    filing = file_delivery(Delivery(body, item.raw_sha256), reading)
-    if asked:  # A15 is about what the source sends by itself
-        filing = replace(filing, handled=filing.entity in HANDLED_ENTITIES)
-    return filing, body, item.raw_sha256
-
-
-def _without_resource(body: Mapping[str, Any]) -> dict[str, Any]:
-    data = body.get("data")
-    if not isinstance(data, Mapping):
-        return dict(body)
-    return {**body, "data": {name: value for name, value in data.items() if name != "resource"}}
-
-
-def _ingest_one(
-    store: Store,
-    conn: Connection,
-    filing: Filing,
-    body: Mapping[str, Any],
-    digest: str,
-    *,
-    source: str,
-    now: float,
-    reading: Reading,
-) -> str:
-    lane_key = _lane_of_order(conn, filing.order_key) or filing.lane_key
-    state, reasons = ("pending", []) if filing.handled else ("ignored", [])
-    if filing.handled and filing.record_id == "?":
-        reason = {"id": "no-record-id", "message": 'the event names no record: "data.id" is missing'}
-        state, reasons = "dead", [reason]
-    added = conn.execute(
-        store.insert(inbox)
-        .values(
-            source=source,
-            delivery_id=filing.delivery_id,
-            event=filing.event,
-            entity=filing.entity,
-            record_id=filing.record_id,
-            record_key=filing.record_key,
-            number=filing.number,
-            lane_key=lane_key,
-            body=dumps(body),
-            raw_sha256=digest,
-            version=filing.version,
-            received_at=now,
-            state=state,
-            fate="dead" if state == "dead" else None,
-            reasons=json.dumps(reasons),
-            due=now,
-        )
-        .on_conflict_do_nothing(index_elements=["delivery_id"])
-        .returning(inbox.c.seq)
-    ).one_or_none()
-    if added is None:
-        return "duplicate"
-    if state != "pending":
-        return "ignored" if state == "ignored" else "new"
-    conn.execute(store.insert(lane).values(key=lane_key).on_conflict_do_nothing(index_elements=["key"]))
-    resource = resource_of(body)
-    if resource is not None:
-        entity, version = filing.entity, filing.version
-        remember_in(store, conn, entity, filing.record_id, resource, version, now=now, reading=reading)
-    return "new"
-
-
-def _lane_of_order(conn: Connection, order_key: str | None) -> str | None:
-    if order_key is None:
-        return None
-    known = conn.scalar(sa.select(record_table.c.lane_key).where(record_table.c.key == order_key))
-    if known is None:
-        statement = sa.select(inbox.c.lane_key).where(inbox.c.record_key == order_key)
-        known = conn.scalar(statement.order_by(inbox.c.seq.desc()).limit(1))
-    return known
+    told = store_all(store, [prepare(item, reading, source=source) for item in envelopes], now=now)
+    return IngestResult(told.count("new"), told.count("duplicate"), told.count("ignored"))
 
 
 def new_owner() -> str:
@@ -402,7 +290,7 @@ def wake(store: Store, record_key: str, *, now: float) -> int:
 def _wake(store: Store, conn: Connection, record_key: str, *, now: float, also_held: bool = True) -> int:
     states = ("pending", "held") if also_held else ("pending",)
     waiting = sa.and_(inbox.c.state.in_(states), inbox.c.waits_for == record_key)
-    lane_key = _lane_of_order(conn, record_key)
+    lane_key = lanes_of_records(conn, [record_key]).get(record_key)
     values: dict[str, Any] = {"due": now, "state": "pending", "settled_at": None}
     if lane_key is not None:
         conn.execute(store.insert(lane).values(key=lane_key).on_conflict_do_nothing(index_elements=["key"]))

@@ -1,7 +1,7 @@
 """Webhooks in: verify the raw bytes, store durably, answer 202. And the pages that say how the runner is.
 
-Deliveries are stored by one thread in batches, one transaction a batch; the answer is sent after the commit. A full
-queue answers 503, and the sender tries again.
+The answer is sent after the commit (`sync.group_writer`). What cannot be taken now is told so with 503, and the sender
+comes again; what is refused leaves nothing but a count.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import queue
-import threading
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Future, InvalidStateError
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
@@ -32,7 +31,8 @@ from sync import inbox
 from sync.callbacks import CallbackDesk, HandshakeTakenError
 from sync.envelope import Delivery, EnvelopeError, parse_delivery
 from sync.errors import SettingsError
-from sync.inbox import IngestResult, ingest
+from sync.group_writer import GroupWriter
+from sync.intake import Prepared, prepare
 from sync.metrics import Metrics
 from sync.reading import Reading, assumed
 from sync.settings import Settings
@@ -44,8 +44,9 @@ from sync.webhook_secrets import WebhookSecrets
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1024 * 1024
-_QUEUE_SIZE = 10_000
-_BATCH = 200
+MAX_HELD_BYTES = 64 * 1024 * 1024
+LARGE_BODY_BYTES = 64 * 1024
+BODY_WITHIN_S = 20.0
 
 _REFUSED = {
     "no-secret": (503, ""),
@@ -54,6 +55,9 @@ _REFUSED = {
     "unexpected-handshake": (403, "nobody here has asked for this handshake: run 'mapper-sync webhooks register'"),
 }
 """Status and message of a refusal; every other one is 401."""
+
+Read = Callable[[Request, bytes], tuple[Delivery, bool]]
+"""Judges a body: the delivery, and whether it repeats one that is stored already."""
 
 _NO_SECRET = {
     "clarity": "there is no secret on this runner: run 'mapper-sync webhooks register clarity'",
@@ -74,103 +78,6 @@ def webhook_scheme(settings: Settings) -> Scheme:
     """The scheme of the source's profile."""
     signing, timing = assumed(settings.profile, "A13"), assumed(settings.profile, "A14")
     return Scheme(signing["header"], float(signing["tolerance_s"]), float(timing["answer_within_s"]))
-
-
-class GroupWriter:
-    """Stores deliveries from many requests in few transactions."""
-
-    def __init__(
-        self,
-        store: Store,
-        *,
-        now: Callable[[], float],
-        on_new: Callable[[], None] | None = None,
-        reading: Reading | None = None,
-    ) -> None:
-        """Start the writing thread.
-
-        Args:
-            on_new: Called after a commit that brought new events.
-            reading: How the source's records are read; as shipped when None.
-        """
-        self._store = store
-        self._reading = reading
-        self._now = now
-        self._on_new = on_new or (lambda: None)
-        self._queue: queue.Queue[tuple[Delivery, str, Future[IngestResult]] | None] = queue.Queue(_QUEUE_SIZE)
-        self._thread = threading.Thread(target=self._work, name="inbox-writer", daemon=True)
-        self._thread.start()
-
-    def submit(self, delivery: Delivery, source: str) -> Future[IngestResult]:
-        """Store a delivery; the future ends after the commit.
-
-        Raises:
-            queue.Full: Too many are waiting.
-        """
-        future: Future[IngestResult] = Future()
-        self._queue.put_nowait((delivery, source, future))
-        return future
-
-    @property
-    def alive(self) -> bool:
-        """Whether deliveries can be stored."""
-        return self._thread.is_alive()
-
-    def close(self) -> None:
-        """Store what is waiting and end the thread."""
-        self._queue.put(None)
-        self._thread.join()
-
-    def _work(self) -> None:
-        running = True
-        while running:
-            batch = [self._queue.get()]
-            while len(batch) < _BATCH and batch[-1] is not None:
-                try:
-                    batch.append(self._queue.get_nowait())
-                except queue.Empty:
-                    break
-            running = batch[-1] is not None
-            self._store_batch([item for item in batch if item is not None])
-
-    def _store_batch(self, batch: Sequence[tuple[Delivery, str, Future[IngestResult]]]) -> None:
-        new = 0
-        for source in dict.fromkeys(source for _, source, _ in batch):
-            items = [(delivery, future) for delivery, item_source, future in batch if item_source == source]
-            try:
-                result = self._ingest([delivery for delivery, _ in items], source)
-            except Exception as error:  # every waiting request must get an answer
-                log.error("deliveries could not be stored together", exc_info=error)
-                new += sum(self._store_single(delivery, source, future) for delivery, future in items)
-                continue
-            new += result.new
-            share = result if len(items) == 1 else IngestResult()
-            for _, future in items:
-                _finish(future, share)
-        if new:
-            self._on_new()
-
-    def _store_single(self, delivery: Delivery, source: str, future: Future[IngestResult]) -> int:
-        try:
-            result = self._ingest([delivery], source)
-        except Exception as error:  # the sender is told 503 and tries again
-            _finish(future, error)
-            return 0
-        _finish(future, result)
-        return result.new
-
-    def _ingest(self, deliveries: list[Delivery], source: str) -> IngestResult:
-        return ingest(self._store, deliveries, source=source, now=self._now(), reading=self._reading)
-
-
-def _finish(future: Future[IngestResult], result: IngestResult | Exception) -> None:
-    try:
-        if isinstance(result, Exception):
-            future.set_exception(result)
-        else:
-            future.set_result(result)
-    except InvalidStateError:
-        pass  # the sender has gone; the delivery is stored all the same
 
 
 def create_app(
@@ -201,7 +108,8 @@ def create_app(
     watching = watch or Watch()
     counted = watching.metrics = watching.metrics or Metrics(store, now=now)
     wanted = scheme or Scheme()
-    writer = GroupWriter(store, now=now, on_new=on_new, reading=reading)
+    writer = GroupWriter(store, now=now, on_new=on_new)
+    held = Held()
     desk = callbacks or CallbackDesk(store, WebhookSecrets(store, key=None, now=now))
 
     async def clarity(request: Request) -> Response:
@@ -218,28 +126,33 @@ def create_app(
     def _from_freshbooks(request: Request, raw: bytes) -> tuple[Delivery, bool]:
         return desk.read(raw, request.headers.get(FRESHBOOKS_SIGNATURE_HEADER))
 
-    async def _watched(
-        request: Request, system: str, read: Callable[[Request, bytes], tuple[Delivery, bool]]
-    ) -> Response:
+    async def _watched(request: Request, system: str, read: Read) -> Response:
         with watching.delivery(system) as told:
             response, result = await _receive(request, system, read)
             told(result)
         return response
 
-    async def _receive(
-        request: Request, system: str, read: Callable[[Request, bytes], tuple[Delivery, bool]]
-    ) -> tuple[Response, str]:
+    async def _receive(request: Request, system: str, read: Read) -> tuple[Response, str]:
         try:
-            raw = await _body(request)
-            if raw is None:
-                return answer(system, 413, "too-large", f"the body is larger than {MAX_BODY_BYTES} bytes")
-            delivery, repeated = await asyncio.to_thread(read, request, raw)
+            async with asyncio.timeout(BODY_WITHIN_S):
+                raw = await _body(request, held)
+        except TimeoutError:
+            return answer(system, 408, "body-too-slow", f"the body did not come within {BODY_WITHIN_S:g} s")
+        except ClientDisconnect:
+            return answer(system, 400, "disconnected", "the body ended early")
+        except BodyRefused as refused:
+            return answer(system, refused.status, refused.reason, str(refused))
+        try:
+            source = "webhook" if system == "clarity" else system
+            judge = partial(_judged, partial(read, request, raw), reading, source)
+            # A callback's judgement reads the store; a large body takes its time. Both away from the others' loop.
+            far = system != "clarity" or len(raw) > LARGE_BODY_BYTES
+            delivery, repeated = await asyncio.to_thread(judge) if far else judge()
             if repeated:
                 return answer(system, 202, "duplicate", None)
-            source = "webhook" if system == "clarity" else system
             # Later than this the sender has given up; it is told to come again, and coming twice does no harm.
-            waited = asyncio.wrap_future(writer.submit(delivery, source))
-            result = await asyncio.wait_for(waited, wanted.answer_within_s)
+            async with asyncio.timeout(wanted.answer_within_s):
+                result = await writer.submit(delivery)
         except HandshakeTakenError:
             return answer(system, 202, "handshake", None)
         except WebhookRefused as refused:
@@ -257,9 +170,7 @@ def create_app(
             return answer(system, 503, "not-stored", "the delivery could not be stored; try again")
         except SettingsError:  # the key does not open the secrets: ours to mend, and theirs to send again
             return answer(system, 503, "no-key", "this runner cannot read its webhook secrets; try again later")
-        except ClientDisconnect:
-            return answer(system, 400, "disconnected", "the body ended early")
-        return answer(system, 202, "duplicate" if result.duplicate else "accepted", None)
+        return answer(system, 202, "duplicate" if result == "duplicate" else "accepted", None)
 
     def answer(system: str, code: int, result: str, problem: str | None) -> tuple[Response, str]:
         if problem is None:
@@ -298,18 +209,54 @@ def create_app(
     )
 
 
-async def _body(request: Request) -> bytes | None:
-    """The raw body; None when it is longer than allowed."""
+class BodyRefused(Exception):  # noqa: N818  named for what happened to the request
+    """A body that is not read to its end."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+
+
+@dataclass
+class Held:
+    """Bytes of bodies that are being received: who cannot sign yet must not fill the memory."""
+
+    count: int = 0
+
+
+async def _body(request: Request, held: Held) -> bytes:
+    """The raw body; what stays unread is thrown away by the server as it comes.
+
+    Raises:
+        BodyRefused: It is compressed, too large, or too many are coming in at once.
+    """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
+        raise BodyRefused(415, "compressed", "send the body as it was signed, without a Content-Encoding")
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
-        return None
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            return None
-        chunks.append(chunk)
+    too_large = BodyRefused(413, "too-large", f"the body is larger than {MAX_BODY_BYTES} bytes")
+    if declared.isdigit() and int(declared[:20]) > MAX_BODY_BYTES:
+        raise too_large
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            held.count += len(chunk)
+            if size > MAX_BODY_BYTES:
+                raise too_large
+            if held.count > MAX_HELD_BYTES:
+                raise BodyRefused(503, "too-many-bodies", "too many bodies are coming in; try again")
+            chunks.append(chunk)
+    finally:
+        held.count -= size
     return b"".join(chunks)
+
+
+def _judged(read: Callable[[], tuple[Delivery, bool]], reading: Reading | None, source: str) -> tuple[Prepared, bool]:
+    delivery, repeated = read()
+    return prepare(delivery, reading, source=source), repeated
 
 
 def _store_answers(store: Store) -> bool:

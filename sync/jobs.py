@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sync import alerts, retention
 from sync.poll import PollReport, poll_clarity
 from sync.reading import assumed
+from sync.spec_safety import REFRESH_JOB_S, refresh_mappings
 from sync.worker import Context
 
 
@@ -28,7 +29,7 @@ class Job:
 
 def jobs_of(context: Context) -> list[Job]:
     """The jobs of a runner with these settings."""
-    found = []
+    found = [Job("mappings", REFRESH_JOB_S, refresh_mappings)]
     if context.clarity is not None:
         found.append(Job("poll", context.settings.poll.interval_s, _poll))
     found.append(Job("alerts", alerts.CHECK_EVERY_S, alerts.watch_by_settings))

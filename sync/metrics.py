@@ -11,6 +11,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from sync import control, inbox, records
+from sync.drift import drift_counts
+from sync.spec_safety import mapping_states
 from sync.store import Store
 from sync.store import alert as alert_table
 from sync.store import inbox as inbox_table
@@ -138,6 +140,22 @@ class _OfTheStore(Collector):
             "1 when a connection works.",
             ("connection",),
             [((name,), int(one.state == "ok")) for name, one in known.items()],
+        )
+        yield _gauge(
+            "mapper_mapping_up",
+            "1 when a mapping file runs as it stands, 0 when it may not.",
+            ("file",),
+            [((one.file,), int(one.state == "runs")) for one in mapping_states(store) if one.state != "removed"],
+        )
+        yield _gauge(
+            "mapper_drift_records",
+            "Records of the last days that differ from what their mapping reads, by kind.",
+            ("file", "kind"),
+            [
+                ((str(one["file"]), kind), count)
+                for one in drift_counts(store, now=now)
+                for kind, count in one["counts"].items()
+            ],
         )
         yield _gauge(
             "mapper_open_alerts",

@@ -45,6 +45,7 @@ def status_text(found: Mapping[str, Any], *, limit: int) -> str:
     for name, known in found["connections"].items():
         reason = f" ({known['reason']})" if known["reason"] else ""
         lines.append(f"Connection {name}: {known['state']}{reason}")
+    lines += [f"Mapping {known['text']}" for known in found["mappings"] if known["state"] != "runs"]
     return "\n".join([*lines, *_lists(found, limit)])
 
 

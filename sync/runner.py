@@ -28,6 +28,7 @@ from sync.jobs import Job, jobs_of, poll
 from sync.log import bound
 from sync.settings import Settings
 from sync.signin_state import with_sign_in
+from sync.spec_safety import mappings_for, open_mappings
 from sync.status import ledger_totals, status
 from sync.store import Store, open_store
 from sync.watch import Watch
@@ -137,7 +138,7 @@ def run(
     stop = stop or threading.Event()
     flow = flow or _flow()
     began, clock = now(), time.monotonic()
-    mappings = flow.load_mappings(mappings_dir)
+    mappings = _mappings(flow, mappings_dir, settings, lasting=False)
     deliveries = inbox.read_events(events, settings.reading) if events is not None else []
     settings = with_sign_in(settings)
     settings.require_freshbooks()
@@ -196,6 +197,7 @@ def serve(
     from sync.admin import admin_tokens
     from sync.admin_server import admin_api
     from sync.callbacks import CallbackDesk, clarity_secrets, keep_confirming
+    from sync.http_server import server_config
     from sync.ingress import create_app, webhook_scheme
     from sync.metrics import Metrics
     from sync.traces import open_traces
@@ -204,11 +206,11 @@ def serve(
     tokens = {} if admin_port is None else admin_tokens(settings.admin_token)
     stop = stop or threading.Event()
     flow = flow or _flow()
-    mappings = flow.load_mappings(mappings_dir)
+    mappings = _mappings(flow, mappings_dir, settings, lasting=True)
     settings = with_sign_in(settings)
     settings.require_freshbooks()
     with ExitStack() as stack:
-        listener = _listen(host, port)
+        listener = listen(host, port)
         stack.callback(listener.close)
         opened = stack.enter_context(_opened(settings.store_url))
         run_id = uuid.uuid4().hex[:8]
@@ -221,7 +223,7 @@ def serve(
         stack.enter_context(watched_by(context.watch.request))
         something_new = threading.Event()
         if admin_port is not None:
-            listener_admin = _listen("127.0.0.1", admin_port)
+            listener_admin = listen("127.0.0.1", admin_port)
             stack.callback(listener_admin.close)
             url = stack.enter_context(admin_api(opened, tokens, listener_admin, now=now, on_replay=something_new.set))
             if on_admin is not None:
@@ -246,8 +248,7 @@ def serve(
             reading=settings.reading,
             watch=context.watch,
         )
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=10)
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(server_config(app))
         threads.append(threading.Thread(target=_end_with, args=(stop, server), name="stop", daemon=True))
         for thread in threads:
             thread.start()
@@ -267,6 +268,15 @@ def _flow() -> Flow:
     from sync import flow
 
     return cast(Flow, flow)
+
+
+def _mappings(flow: Flow, folder: Path, settings: Settings, *, lasting: bool) -> Any:
+    """Our own flow's mappings follow their folder; a flow that was brought along has its own."""
+    from sync import flow as own
+
+    if flow is cast(Flow, own):
+        return mappings_for(settings, folder, lasting=lasting, load=flow.load_mappings)
+    return flow.load_mappings(folder)
 
 
 @contextmanager
@@ -313,12 +323,15 @@ def _context(
         # Even a dry run must keep a rotated token: the one before it is worth nothing any more.
         return stack.enter_context(_opened(settings.store_url)) if dry_run else store
 
+    open_mappings(mappings, settings, store)
     freshbooks = open_freshbooks(settings, token_store)
     stack.callback(freshbooks.close)
     clarity = open_clarity(settings)
     if clarity is not None:
         stack.callback(clarity.close)
-    return Context(settings, store, mappings, freshbooks, clarity, dry_run, run_id, now)
+    context = Context(settings, store, mappings, freshbooks, clarity, dry_run, run_id, now)
+    stack.callback(context.drift.flush)
+    return context
 
 
 def _drain(
@@ -428,7 +441,12 @@ def _end_with(stop: threading.Event, server: Any) -> None:
     server.should_exit = True
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that takes connections at an address.
+
+    Raises:
+        SyncError: The address cannot be taken.
+    """
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family, backlog=2048)

@@ -106,6 +106,17 @@ class AlertSettings(_Part):
         return urls
 
 
+class RunnerSettings(_Part):
+    """How events are worked on (``[runner]`` of mapper.toml).
+
+    Attributes:
+        on_unapproved: What a mapping file does that is not approved as it stands: its last approved version goes on
+            ("last"), or nothing starts with it ("refuse"). None: "last" for what runs on and on, "refuse" for ``run``.
+    """
+
+    on_unapproved: Literal["last", "refuse"] | None = None
+
+
 class FreshBooksSettings(_Part):
     """The FreshBooks connection; complete when it has an account and a way to get a token.
 
@@ -166,6 +177,7 @@ class Settings(_Part):
     log_file: str | None = None
     policies: Policies = Policies()
     poll: PollSettings = PollSettings()
+    runner: RunnerSettings = RunnerSettings()
     sign_in: SignInSettings = SignInSettings()
     retention: RetentionSettings = RetentionSettings()
     alerts: AlertSettings = AlertSettings()
@@ -310,6 +322,7 @@ def _sections(config: Path | None, env: Mapping[str, str]) -> tuple[dict[str, An
         "sign_in": SignInSettings,
         "retention": RetentionSettings,
         "alerts": AlertSettings,
+        "runner": RunnerSettings,
     }
     for name, model in models.items():
         if name in documents[0][1]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import defaultdict
 from decimal import Decimal
 from typing import Any
@@ -11,8 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
 from sync import control, records
+from sync.drift import drift_counts
 from sync.errors import StoreError
 from sync.mends import mend_of
+from sync.spec_safety import mapping_states
 from sync.store import Store, inbox, open_store
 from sync.store import ledger as ledger_table
 from sync.store import note as note_table
@@ -96,6 +99,8 @@ def status(store: Store) -> dict[str, Any]:
             }
             for note in said
         ],
+        "mappings": [{**vars(known), "since": iso(known.since), "text": known.text} for known in mapping_states(store)],
+        "drift": drift_counts(store, now=time.time()),
         "ledger": _ledger(ledger_rows),
         "connections": {
             name: {"state": known.state, "reason": known.reason, "at": iso(known.at)}

@@ -179,6 +179,33 @@ spec = sa.Table(
     sa.Column("at", sa.Double, nullable=False),
 )
 
+mapping = sa.Table(
+    "mapping",
+    metadata,
+    sa.Column("file", sa.Text, primary_key=True),
+    sa.Column("spec", sa.Text),
+    sa.Column("entity", sa.Text),
+    sa.Column("account", sa.Text, nullable=False),  # of the target, when it was approved
+    sa.Column("fingerprint", sa.Text),  # of the version that was approved last
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("problem", sa.Text),
+    sa.Column("at", sa.Double, nullable=False),
+)
+
+drift = sa.Table(
+    "drift",
+    metadata,
+    sa.Column("fingerprint", sa.Text, primary_key=True),
+    sa.Column("day", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("path", sa.Text, primary_key=True),
+    sa.Column("detail", sa.Text, primary_key=True),
+    sa.Column("parts", sa.Text, nullable=False, default="[]"),
+    sa.Column("count", _BigInt, nullable=False),
+    sa.Column("first_at", sa.Double, nullable=False),
+    sa.Column("last_at", sa.Double, nullable=False),
+)
+
 note = sa.Table(
     "note",
     metadata,
@@ -265,6 +292,8 @@ class Store:
         self.is_sqlite = engine.dialect.name == "sqlite"
         # An in-memory store is one connection, so its users take turns.
         self._turn = threading.RLock() if self.is_sqlite and path is None else None
+        # Who finds a SQLite file locked sleeps up to 100 ms between two looks; a lock of our own hands over at once.
+        self._writing = threading.RLock() if self.is_sqlite and path is not None else None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -288,14 +317,15 @@ class Store:
 
     @contextmanager
     def _transaction(self, *, immediate: bool) -> Iterator[Connection]:
-        if self._turn is not None:
-            self._turn.acquire()
+        turn = self._turn or (self._writing if immediate else None)
+        if turn is not None:
+            turn.acquire()
         try:
             with self.engine.connect().execution_options(mapper_immediate=immediate) as conn, conn.begin():
                 yield conn
         finally:
-            if self._turn is not None:
-                self._turn.release()
+            if turn is not None:
+                turn.release()
 
 
 def open_store(url: str, *, read_only: bool = False) -> Store:

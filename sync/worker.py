@@ -21,6 +21,7 @@ from mapspec import Reason
 from sync import control, inbox, records, skips
 from sync.aliases import Aliases
 from sync.control import PausedError
+from sync.drift import DriftWatch
 from sync.errors import IntentOpenError, LaneLostError
 from sync.inbox import Event
 from sync.log import bound
@@ -80,11 +81,13 @@ class Context:
     watch: Watch = field(default_factory=Watch)
     aliases: Aliases = field(init=False)
     finder: Finder = field(init=False)
+    drift: DriftWatch = field(init=False)
 
     def __post_init__(self) -> None:
         exact = assumed(self.settings.profile, "A36") == "exact"
         self.aliases = Aliases(self.store)
         self.finder = Finder(self.freshbooks, self.now, exact_skus=exact, alias=self.aliases.sku)
+        self.drift = DriftWatch(self.store, self.settings.profile, now=self.now)
 
     def may_write(self) -> None:
         """To be called before the intent of a write: raises PausedError while somebody has paused the runner."""

@@ -66,6 +66,7 @@ SYNC = (
     "auth",
     "doctor",
     "webhooks",
+    "drift",
 )
 
 

@@ -1,0 +1,289 @@
+"""Deliveries into the inbox, many in one transaction: prepared outside of it, stored by a handful of statements.
+
+Preparing is pure and belongs to whoever receives; storing takes as many deliveries as are waiting, so that one commit
+makes all of them durable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from connectors.scrub import scrub
+from sync.envelope import (
+    HANDLED_ENTITIES,
+    Delivery,
+    EnvelopeError,
+    Filing,
+    dumps,
+    dumps_loaded,
+    file_delivery,
+    lane_of,
+    loads,
+    parse_delivery,
+    resource_of,
+)
+from sync.reading import Reading, shipped
+from sync.store import Store, inbox, lane
+from sync.store import record as record_table
+
+Result = Literal["new", "duplicate", "ignored"]
+
+_NO_RECORD_ID = json.dumps([{"id": "no-record-id", "message": 'the event names no record: "data.id" is missing'}])
+_SLOT = secrets.token_hex(12)  # stands for the record while the body around it is written; nobody can guess it
+
+
+@dataclass(frozen=True)
+class IngestResult:
+    """Counts of one ingestion."""
+
+    new: int = 0
+    duplicate: int = 0
+    ignored: int = 0
+
+    def __add__(self, other: IngestResult) -> IngestResult:
+        return IngestResult(self.new + other.new, self.duplicate + other.duplicate, self.ignored + other.ignored)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A record that came with its delivery, as text; `members` is how many it has."""
+
+    text: str
+    members: int
+    lane_key: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A delivery that is ready to be stored: scrubbed, filed and written out as text."""
+
+    filing: Filing
+    body: str
+    raw_sha256: str
+    source: str
+    snapshot: Snapshot | None
+
+    @property
+    def state(self) -> str:
+        """Of its inbox row."""
+        if not self.filing.handled:
+            return "ignored"
+        return "dead" if self.filing.record_id == "?" else "pending"
+
+
+def prepare(item: Delivery | Mapping[str, Any], reading: Reading | None = None, *, source: str) -> Prepared:
+    """Scrub, file and write out one delivery, or a bare envelope made by ourselves (with our member names).
+
+    Raises:
+        EnvelopeError: It is nested too deeply.
+    """
+    reading = reading or shipped()
+    asked = source in ("poll", "fetch")
+    if not isinstance(item, Delivery):
+        item = parse_delivery(dumps(item).encode())
+    try:
+        body = scrub(item.envelope)
+        filing = file_delivery(Delivery(body, item.raw_sha256), reading)
+        if asked:  # A15 is about what the source sends by itself
+            filing = replace(filing, handled=filing.entity in HANDLED_ENTITIES)
+        # A8, A16: what was asked for is whole and of now; what was sent may be neither.
+        whole = reading.snapshots or asked
+        resource = resource_of(body) if whole else None
+        data = body.get("data")
+        if resource is not None:
+            body = {**body, "data": {**data, "resource": _SLOT}}
+        elif not whole and isinstance(data, Mapping):
+            body = {**body, "data": {name: value for name, value in data.items() if name != "resource"}}
+        text = dumps_loaded(body)
+        snapshot = None
+        if resource is not None:
+            written = dumps_loaded(resource)
+            text = text.replace(f'"{_SLOT}"', written, 1)
+            snapshot = Snapshot(written, len(resource), lane_of(filing.entity, filing.record_key, resource, reading))
+    except RecursionError:
+        raise EnvelopeError("not usable: nested too deeply") from None
+    return Prepared(filing, text, item.raw_sha256, source, snapshot)
+
+
+def store_all(store: Store, deliveries: Iterable[Prepared], *, now: float) -> list[Result]:
+    """Store deliveries, all or none, each once; committed when this returns. What became of each, in order."""
+    wanted = list(deliveries)
+    with store.write() as conn:
+        return store_in(store, conn, wanted, now=now)
+
+
+def store_in(store: Store, conn: Connection, deliveries: Sequence[Prepared], *, now: float) -> list[Result]:
+    """As ``store_all``, inside the caller's transaction."""
+    if not deliveries:
+        return []
+    # Of two deliveries of one id the first counts, as it would alone.
+    first: dict[str, Prepared] = {}
+    for one in deliveries:
+        first.setdefault(one.filing.delivery_id, one)
+    lanes = _lanes(conn, list(first.values()))
+    added = _insert(store, conn, first, lanes, now=now)
+    due = [one for delivery_id, one in first.items() if delivery_id in added and one.state == "pending"]
+    heads: dict[str, int] = {}
+    for one in due:
+        heads.setdefault(lanes[one.filing.delivery_id], added[one.filing.delivery_id])
+    _open_lanes(store, conn, heads)
+    _remember(store, conn, due, now=now)
+    told: list[Result] = []
+    for one in deliveries:
+        delivery_id = one.filing.delivery_id
+        if delivery_id not in added or first[delivery_id] is not one:
+            told.append("duplicate")
+        else:
+            told.append("ignored" if one.state == "ignored" else "new")
+    return told
+
+
+@dataclass(frozen=True)
+class _Statements:
+    add_event: sa.Insert
+    add_lane: sa.Insert
+    put_record: sa.Insert
+
+
+@cache
+def _statements(is_sqlite: bool) -> _Statements:
+    """Building a statement takes as long as sending it, so each is built once."""
+    insert = sqlite.insert if is_sqlite else postgresql.insert
+    record = insert(record_table)
+    kept = ("entity", "id", "lane_key", "version", "payload", "sha256", "seen_at")
+    changed = {name: record.excluded[name] for name in kept}
+    return _Statements(
+        insert(inbox).on_conflict_do_nothing(index_elements=["delivery_id"]),
+        insert(lane).on_conflict_do_nothing(index_elements=["key"]),
+        record.on_conflict_do_update(index_elements=["key"], set_=changed),
+    )
+
+
+def _insert(
+    store: Store, conn: Connection, first: Mapping[str, Prepared], lanes: Mapping[str, str], *, now: float
+) -> dict[str, int]:
+    """Insert what is new; its place in the inbox by delivery id."""
+    rows = [
+        {
+            "source": one.source,
+            "delivery_id": delivery_id,
+            "event": one.filing.event,
+            "entity": one.filing.entity,
+            "record_id": one.filing.record_id,
+            "record_key": one.filing.record_key,
+            "number": one.filing.number,
+            "lane_key": lanes[delivery_id],
+            "body": one.body,
+            "raw_sha256": one.raw_sha256,
+            "version": one.filing.version,
+            "received_at": now,
+            "state": one.state,
+            "fate": "dead" if one.state == "dead" else None,
+            "reasons": _NO_RECORD_ID if one.state == "dead" else "[]",
+            "attempts": 0,
+            "claims": 0,
+            "due": now,
+        }
+        for delivery_id, one in first.items()
+    ]
+    statement = _statements(store.is_sqlite).add_event.returning(inbox.c.delivery_id, inbox.c.seq)
+    return {row.delivery_id: row.seq for row in conn.execute(statement, rows)}
+
+
+def _open_lanes(store: Store, conn: Connection, heads: Mapping[str, int]) -> None:
+    """Make the lanes of new events known; `heads` tells the first of those events in each."""
+    # Everywhere in the same order: two processes that store the same rows must not wait for each other.
+    rows = [{"key": key, "until": 0.0, "fence": 0} for key in sorted(heads)]
+    if rows:
+        conn.execute(_statements(store.is_sqlite).add_lane, rows)
+
+
+def _lanes(conn: Connection, deliveries: Sequence[Prepared]) -> dict[str, str]:
+    """The lane of each delivery by its id.
+
+    It is where its record still has work, so that no two workers have that in hand; else its order's; else its own.
+    """
+    named = sorted({one.filing.record_key for one in deliveries if one.filing.record_id != "?"})
+    columns = (inbox.c.record_key, inbox.c.lane_key)
+    pending = sa.select(*columns).where(inbox.c.record_key.in_(named), inbox.c.state == "pending")
+    at_work: dict[str, str] = {row.record_key: row.lane_key for row in conn.execute(pending.order_by(inbox.c.seq))}
+    orders = {one.filing.order_key for one in deliveries if one.filing.order_key}
+    known = lanes_of_records(conn, orders) if orders else {}
+    found: dict[str, str] = {}
+    for one in deliveries:
+        filing = one.filing
+        lane_key = at_work.get(filing.record_key) or known.get(filing.order_key or "") or filing.lane_key
+        found[filing.delivery_id] = lane_key
+        if one.state == "pending":
+            at_work[filing.record_key] = lane_key
+        if filing.record_key in orders:  # an order that comes together with its payments
+            known.setdefault(filing.record_key, lane_key)
+    return found
+
+
+def lanes_of_records(conn: Connection, keys: Iterable[str]) -> dict[str, str]:
+    """The lanes of records that are known, by record key: of the newest snapshot, else of the newest event."""
+    wanted = sorted(set(keys))
+    columns = (record_table.c.key, record_table.c.lane_key)
+    rows = conn.execute(sa.select(*columns).where(record_table.c.key.in_(wanted)))
+    found: dict[str, str] = {row.key: row.lane_key for row in rows}
+    left = [key for key in wanted if key not in found]
+    if left:
+        columns = (inbox.c.record_key, inbox.c.lane_key)
+        events = sa.select(*columns).where(inbox.c.record_key.in_(left)).order_by(inbox.c.seq)
+        found.update({row.record_key: row.lane_key for row in conn.execute(events)})
+    return found
+
+
+def _remember(store: Store, conn: Connection, deliveries: Sequence[Prepared], *, now: float) -> None:
+    """Keep the newest snapshot of each record."""
+    carried = [one for one in deliveries if one.snapshot is not None]
+    if not carried:
+        return
+    keys = sorted({one.filing.record_key for one in carried})
+    columns = (record_table.c.key, record_table.c.version)
+    rows = conn.execute(sa.select(*columns).where(record_table.c.key.in_(keys)))
+    known: dict[str, tuple[str | None, int | None]] = {row.key: (row.version, None) for row in rows}
+    newest: dict[str, dict[str, Any]] = {}
+    for one in carried:
+        filing, snapshot = one.filing, one.snapshot
+        assert snapshot is not None  # noqa: S101  chosen above
+        key = filing.record_key
+        if key in known and known[key][0] is not None:
+            version, members = known[key]
+            if filing.version is None or (version is not None and filing.version < version):
+                continue
+            if filing.version == version:
+                # Of two snapshots of one moment the fuller one counts: a webhook may carry a few members only.
+                if members is None:
+                    members = _members(conn, key)
+                if snapshot.members < members:
+                    continue
+        known[key] = (filing.version, snapshot.members)
+        newest[key] = {
+            "key": key,
+            "entity": filing.entity,
+            "id": filing.record_id,
+            "lane_key": snapshot.lane_key,
+            "version": filing.version,
+            "payload": snapshot.text,
+            "sha256": hashlib.sha256(snapshot.text.encode()).hexdigest(),
+            "seen_at": now,
+        }
+    if newest:
+        conn.execute(_statements(store.is_sqlite).put_record, [newest[key] for key in sorted(newest)])
+
+
+def _members(conn: Connection, key: str) -> int:
+    payload = conn.scalar(sa.select(record_table.c.payload).where(record_table.c.key == key))
+    return 0 if payload is None else len(loads(payload))

@@ -1,0 +1,94 @@
+"""Approved specs from a folder: read, compile and vet each file; nothing unapproved gets past here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mapspec import CompiledSpec, MappingSpec, SpecError, compile_spec, dump_spec, fingerprint, load_spec, unapproved
+
+
+@dataclass(frozen=True)
+class ApprovedSpec:
+    """A compiled spec whose every part is approved as it stands."""
+
+    compiled: CompiledSpec
+    fingerprint: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Mappings:
+    """The approved specs by source entity.
+
+    Attributes:
+        waiting: Why nothing is done about an entity for now; its events wait.
+    """
+
+    by_entity: Mapping[str, ApprovedSpec]
+    waiting: Mapping[str, str] = field(default_factory=dict)
+
+
+def spec_files(folder: Path) -> list[Path]:
+    """The files of a folder of mappings.
+
+    Raises:
+        SpecError: There are none.
+    """
+    files = sorted(folder.glob("*.yaml"))
+    if not files:
+        raise SpecError("there are no mapping files (*.yaml) here", where=str(folder))
+    return files
+
+
+def load_mappings(folder: Path) -> Mappings:
+    """Read, compile and vet every spec of a folder.
+
+    Raises:
+        SpecError: No specs, a malformed one, an unapproved or changed part, or two specs for one entity; the message
+            names file and part.
+    """
+    found: dict[str, ApprovedSpec] = {}
+    for path in spec_files(folder):
+        spec = vet(read_spec(path), path)
+        entity = spec.compiled.spec.source.entity
+        if entity in found:
+            raise second_for(entity, path)
+        found[entity] = spec
+    return Mappings(found)
+
+
+def read_spec(path: Path) -> MappingSpec:
+    """A spec as it stands in its file, whatever its approvals.
+
+    Raises:
+        SpecError: Unreadable or malformed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"cannot be read: {type(error).__name__}", where=str(path)) from None
+    return load_spec(text, where=str(path))
+
+
+def vet(spec: MappingSpec, path: Path) -> ApprovedSpec:
+    """Compile a spec that is approved in every part.
+
+    Raises:
+        SpecError: It is not, or cannot be compiled.
+    """
+    missing = unapproved(spec)
+    if missing:
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise SpecError(
+            f"'{missing[0].part}' {missing[0].why}{more}: the runner executes approved mappings only; "
+            f"review it and run 'mapper approve {path.name}'",
+            where=str(path),
+        )
+    return ApprovedSpec(compile_spec(spec), fingerprint(spec), dump_spec(spec))
+
+
+def second_for(entity: str, path: Path) -> SpecError:
+    """Two files want the same records."""
+    return SpecError(f"a second mapping for '{entity}': keep one", where=str(path))
