@@ -22,6 +22,7 @@ from typing import Any
 from sync import cli_auth, cli_doctor, cli_webhooks
 
 _SHOWN_RECORDS = 50
+_WORKERS = "threads that write to FreshBooks (default 4, or [runner] workers of mapper.toml)"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -50,6 +51,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="longest time to sleep for retries, in total (default 300)",
     )
 
+    run.add_argument("--workers", type=_workers, metavar="N", help=_WORKERS)
+
     serve = _command(
         commands,
         "serve",
@@ -59,6 +62,8 @@ def build_parser() -> argparse.ArgumentParser:
     serve.add_argument("--mappings", type=Path, required=True, metavar="DIR", help="folder of approved specs")
     serve.add_argument("--port", type=int, default=8790, help="0 takes a free one (default 8790)")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+
+    serve.add_argument("--workers", type=_workers, metavar="N", help=_WORKERS)
 
     _command(commands, "status", "counts, sums, and every record that was not posted", "mapper-sync status --json")
     _command(commands, "errors", "held and dead records, grouped by reason", "mapper-sync errors")
@@ -125,6 +130,7 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
         "webhooks": cli_webhooks.run,
     }
     if arguments.command in ("run", "serve"):
+        settings = _with_workers(settings, arguments.workers)
         for notice in settings.notices:
             print(f"mapper-sync: {notice}", file=sys.stderr)
     return commands[arguments.command](arguments, settings)
@@ -242,6 +248,18 @@ def _command(commands: Any, name: str, summary: str, example: str) -> argparse.A
     command.add_argument("--config", type=Path, metavar="FILE", help="settings file (default mapper.toml, if there)")
     command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return command
+
+
+def _with_workers(settings: Any, workers: int | None) -> Any:
+    if workers is None:
+        return settings
+    return settings.model_copy(update={"runner": settings.runner.model_copy(update={"workers": workers})})
+
+
+def _workers(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"expected a number of threads from 1 to 64, not {text!r}")
+    return int(text)
 
 
 def _seconds(text: str) -> float:

@@ -116,7 +116,7 @@ class Applier:
         self._intent(action, phase)
         request = {"method": "POST", "entity": action.entity, "body": dict(body)}
         try:
-            self.context.renew(self.event)
+            self.context.leases.renew(self.event)
             row = self.context.freshbooks.create(action.entity, body)
         except AmbiguousWriteError as error:
             self._attempted(action.key, request, "doubt")
@@ -215,7 +215,7 @@ class Applier:
         self._suits_account(action.entity, body)
         request = {"method": "PUT", "entity": action.entity, "id": remote_id, "body": dict(body)}
         try:
-            self.context.renew(self.event)
+            self.context.leases.renew(self.event)
             row = send()
         except ConnectorError as error:
             self._attempted(action.key, request, "doubt" if isinstance(error, AmbiguousWriteError) else "refused")

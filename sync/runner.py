@@ -26,11 +26,12 @@ from sync.errors import NoStoreError, StoreError, SyncError
 from sync.inbox import IngestResult
 from sync.jobs import Job, jobs_of, poll
 from sync.log import bound
+from sync.pool import Pool
 from sync.settings import Settings
 from sync.signin_state import with_sign_in
 from sync.status import ledger_totals, status
 from sync.store import Store, metadata, open_store
-from sync.worker import Context, Flow, Worker
+from sync.worker import Context, Flow, Step, Worker
 
 log = logging.getLogger(__name__)
 
@@ -204,7 +205,10 @@ def serve(
         context = _context(settings, opened, mappings, stack, dry_run=False, run_id=run_id, now=now)
         context.stop = stop
         something_new = threading.Event()
-        threads = [threading.Thread(target=_work, args=(context, flow, something_new), name="worker", daemon=True)]
+        threads = [
+            threading.Thread(target=_work, args=(context, flow, something_new), name=f"worker-{number}", daemon=True)
+            for number in range(1, settings.runner.workers + 1)
+        ]
         threads += [
             threading.Thread(target=_repeat, args=(job, context, something_new), name=job.name, daemon=True)
             for job in jobs_of(context)
@@ -305,7 +309,9 @@ def _context(
     clarity = open_clarity(settings)
     if clarity is not None:
         stack.callback(clarity.close)
-    return Context(settings, store, mappings, freshbooks, clarity, dry_run, run_id, now)
+    context = Context(settings, store, mappings, freshbooks, clarity, dry_run, run_id, now)
+    stack.callback(context.close)
+    return context
 
 
 def _drain(
@@ -317,21 +323,19 @@ def _drain(
     on_progress: Callable[[Progress], None] | None,
     wait: Callable[[float], object],
 ) -> None:
-    worker = Worker(context, flow)
-    processed, expected, waited = 0, 0, 0.0
+    # A dry run shows its requests in the order of the events.
+    pool = Pool(context, flow, 1 if context.dry_run else context.settings.runner.workers)
+    progress = _Counting(context.store, on_progress)
+    waited = 0.0
     while not context.stop.is_set():
-        step = worker.step()
-        if step is not None:
-            processed += 1
-            report.fates[step.fate] = report.fates.get(step.fate, 0) + 1
-            if step.fate == "stop":
-                report.stopped = step.reason
-                return
-            if on_progress is not None:
-                if processed % _RECOUNT == 1 or processed > expected:
-                    expected = processed + inbox.count_to_do(context.store)
-                on_progress(Progress(processed, expected))
-            continue
+        drained = pool.drain(on_step=progress.count if on_progress is not None else None)
+        for fate, number in drained.fates.items():
+            report.fates[fate] = report.fates.get(fate, 0) + number
+        if drained.stopped is not None:
+            report.stopped = drained.stopped
+            return
+        if context.stop.is_set():
+            break
         due = inbox.next_due_at(context.store, now=context.now(), waiting=False)
         if due is None:
             return
@@ -343,6 +347,23 @@ def _drain(
         waited += pause
         inbox.release_dead(context.store)
     report.stopped = "stopped by request"
+
+
+class _Counting:
+    """Tells how far a run is after every event; how many are still to come is counted now and then."""
+
+    def __init__(self, store: Store, tell: Callable[[Progress], None] | None) -> None:
+        self._store = store
+        self._tell = tell
+        self._processed = self._expected = 0
+
+    def count(self, _step: Step) -> None:
+        """One more event has an outcome."""
+        self._processed += 1
+        if self._processed % _RECOUNT == 1 or self._processed > self._expected:
+            self._expected = self._processed + inbox.count_to_do(self._store)
+        if self._tell is not None:
+            self._tell(Progress(self._processed, self._expected))
 
 
 def _planned_totals(planned: list[dict[str, Any]]) -> dict[str, Any]:

@@ -75,6 +75,18 @@ class PollSettings(_Part):
     start_date: date | None = None
 
 
+class RunnerSettings(_Part):
+    """How events are worked on (``[runner]`` of mapper.toml).
+
+    Attributes:
+        workers: Threads of one process; more processes may work on the same store.
+        lease_s: For how long a dead worker's lane stays its own when nobody sees that it died, in seconds.
+    """
+
+    workers: int = Field(default=4, ge=1, le=64)
+    lease_s: float = Field(default=30.0, ge=1)
+
+
 class FreshBooksSettings(_Part):
     """The FreshBooks connection; complete when it has an account and a way to get a token.
 
@@ -135,6 +147,7 @@ class Settings(_Part):
     log_file: str | None = None
     policies: Policies = Policies()
     poll: PollSettings = PollSettings()
+    runner: RunnerSettings = RunnerSettings()
     sign_in: SignInSettings = SignInSettings()
     examined: dict[str, tuple[Path, FreshBooksFindings | ClarityFindings]] = {}
     findings: FreshBooksFindings | None = None
@@ -267,7 +280,12 @@ def _sections(config: Path | None, env: Mapping[str, str]) -> tuple[dict[str, An
     path, named = config_path(config, env)
     documents = [(file, _document(file, needed=named and file == path)) for file in (path, doctor_path(path))]
     found: dict[str, Any] = {}
-    models: dict[str, type[BaseModel]] = {"policies": Policies, "poll": PollSettings, "sign_in": SignInSettings}
+    models: dict[str, type[BaseModel]] = {
+        "policies": Policies,
+        "poll": PollSettings,
+        "runner": RunnerSettings,
+        "sign_in": SignInSettings,
+    }
     for name, model in models.items():
         if name in documents[0][1]:
             found[name] = _checked(path, name, model, documents[0][1][name])

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event as sa_event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import StaticPool
 
 from sync.errors import NoStoreError, StoreError
@@ -34,6 +34,8 @@ CUSTOMER_VALUES = frozenset(
 """The columns that may hold customer values, scrubbed of card data and secrets; the others hold ids, digests, amounts
 and reasons only. A test keeps it so."""
 BUSY_TIMEOUT_S = 30
+_DEADLOCKS = 5
+_T = TypeVar("_T")
 
 metadata = sa.MetaData()
 _BigInt = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -63,11 +65,19 @@ inbox = sa.Table(
     sa.Column("waits_for", sa.Text),
     sa.Column("settled_at", sa.Double),
     sa.Index("inbox_state_seq", "state", "seq"),
-    sa.Index("inbox_lane", "lane_key", "state", "seq"),
     sa.Index("inbox_record", "record_key", "seq"),
     sa.Index("inbox_waits_for", "waits_for"),
     sqlite_autoincrement=True,
 )
+
+# Literals, not parameters: only so do both databases see that a query may use the index of the same condition.
+PENDING = inbox.c.state == sa.literal_column("'pending'")
+WAITING = inbox.c.fate == sa.literal_column("'waiting'")
+NOT_WAITING = sa.or_(inbox.c.fate.is_(None), inbox.c.fate != sa.literal_column("'waiting'"))
+_READY = sa.and_(PENDING, NOT_WAITING)
+_LATER = sa.and_(PENDING, WAITING)
+sa.Index("inbox_ready", inbox.c.lane_key, inbox.c.seq, sqlite_where=_READY, postgresql_where=_READY)
+sa.Index("inbox_waiting", inbox.c.lane_key, inbox.c.due, inbox.c.seq, sqlite_where=_LATER, postgresql_where=_LATER)
 
 lane = sa.Table(
     "lane",
@@ -76,8 +86,12 @@ lane = sa.Table(
     sa.Column("owner", sa.Text),
     sa.Column("until", sa.Double, nullable=False, default=0.0),
     sa.Column("fence", _BigInt, nullable=False, default=0),
-    sa.Column("seq", _BigInt),
+    sa.Column("seq", _BigInt),  # the event in hand, also after its worker died
+    sa.Column("due", sa.Double),  # from when on the lane can be claimed; the end of the lease while it is held
+    sa.Column("head", _BigInt),  # the event that is due then
+    sa.Index("lane_due", "due", "head"),
 )
+sa.Index("lane_owner", lane.c.owner, sqlite_where=lane.c.owner.is_not(None), postgresql_where=lane.c.owner.is_not(None))
 
 record = sa.Table(
     "record",
@@ -90,6 +104,7 @@ record = sa.Table(
     sa.Column("payload", sa.Text, nullable=False),
     sa.Column("sha256", sa.Text, nullable=False),
     sa.Column("seen_at", sa.Double, nullable=False),
+    sa.Column("settled", sa.Text),  # digest of the snapshot that was worked off last, and of the mapping it was by
 )
 
 ledger = sa.Table(
@@ -110,8 +125,20 @@ ledger = sa.Table(
     sa.Column("detail", sa.Text, nullable=False, default="{}"),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("at", sa.Double, nullable=False),
+    sa.Column("holder", sa.Text),  # the claim that began the write
+    sa.Column("revision", _BigInt, nullable=False, server_default="0"),  # grows with every change
     sa.Index("ledger_record", "record_key"),
     sa.Index("ledger_state", "entity", "state"),
+    sa.Index("ledger_remote", "remote_id"),
+)
+
+reservation = sa.Table(
+    "reservation",
+    metadata,
+    # What may stand at one remote object only, whatever natural keys want it: a client's e-mail as a digest, a number.
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, nullable=False),  # the ledger row that wrote it last or writes it now
+    sa.Column("revision", _BigInt, nullable=False),
 )
 
 attempt = sa.Table(
@@ -220,9 +247,21 @@ class Store:
         with self._transaction(immediate=False) as conn:
             yield conn
 
+    def transact(self, work: Callable[[Connection], _T]) -> _T:
+        """Run a writing transaction, again when another one was let through first; `work` changes nothing else."""
+        for _ in range(_DEADLOCKS):
+            try:
+                with self.write() as conn:
+                    return work(conn)
+            except OperationalError as error:
+                if getattr(error.orig, "sqlstate", None) not in ("40P01", "40001"):
+                    raise
+        with self.write() as conn:
+            return work(conn)
+
     def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
         """An INSERT of this store's dialect, which knows ON CONFLICT."""
-        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+        return insert_into(table, self.engine.dialect.name)
 
     def close(self) -> None:
         """Give all connections back."""
@@ -238,6 +277,11 @@ class Store:
         finally:
             if self._turn is not None:
                 self._turn.release()
+
+
+def insert_into(table: sa.Table, dialect: str) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that knows ON CONFLICT."""
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
 def open_store(url: str, *, read_only: bool = False) -> Store:

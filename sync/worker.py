@@ -1,5 +1,8 @@
 """One worker: claims an event, lets the flow work on it, records what came of it.
 
+Whoever wakes lanes calls ``Worker.drain``: once too often is harmless, from any number of threads, processes and
+machines at a time. ``sync.lanes`` says what there is to wake (``claimable``) and when there will be (``next_due_at``).
+
 The flow maps errors to fates; what escapes it all the same is caught here, so that one record never stops another
 customer's.
 """
@@ -9,10 +12,12 @@ from __future__ import annotations
 import logging
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
+
+from sqlalchemy.engine import Connection
 
 from connectors.clarity_port import ClarityPort
 from connectors.errors import ConnectorError
@@ -20,7 +25,8 @@ from connectors.freshbooks import FreshBooks
 from mapspec import Reason
 from sync import inbox, records
 from sync.errors import IntentOpenError, LaneLostError
-from sync.inbox import Event
+from sync.lanes import Event, State, claim_in, settle_in
+from sync.leases import Leases
 from sync.log import bound
 from sync.lookups import Finder
 from sync.outcome import Outcome
@@ -75,14 +81,17 @@ class Context:
     planned: list[dict[str, Any]] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
     finder: Finder = field(init=False)
+    leases: Leases = field(init=False)
 
     def __post_init__(self) -> None:
         exact = assumed(self.settings.profile, "A36") == "exact"
         self.finder = Finder(self.freshbooks, self.now, exact_skus=exact)
+        wanted = self.settings.runner
+        self.leases = Leases(self.store, self.now, lease_s=wanted.lease_s, fresh_s=self.settings.settle_s)
 
-    def renew(self, event: Event) -> None:
-        """To be called before every write: prolongs the lease, raises LaneLostError when another worker has it."""
-        inbox.renew(self.store, event, now=self.now())
+    def close(self) -> None:
+        """End what runs beside the workers."""
+        self.leases.close()
 
 
 @dataclass(frozen=True)
@@ -93,12 +102,36 @@ class Step:
     reason: str
 
 
+@dataclass
+class Drained:
+    """What a call of ``drain`` did.
+
+    Attributes:
+        fates: Outcomes by fate. "lost": another worker had taken the lane over, which settles the event.
+        stopped: Why no record can succeed at present, e.g. nobody is signed in; None when that is not so.
+    """
+
+    fates: dict[str, int] = field(default_factory=dict)
+    stopped: str | None = None
+
+    @property
+    def events(self) -> int:
+        """How many outcomes there were."""
+        return sum(self.fates.values())
+
+    def add(self, step: Step) -> None:
+        """Count one more."""
+        self.fates[step.fate] = self.fates.get(step.fate, 0) + 1
+        if step.fate == "stop":
+            self.stopped = step.reason
+
+
 def _plain(reasons: Sequence[Reason]) -> list[dict[str, str]]:
     return [{"id": reason.id, "message": reason.message} for reason in reasons]
 
 
 class Worker:
-    """Works on what is due, one event at a time."""
+    """Works on what is due, one event at a time; for one thread."""
 
     def __init__(self, context: Context, flow: Flow) -> None:
         self._context = context
@@ -106,54 +139,77 @@ class Worker:
         self._owner = inbox.new_owner()
         self._known_good = False
 
+    def drain(
+        self, lane_key: str | None = None, *, most: int | None = None, on_step: Callable[[Step], None] | None = None
+    ) -> Drained:
+        """Work on what is due now, until nothing is.
+
+        Every event is worked on by one worker at a time and in the order of its lane, whoever else drains the same
+        lane; it has a committed outcome when the next one is begun, and what is not settled when the process dies is
+        due again after the lease, on the same machine at once (``sync.lanes.release_dead``). So a call that comes too
+        often, too early or twice at a time does nothing wrong, and one that never comes is made good by any later one.
+
+        Args:
+            lane_key: Of this lane only; None takes any lane, the one that is due the longest first.
+            most: Come back after so many events, so that one lane does not keep a worker from the others.
+            on_step: Called after every event.
+        """
+        drained = Drained()
+        event = self._claim(lane_key)
+        while event is not None:
+            step, event = self._work_on(event, follow=drained.events + 1 != most, lane_key=lane_key)
+            drained.add(step)
+            if on_step is not None:
+                on_step(step)
+        return drained
+
     def step(self) -> Step | None:
         """Work on the next event that is due; None when nothing is.
 
         The fate "stop" means that no record can succeed; the event is due again as if it had not been touched.
         """
+        event = self._claim(None)
+        return None if event is None else self._work_on(event, follow=False)[0]
+
+    def _claim(self, lane_key: str | None) -> Event | None:
         context = self._context
-        event = inbox.next_due(context.store, now=context.now(), owner=self._owner)
-        if event is None:
-            return None
-        with bound(run=context.run_id, lane=event.lane_key, record=event.record_key):
+        return inbox.next_due(
+            context.store,
+            now=context.now(),
+            owner=self._owner,
+            lease_s=context.leases.seconds,
+            lane_key=lane_key,
+        )
+
+    def _work_on(self, event: Event, *, follow: bool, lane_key: str | None = None) -> tuple[Step, Event | None]:
+        """The event's outcome; and the next event, claimed by the same commit, when one is to follow."""
+        context = self._context
+        with bound(run=context.run_id, lane=event.lane_key, record=event.record_key), context.leases.held(event):
             try:
                 outcome = self._flow.process(event, context)
             except LaneLostError:
                 log.warning("lane lost to another runner", extra={"seq": event.seq})
-                return Step("lost", "another runner has taken over")
+                return Step("lost", "another runner has taken over"), None
             except (KeyboardInterrupt, SystemExit):
                 inbox.release(context.store, event)
                 raise
             except Exception as error:
-                return self._escaped(event, error)
-            return self._record(
-                event,
-                outcome.fate,
-                _plain(outcome.reasons),
-                due_in_s=outcome.due_in_s,
-                waits_for=outcome.waits_for,
-            )
+                outcome = self._escaped(event, error)
+            return self._record(event, outcome, follow=follow, lane_key=lane_key)
 
-    def _escaped(self, event: Event, error: Exception) -> Step:
+    def _escaped(self, event: Event, error: Exception) -> Outcome:
         if isinstance(error, ConnectorError | IntentOpenError):
-            outcome = outcome_of(error)
-            return self._record(event, outcome.fate, _plain(outcome.reasons), due_in_s=outcome.due_in_s)
+            return outcome_of(error)
         log.error("unexpected error in a flow", exc_info=error, extra={"seq": event.seq})
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
-        reasons = [{"id": "unexpected-error", "message": f"unexpected error ({where}); see the log"}]
-        return self._record(event, "dead", reasons)
+        return Outcome("dead", (Reason("unexpected-error", f"unexpected error ({where}); see the log"),))
 
     def _record(
-        self,
-        event: Event,
-        fate: str,
-        reasons: list[dict[str, str]],
-        *,
-        due_in_s: float | None = None,
-        waits_for: str | None = None,
-    ) -> Step:
-        store, now = self._context.store, self._context.now()
+        self, event: Event, outcome: Outcome, *, follow: bool, lane_key: str | None
+    ) -> tuple[Step, Event | None]:
+        context, fate = self._context, str(outcome.fate)
+        store, now, reasons = context.store, context.now(), _plain(outcome.reasons)
         text = "; ".join(reason["message"] for reason in reasons)
         if fate == "stop":
             inbox.release(store, event)
@@ -161,39 +217,51 @@ class Worker:
             records.set_connection(store, "freshbooks", state, reason=text, now=now)
             self._known_good = False
             log.error("connection stopped", extra={"connection": "freshbooks", "reasons": [r["id"] for r in reasons]})
-            return Step(fate, text)
+            return Step(fate, text), None
         if fate == "retry" and event.attempts >= MAX_RETRIES:
             reasons = [{"id": "gave-up", "message": f"given up after {event.attempts + 1} tries"}, *reasons]
             fate = "dead"
-        states: dict[str, inbox.State] = {
-            "done": "done",
-            "skipped": "skipped",
-            "held": "held",
-            "dead": "dead",
-            "retry": "pending",
-            "waiting": "pending",
-        }
-        due = None
-        if fate in ("retry", "waiting"):
-            longest_s, first_s = (LONGEST_BACKOFF_S, 2.0) if fate == "retry" else (3600.0, 60.0)
-            back_off_s = min(longest_s, first_s * 2 ** min(event.attempts, 20))
-            # At least a moment, so that a flow that says "now" cannot keep a run busy for ever.
-            due = now + max(0.1, back_off_s if due_in_s is None else due_in_s)
-        kept = inbox.settle(
-            store,
-            event,
-            state=states[fate],
-            fate=fate,
-            reasons=reasons,
-            due=due,
-            waits_for=waits_for if fate in ("waiting", "held") else None,
-            now=now,
-        )
+        due = self._due(event, outcome, fate, now)
+
+        def settled(conn: Connection) -> tuple[bool, Event | None]:
+            kept = settle_in(
+                conn,
+                event,
+                state=_STATES[fate],
+                fate=fate,
+                reasons=reasons,
+                due=due,
+                waits_for=outcome.waits_for if fate in ("waiting", "held") else None,
+                now=now,
+            )
+            if not follow or context.stop.is_set():
+                return kept, None
+            return kept, claim_in(conn, now=now, owner=self._owner, lease_s=context.leases.seconds, lane_key=lane_key)
+
+        kept, following = store.transact(settled)
         log.info(
             "event settled" if kept else "lane lost to another runner",
             extra={"seq": event.seq, "fate": fate, "reasons": [reason["id"] for reason in reasons]},
         )
-        if fate == "done" and not self._known_good and not self._context.dry_run:
+        if fate == "done" and not self._known_good and not context.dry_run:
             records.set_connection(store, "freshbooks", "ok", now=now)
             self._known_good = True
-        return Step(fate if kept else "lost", text)
+        return Step(fate if kept else "lost", text), following
+
+    def _due(self, event: Event, outcome: Outcome, fate: str, now: float) -> float | None:
+        if fate not in ("retry", "waiting"):
+            return None
+        longest_s, first_s = (LONGEST_BACKOFF_S, 2.0) if fate == "retry" else (3600.0, 60.0)
+        back_off_s = min(longest_s, first_s * 2 ** min(event.attempts, 20))
+        # At least a moment, so that a flow that says "now" cannot keep a run busy for ever.
+        return now + max(0.1, back_off_s if outcome.due_in_s is None else outcome.due_in_s)
+
+
+_STATES: Final[Mapping[str, State]] = {
+    "done": "done",
+    "skipped": "skipped",
+    "held": "held",
+    "dead": "dead",
+    "retry": "pending",
+    "waiting": "pending",
+}
