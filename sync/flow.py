@@ -101,21 +101,22 @@ def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
     if event.type.endswith(".cancelled") and not _known_later(event, context):
         message = f"the event says {event.type}, the record in it does not: decide"
         return Outcome("held", (Reason("event-contradicts-record", message),))
-    if not context.dry_run:
+    if not context.dry_run and approved.fingerprint not in context.saved_specs:
         records.save_spec(context.store, approved.fingerprint, spec.spec, approved.text, now=context.now())
-    records.drop_notes(context.store, event.record_key)
-    for warning in draft.warnings:
-        records.add_note(
-            context.store, event.record_key, warning.id, warning.message, subject=warning.message, now=context.now()
-        )
+        context.saved_specs.add(approved.fingerprint)
+    notes = [(warning.id, warning.message, warning.message) for warning in draft.warnings]
     if newest is not None:
-        _note_assumptions(event, newest.payload, context)
+        notes += _broken_assumptions(event, newest.payload, context)
     applier = Applier(context, event, approved.fingerprint, draft.updated)
+    actions = plan_actions(spec, draft)
+    applier.expect(actions)
     try:
-        for action in plan_actions(spec, draft):
+        for action in actions:
             applier.apply(action)
     except OrderMissingError as missing:
         return _without_order(missing.order_id, context)
+    finally:
+        records.set_notes(context.store, event.record_key, [*notes, *applier.missing], now=context.now())
     return Outcome("done")
 
 
@@ -194,17 +195,16 @@ def _completed(record: Mapping[str, Any], context: Context) -> Mapping[str, Any]
     return record
 
 
-def _note_assumptions(event: Event, record: Mapping[str, Any], context: Context) -> None:
-    """Tell the operator what in a record is not as the source's profile assumes."""
-    for row in broken(event.entity, record, context.settings.profile, context.settings.reading):
-        records.add_note(
-            context.store,
-            event.record_key,
+def _broken_assumptions(event: Event, record: Mapping[str, Any], context: Context) -> list[tuple[str, str, str]]:
+    """Notes on what in a record is not as the source's profile assumes."""
+    return [
+        (
             f"assumption-{row.number}",
             f"{row.number}: {row.path}: {row.message}; correct the setting where the store differs",
-            subject=row.path,
-            now=context.now(),
+            row.path,
         )
+        for row in broken(event.entity, record, context.settings.profile, context.settings.reading)
+    ]
 
 
 def _not_wanted(event: Event, context: Context, reasons: tuple[Reason, ...]) -> Outcome:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -131,23 +131,26 @@ def remember_in(
     return True
 
 
-def add_note(store: Store, record_key: str, kind: str, message: str, *, subject: str = "", now: float) -> None:
-    """Tell the operator something about a record; the same kind and subject again replaces the message.
+def set_notes(store: Store, record_key: str, found: Iterable[tuple[str, str, str]], *, now: float) -> None:
+    """Replace all that was said about a record; nothing is written where nothing changes.
 
     Args:
-        kind: Kebab-case id: ``unknown-sku`` (subject: the SKU), ``price-differs``, ``payment-skipped``, ...
+        found: Kind (kebab-case), message and subject each: ``unknown-sku`` (subject: the SKU), ``price-differs``,
+            ``payment-skipped``, ...
     """
-    values = {"message": message, "at": now}
-    statement = store.insert(note_table).values(record_key=record_key, kind=kind, subject=subject, **values)
+    wanted = {(kind, subject): message for kind, message, subject in found}
+    with store.read() as conn:
+        said = {(row.kind, row.subject): row.message for row in conn.execute(_NOTES_OF, {"record": record_key})}
+    if said == wanted:
+        return
     with store.write() as conn:
-        conn.execute(statement.on_conflict_do_update(index_elements=["record_key", "kind", "subject"], set_=values))
+        conn.execute(sa.delete(note_table).where(note_table.c.record_key == record_key))
+        for (kind, subject), message in wanted.items():
+            row = {"record_key": record_key, "kind": kind, "subject": subject, "message": message, "at": now}
+            conn.execute(store.insert(note_table).values(**row).on_conflict_do_nothing())
 
 
-def drop_notes(store: Store, record_key: str, kind: str | None = None) -> None:
-    """Take back what was said about a record, all of it or one kind."""
-    statement = sa.delete(note_table).where(note_table.c.record_key == record_key)
-    with store.write() as conn:
-        conn.execute(statement if kind is None else statement.where(note_table.c.kind == kind))
+_NOTES_OF = sa.select(note_table).where(note_table.c.record_key == sa.bindparam("record"))
 
 
 def notes(store: Store, kind: str | None = None) -> list[Note]:

@@ -31,7 +31,7 @@ from sync.log import bound
 from sync.lookups import Finder
 from sync.outcome import Outcome
 from sync.reading import assumed
-from sync.recovery import outcome_of
+from sync.recovery import WRITE_UNDER_WAY, outcome_of
 from sync.settings import Settings
 from sync.store import Store
 
@@ -68,6 +68,7 @@ class Context:
             (Decimal) and ``"currency"`` for the sums.
         now: Unix seconds.
         stop: Set when the run shall end after the write in hand.
+        saved_specs: Fingerprints of the specs that this process knows to be in the store.
     """
 
     settings: Settings
@@ -80,6 +81,7 @@ class Context:
     now: Callable[[], float]
     planned: list[dict[str, Any]] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
+    saved_specs: set[str] = field(default_factory=set)
     finder: Finder = field(init=False)
     leases: Leases = field(init=False)
 
@@ -252,6 +254,8 @@ class Worker:
         if fate not in ("retry", "waiting"):
             return None
         longest_s, first_s = (LONGEST_BACKOFF_S, 2.0) if fate == "retry" else (3600.0, 60.0)
+        if any(reason.id == WRITE_UNDER_WAY for reason in outcome.reasons):
+            first_s = 0.1  # another worker is about to finish
         back_off_s = min(longest_s, first_s * 2 ** min(event.attempts, 20))
         # At least a moment, so that a flow that says "now" cannot keep a run busy for ever.
         return now + max(0.1, back_off_s if outcome.due_in_s is None else outcome.due_in_s)
