@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 REMOVED = "[removed]"
@@ -68,8 +69,14 @@ def _is_secret(squeezed: str) -> bool:
     return squeezed in _SECRET_NAMES or squeezed.endswith(_SECRET_ENDINGS)
 
 
+@lru_cache(maxsize=4096)
+def _squeezed(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
 def _squeeze(name: Any) -> str:
-    return "".join(letter for letter in str(name).lower() if letter.isalnum())
+    text = str(name)
+    return _squeezed(text) if len(text) < 100 else _squeezed.__wrapped__(text)  # memory holds usual names only
 
 
 def _is_card(text: str) -> bool:

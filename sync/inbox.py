@@ -41,7 +41,7 @@ from sync.lanes import (
 )
 from sync.reading import Reading, shipped
 from sync.records import remember_in
-from sync.store import NOT_WAITING, PENDING, Store, inbox
+from sync.store import NOT_WAITING, PENDING, Store, inbox, insert_into
 
 __all__ = [
     "LEASE_S",
@@ -173,29 +173,25 @@ def _ingest_one(
     if filing.handled and filing.record_id == "?":
         reason = {"id": "no-record-id", "message": 'the event names no record: "data.id" is missing'}
         state, reasons = "dead", [reason]
-    added = conn.execute(
-        store.insert(inbox)
-        .values(
-            source=source,
-            delivery_id=filing.delivery_id,
-            event=filing.event,
-            entity=filing.entity,
-            record_id=filing.record_id,
-            record_key=filing.record_key,
-            number=filing.number,
-            lane_key=lane_key,
-            body=dumps(body),
-            raw_sha256=digest,
-            version=filing.version,
-            received_at=now,
-            state=state,
-            fate="dead" if state == "dead" else None,
-            reasons=json.dumps(reasons),
-            due=now,
-        )
-        .on_conflict_do_nothing(index_elements=["delivery_id"])
-        .returning(inbox.c.seq)
-    ).one_or_none()
+    row = {
+        "source": source,
+        "delivery_id": filing.delivery_id,
+        "event": filing.event,
+        "entity": filing.entity,
+        "record_id": filing.record_id,
+        "record_key": filing.record_key,
+        "number": filing.number,
+        "lane_key": lane_key,
+        "body": dumps(body),
+        "raw_sha256": digest,
+        "version": filing.version,
+        "received_at": now,
+        "state": state,
+        "fate": "dead" if state == "dead" else None,
+        "reasons": json.dumps(reasons),
+        "due": now,
+    }
+    added = conn.execute(_ADD[conn.dialect.name], row).one_or_none()
     if added is None:
         return "duplicate"
     if state != "pending":
@@ -206,6 +202,16 @@ def _ingest_one(
         entity, version = filing.entity, filing.version
         remember_in(store, conn, entity, filing.record_id, resource, version, now=now, reading=reading)
     return "new"
+
+
+def _adding(dialect: str) -> sa.Executable:
+    names = (column.name for column in inbox.c if column.name not in ("seq", "attempts", "claims"))
+    values: dict[str, Any] = {name: sa.bindparam(name) for name in names if name not in ("waits_for", "settled_at")}
+    added = insert_into(inbox, dialect).values(**values, attempts=0, claims=0)
+    return added.on_conflict_do_nothing(index_elements=["delivery_id"]).returning(inbox.c.seq)
+
+
+_ADD = {dialect: _adding(dialect) for dialect in ("sqlite", "postgresql")}
 
 
 def _lane(conn: Connection, filing: Filing) -> str:
@@ -227,9 +233,8 @@ _LANE_AT_WORK = (
 def record_id_of(store: Store, entity: str, number: str) -> str | None:
     """Id of the record that people call by this number; None when it is not known, or several are called so."""
     statement = sa.select(inbox.c.record_id).where(inbox.c.entity == entity, inbox.c.number == number).distinct()
-    with store.read() as conn:
-        found = conn.scalars(statement.limit(2)).all()
-    return found[0] if len(found) == 1 else None
+    found = store.rows(statement.limit(2))
+    return found[0].record_id if len(found) == 1 else None
 
 
 def verdict(store: Store, record_key: str) -> str | None:
@@ -240,9 +245,8 @@ def verdict(store: Store, record_key: str) -> str | None:
         .order_by(inbox.c.seq.desc())
         .limit(1)
     )
-    with store.read() as conn:
-        found: str | None = conn.scalar(statement)
-    return found
+    rows = store.rows(statement)
+    return rows[0].state if rows else None
 
 
 def counts(store: Store) -> dict[str, int]:

@@ -295,8 +295,7 @@ def renew(store: Store, event: Event, *, now: float, lease_s: float | None = Non
         LaneLostError: Another worker has the lane.
     """
     proved_up = uptime()
-    with store.write() as conn:
-        renew_in(conn, event, now=now, lease_s=lease_s)
+    store.transact(lambda conn: renew_in(conn, event, now=now, lease_s=lease_s))
     proved(event, now=now, up=proved_up)
 
 
@@ -473,16 +472,14 @@ def next_due_at(store: Store, *, now: float, waiting: bool) -> float | None:
     if not waiting:
         to_do = sa.select(inbox.c.seq).where(inbox.c.lane_key == lane.c.key, PENDING, NOT_WAITING)
         statement = statement.where(to_do.exists())
-    with store.read() as conn:
-        found: float | None = conn.scalar(statement)
-    return found
+    rows = store.rows(statement)
+    return rows[0].due if rows else None
 
 
 def claimable(store: Store, *, now: float, limit: int) -> list[str]:
     """Lanes that a worker would get now, the one that is due the longest first."""
     statement = sa.select(lane.c.key).where(lane.c.due <= now).order_by(lane.c.due, lane.c.head).limit(limit)
-    with store.read() as conn:
-        return list(conn.scalars(statement))
+    return [row.key for row in store.rows(statement)]
 
 
 def release_dead(store: Store) -> int:
@@ -490,9 +487,8 @@ def release_dead(store: Store) -> int:
 
     Workers elsewhere are only known by their lease.
     """
-    with store.read() as conn:
-        owners = conn.scalars(sa.select(lane.c.owner).where(lane.c.owner.is_not(None)).distinct()).all()
-    gone = [owner for owner in owners if owner is not None and _is_gone(owner)]
+    owners = store.rows(sa.select(lane.c.owner).where(lane.c.owner.is_not(None)).distinct())
+    gone = [row.owner for row in owners if _is_gone(row.owner)]
     if not gone:
         return 0
     # `seq` stays: whoever claims the lane next counts that a worker died on this event.

@@ -116,9 +116,8 @@ _ENTRY = sa.select(ledger_table).where(ledger_table.c.key == sa.bindparam("wante
 
 def get(store: Store, key: str) -> Entry | None:
     """The entry of a natural key."""
-    with store.read() as conn:
-        row = conn.execute(_ENTRY, {"wanted": key}).one_or_none()
-    return None if row is None else _entry(row)
+    rows = store.rows(_ENTRY, {"wanted": key})
+    return _entry(rows[0]) if rows else None
 
 
 def get_all(store: Store, keys: Sequence[str]) -> dict[str, Entry]:
@@ -128,9 +127,8 @@ def get_all(store: Store, keys: Sequence[str]) -> dict[str, Entry]:
 
 def reservation(store: Store, name: str) -> Reserved:
     """Who took a reservation last; to be read before looking whether the remote object is there."""
-    with store.read() as conn:
-        row = conn.execute(_RESERVATION, {"wanted": name}).one_or_none()
-    return Reserved(name, None, 0) if row is None else Reserved(name, row.key, row.revision)
+    rows = store.rows(_RESERVATION, {"wanted": name})
+    return Reserved(name, rows[0].key, rows[0].revision) if rows else Reserved(name, None, 0)
 
 
 def known(store: Store, record_key: str) -> dict[str, Entry]:
@@ -183,36 +181,28 @@ def open_intent(
             of the two has changed since the caller looked.
         LaneLostError: Another worker has the event's lane.
     """
-    values: dict[str, Any] = {
+    values = {
+        "key": key,
+        "entity": entity,
         "record_key": record_key,
-        "state": "intent",
         "phase": phase,
         "body_hash": body_hash,
         "source_version": source_version,
         "spec_fingerprint": spec_fingerprint,
+        "detail": None if detail is None else dumps(detail),
         "at": now,
         "holder": None if event is None else event.holder,
         **_amounts(total, currency),
+        "seen_revision": -1 if seen is None else None if seen is ANY else seen.revision,
     }
-    if detail is not None:
-        values["detail"] = dumps(detail)
-    statement = store.insert(ledger_table).values(key=key, entity=entity, created_at=now, revision=1, **values)
-    if seen is None:
-        statement = statement.on_conflict_do_nothing(index_elements=["key"])
-    else:
-        free = ledger_table.c.state.not_in(LIVE)
-        statement = statement.on_conflict_do_update(
-            index_elements=["key"],
-            set_={**values, "revision": ledger_table.c.revision + 1},
-            where=free if seen is ANY else sa.and_(free, ledger_table.c.revision == seen.revision),
-        )
+    statement = _OPEN[store.engine.dialect.name]
 
     def opened(conn: Connection) -> Row[Any]:
         if event is not None:
             renew_in(conn, event, now=now)
         if reserved is not None:
             _take(store, conn, reserved, key)
-        row = conn.execute(statement.returning(ledger_table)).one_or_none()
+        row = conn.execute(statement, values).one_or_none()
         if row is None:
             raise IntentOpenError(f"{key}: a write is under way or in doubt; look before writing again")
         return row
@@ -222,6 +212,56 @@ def open_intent(
     if event is not None:
         proved(event, now=now, up=up)
     return _entry(row)
+
+
+def _opening(dialect: str) -> sa.Executable:
+    told = {
+        name: sa.bindparam(name, type_=ledger_table.c[name].type)
+        for name in (
+            "record_key",
+            "phase",
+            "body_hash",
+            "source_version",
+            "spec_fingerprint",
+            "at",
+            "holder",
+            "total",
+            "currency",
+        )
+    }
+    detail = sa.bindparam("detail", type_=sa.Text)
+    return (
+        insert_into(ledger_table, dialect)
+        .values(
+            key=sa.bindparam("key"),
+            entity=sa.bindparam("entity"),
+            state="intent",
+            created_at=sa.bindparam("at"),
+            revision=1,
+            detail=sa.func.coalesce(detail, "{}"),
+            **told,
+        )
+        .on_conflict_do_update(
+            index_elements=["key"],
+            set_={
+                **told,
+                "state": "intent",
+                "detail": sa.func.coalesce(detail, ledger_table.c.detail),
+                "revision": ledger_table.c.revision + 1,
+            },
+            where=sa.and_(ledger_table.c.state.not_in(LIVE), _as_seen()),
+        )
+        .returning(ledger_table)
+    )
+
+
+def _as_seen() -> sa.ColumnElement[bool]:
+    """The row is as the caller saw it; -1: it saw none, None: it does not matter."""
+    seen = sa.bindparam("seen_revision", type_=ledger_table.c.revision.type)
+    return sa.or_(seen.is_(None), ledger_table.c.revision == seen)
+
+
+_OPEN: Final = {dialect: _opening(dialect) for dialect in ("sqlite", "postgresql")}
 
 
 def reopen_intent(store: Store, entry: Entry, event: Event, *, now: float) -> Entry:
@@ -369,22 +409,23 @@ def _change(
     tried: Tried | None = None,
     now: float,
 ) -> Entry:
-    optional = {"remote_id": remote_id, "phase": phase, "content_hash": content_hash}
-    values: dict[str, Any] = {name: value for name, value in optional.items() if value is not None}
-    values |= {name: value for name, value in _amounts(total, currency).items() if value is not None}
-    if detail is not None:
-        values["detail"] = dumps(detail)
-    statement = sa.update(ledger_table).where(ledger_table.c.key == key)
-    if expected is not None:
-        statement = statement.where(ledger_table.c.state.in_(tuple(expected)))
-    if seen is not ANY:
-        statement = statement.where(ledger_table.c.revision == seen.revision)
-    statement = statement.values(state=state, at=now, revision=ledger_table.c.revision + 1, **values)
+    values = {
+        "wanted": key,
+        "to_state": state,
+        "now": now,
+        "to_remote_id": remote_id,
+        "to_phase": phase,
+        "to_content_hash": content_hash,
+        "to_detail": None if detail is None else dumps(detail),
+        "seen_revision": None if seen is ANY else seen.revision,
+        **{f"to_{name}": value for name, value in _amounts(total, currency).items()},
+    }
+    statement = _CHANGE if expected is None else _CHANGE.where(ledger_table.c.state.in_(tuple(expected)))
 
     def changed(conn: Connection) -> tuple[Row[Any] | None, bool]:
         if tried is not None:
             _add_attempt(conn, key, tried, now=now)
-        row = conn.execute(statement.returning(ledger_table)).one_or_none()
+        row = conn.execute(statement.returning(ledger_table) if expected else _CHANGE_RETURNING, values).one_or_none()
         return row, row is not None or conn.scalar(_STATE, {"wanted": key}) is not None
 
     row, exists = store.transact(changed)
@@ -393,6 +434,22 @@ def _change(
     if row is None:
         raise KeyError(key)
     return _entry(row)
+
+
+_CHANGE = (
+    sa.update(ledger_table)
+    .where(ledger_table.c.key == sa.bindparam("wanted"), _as_seen())
+    .values(
+        state=sa.bindparam("to_state"),
+        at=sa.bindparam("now"),
+        revision=ledger_table.c.revision + 1,
+        **{
+            name: sa.func.coalesce(sa.bindparam(f"to_{name}", type_=sa.Text), ledger_table.c[name])
+            for name in ("remote_id", "phase", "content_hash", "total", "currency", "detail")
+        },
+    )
+)
+_CHANGE_RETURNING = _CHANGE.returning(ledger_table)
 
 
 def add_attempt(store: Store, key: str, *, request: Any, response: Any = None, outcome: str, now: float) -> int:
@@ -449,9 +506,7 @@ def _amounts(total: Decimal | None, currency: str | None) -> dict[str, str | Non
 
 
 def _entries(store: Store, condition: sa.ColumnElement[bool]) -> list[Entry]:
-    with store.read() as conn:
-        rows = conn.execute(sa.select(ledger_table).where(condition).order_by(ledger_table.c.key)).all()
-    return [_entry(row) for row in rows]
+    return [_entry(row) for row in store.rows(sa.select(ledger_table).where(condition).order_by(ledger_table.c.key))]
 
 
 def _entry(row: Row[Any]) -> Entry:

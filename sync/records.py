@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from connectors.scrub import scrub
 from sync.envelope import dumps, lane_of, loads, version_of
 from sync.reading import Reading, shipped
-from sync.store import Store
+from sync.store import Store, insert_into
 from sync.store import connection as connection_table
 from sync.store import note as note_table
 from sync.store import record as record_table
@@ -59,12 +59,15 @@ class ConnectionState:
     at: float
 
 
+_LATEST = sa.select(record_table).where(record_table.c.key == sa.bindparam("wanted"))
+
+
 def latest(store: Store, key: str) -> Snapshot | None:
     """The newest known snapshot of a record."""
-    with store.read() as conn:
-        row = conn.execute(sa.select(record_table).where(record_table.c.key == key)).one_or_none()
-    if row is None:
+    rows = store.rows(_LATEST, {"wanted": key})
+    if not rows:
         return None
+    row = rows[0]
     return Snapshot(row.key, row.entity, row.id, row.version, loads(row.payload), row.sha256)
 
 
@@ -107,9 +110,7 @@ def remember_in(
 ) -> bool:
     """As ``remember``, inside the caller's transaction, for a payload that is scrubbed already."""
     key = f"{entity}:{record_id}"
-    known = conn.execute(
-        sa.select(record_table.c.version, record_table.c.payload).where(record_table.c.key == key)
-    ).one_or_none()
+    known = conn.execute(_LATEST, {"wanted": key}).one_or_none()
     if known is not None and known.version is not None:
         if version is None or version < known.version:
             return False
@@ -118,6 +119,7 @@ def remember_in(
             return False
     text = dumps(payload)
     values = {
+        "key": key,
         "entity": entity,
         "id": record_id,
         "lane_key": lane_of(entity, key, payload, reading),
@@ -126,9 +128,19 @@ def remember_in(
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
         "seen_at": now,
     }
-    statement = store.insert(record_table).values(key=key, **values)
-    conn.execute(statement.on_conflict_do_update(index_elements=["key"], set_=values))
+    conn.execute(_REMEMBER[conn.dialect.name], values)
     return True
+
+
+def _remembering(dialect: str) -> sa.Executable:
+    names = ("key", "entity", "id", "lane_key", "version", "payload", "sha256", "seen_at")
+    fresh = insert_into(record_table, dialect).values({name: sa.bindparam(name) for name in names})
+    return fresh.on_conflict_do_update(
+        index_elements=["key"], set_={name: fresh.excluded[name] for name in names if name != "key"}
+    )
+
+
+_REMEMBER = {dialect: _remembering(dialect) for dialect in ("sqlite", "postgresql")}
 
 
 def set_notes(store: Store, record_key: str, found: Iterable[tuple[str, str, str]], *, now: float) -> None:
@@ -139,15 +151,19 @@ def set_notes(store: Store, record_key: str, found: Iterable[tuple[str, str, str
             ``payment-skipped``, ...
     """
     wanted = {(kind, subject): message for kind, message, subject in found}
-    with store.read() as conn:
-        said = {(row.kind, row.subject): row.message for row in conn.execute(_NOTES_OF, {"record": record_key})}
-    if said == wanted:
+    if wanted == {(row.kind, row.subject): row.message for row in store.rows(_NOTES_OF, {"record": record_key})}:
         return
-    with store.write() as conn:
+    rows = [
+        {"record_key": record_key, "kind": kind, "subject": subject, "message": message, "at": now}
+        for (kind, subject), message in wanted.items()
+    ]
+
+    def replaced(conn: Connection) -> None:
         conn.execute(sa.delete(note_table).where(note_table.c.record_key == record_key))
-        for (kind, subject), message in wanted.items():
-            row = {"record_key": record_key, "kind": kind, "subject": subject, "message": message, "at": now}
-            conn.execute(store.insert(note_table).values(**row).on_conflict_do_nothing())
+        if rows:
+            conn.execute(store.insert(note_table).on_conflict_do_nothing(), rows)
+
+    store.transact(replaced)
 
 
 _NOTES_OF = sa.select(note_table).where(note_table.c.record_key == sa.bindparam("record"))

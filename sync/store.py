@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import StaticPool
 
+from sync.commits import GroupCommit, KeptConnections, transact
 from sync.errors import NoStoreError, StoreError
 
 SCHEMA_VERSION = 2
@@ -35,6 +36,7 @@ CUSTOMER_VALUES = frozenset(
 and reasons only. A test keeps it so."""
 BUSY_TIMEOUT_S = 30
 _DEADLOCKS = 5
+_AUTOCOMMIT = {"isolation_level": "AUTOCOMMIT"}
 _T = TypeVar("_T")
 
 metadata = sa.MetaData()
@@ -234,6 +236,11 @@ class Store:
         self.is_sqlite = engine.dialect.name == "sqlite"
         # An in-memory store is one connection, so its users take turns.
         self._turn = threading.RLock() if self.is_sqlite and path is None else None
+        # One writes at a time. Waiting for SQLite's own lock means sleeping longer than a transaction takes.
+        self._writing = threading.Lock() if self.is_sqlite and path is not None else None
+        self._readers = KeptConnections(engine, mapper_plain=True, **({} if self.is_sqlite else _AUTOCOMMIT))
+        self._writers = KeptConnections(engine, mapper_immediate=True)
+        self._group = GroupCommit(self._writers, self._writing) if self._writing is not None else None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -248,16 +255,44 @@ class Store:
             yield conn
 
     def transact(self, work: Callable[[Connection], _T]) -> _T:
-        """Run a writing transaction, again when another one was let through first; `work` changes nothing else."""
+        """Run a short writing transaction: durable when this returns, undone when it raises.
+
+        Args:
+            work: Changes nothing but the store. It may be run again when another transaction was let through first,
+                and by another thread, together with what others want to have committed (`sync.commits`).
+        """
         for _ in range(_DEADLOCKS):
             try:
-                with self.write() as conn:
-                    return work(conn)
+                return self._transacted(work)
             except OperationalError as error:
                 if getattr(error.orig, "sqlstate", None) not in ("40P01", "40001"):
                     raise
-        with self.write() as conn:
-            return work(conn)
+        return self._transacted(work)
+
+    def _transacted(self, work: Callable[[Connection], _T]) -> _T:
+        if self._group is not None:
+            return self._group.run(work)
+        if self._turn is not None:
+            with self.write() as conn:
+                return work(conn)
+        return transact(self._writers, work)
+
+    def rows(self, statement: sa.Select[Any], values: Mapping[str, Any] | None = None) -> Sequence[sa.Row[Any]]:
+        """The rows of one statement: what `read` gives, without a transaction around it."""
+        if self._turn is not None:
+            with self.read() as conn:
+                return conn.execute(statement, values or {}).all()
+        for again in (True, False):
+            conn = self._readers.get()
+            try:
+                found = conn.execute(statement, values or {}).all()
+                conn.commit()
+                return found
+            except DBAPIError as error:
+                self._readers.drop()
+                if not (error.connection_invalidated and again):
+                    raise
+        raise AssertionError("not reached")
 
     def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
         """An INSERT of this store's dialect, which knows ON CONFLICT."""
@@ -265,18 +300,19 @@ class Store:
 
     def close(self) -> None:
         """Give all connections back."""
+        self._readers.close()
+        self._writers.close()
         self.engine.dispose()
 
     @contextmanager
     def _transaction(self, *, immediate: bool) -> Iterator[Connection]:
-        if self._turn is not None:
-            self._turn.acquire()
-        try:
-            with self.engine.connect().execution_options(mapper_immediate=immediate) as conn, conn.begin():
-                yield conn
-        finally:
-            if self._turn is not None:
-                self._turn.release()
+        turn = self._turn or (self._writing if immediate else None) or nullcontext()
+        with (
+            turn,
+            self.engine.connect().execution_options(mapper_immediate=immediate) as conn,
+            conn.begin(),
+        ):
+            yield conn
 
 
 def insert_into(table: sa.Table, dialect: str) -> sqlite.Insert | postgresql.Insert:
@@ -365,6 +401,7 @@ def _sqlite_engine(path: Path | None, *, read_only: bool) -> Engine:
             "sqlite://",
             creator=lambda: sqlite3.connect(uri, uri=True, **arguments),
             poolclass=sa.QueuePool,
+            max_overflow=-1,  # every thread keeps one to read and one to write
             hide_parameters=True,  # a statement's values are customers'
         )
 
@@ -378,16 +415,28 @@ def _sqlite_engine(path: Path | None, *, read_only: bool) -> Engine:
 
     @sa_event.listens_for(engine, "begin")
     def begin(conn: Connection) -> None:
+        if conn.get_execution_options().get("mapper_plain", False):
+            return
         # A deferred transaction that first reads and then writes fails at once when another has written between.
         immediate = conn.get_execution_options().get("mapper_immediate", False) and not read_only
-        conn.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        driver: Any = conn.connection.driver_connection
+        try:
+            driver.execute("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        except sqlite3.OperationalError as error:
+            raise OperationalError("BEGIN", None, error) from error
 
     return engine
 
 
 def _postgresql_engine(address: URL) -> Engine:
     try:
-        return sa.create_engine(address, pool_pre_ping=True, connect_args={"connect_timeout": 10}, hide_parameters=True)
+        return sa.create_engine(
+            address,
+            pool_pre_ping=True,
+            max_overflow=-1,  # every thread keeps one to read and one to write
+            connect_args={"connect_timeout": 10},
+            hide_parameters=True,
+        )
     except (ModuleNotFoundError, NoSuchModuleError):
         raise StoreError("a PostgreSQL store needs its driver: pip install 'mapper-ai[postgres]'") from None
 
