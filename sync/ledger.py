@@ -295,7 +295,8 @@ def _take(store: Store, conn: Connection, reserved: Reserved, key: str) -> None:
     held = conn.execute(_RESERVATION.with_for_update(), {"wanted": reserved.name}).one_or_none()
     if held is None:
         taken = store.insert(reservation_table).values(name=reserved.name, key=key, revision=1)
-        if conn.execute(taken.on_conflict_do_nothing(index_elements=["name"])).rowcount == 1:
+        taken = taken.on_conflict_do_nothing(index_elements=["name"])
+        if conn.execute(taken.returning(reservation_table.c.name)).first() is not None:
             return
     elif held.revision == reserved.revision:
         state = None if held.key == key else conn.scalar(_STATE, {"wanted": held.key})
@@ -468,13 +469,14 @@ def _add_attempt(conn: Connection, key: str, tried: Tried, *, now: float) -> int
     while True:
         number = (conn.scalar(_LAST_ATTEMPT, {"wanted": key}) or 0) + 1
         # Two workers may change one remote object, an invoice for instance, from two lanes.
-        if conn.execute(_ADD_ATTEMPT[conn.dialect.name], {**values, "n": number}).rowcount == 1:
+        if conn.execute(_ADD_ATTEMPT[conn.dialect.name], {**values, "n": number}).first() is not None:
             return number
 
 
 _LAST_ATTEMPT = sa.select(sa.func.max(attempt_table.c.n)).where(attempt_table.c.key == sa.bindparam("wanted"))
 _ADD_ATTEMPT: Final = {
-    dialect: insert_into(attempt_table, dialect).on_conflict_do_nothing() for dialect in ("sqlite", "postgresql")
+    dialect: insert_into(attempt_table, dialect).on_conflict_do_nothing().returning(attempt_table.c.n)
+    for dialect in ("sqlite", "postgresql")
 }
 
 
