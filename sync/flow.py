@@ -15,7 +15,7 @@ from sync.apply import Applier, OrderMissingError
 from sync.assumptions import broken, is_test
 from sync.errors import IntentOpenError
 from sync.lookups import gather
-from sync.outcome import EndedError, Outcome, waiting
+from sync.outcome import EndedError, Outcome, Settled, waiting
 from sync.plan import natural_key, plan_actions
 from sync.poll import CLARITY_LOGIN
 from sync.recovery import outcome_of, reconnect_text
@@ -88,6 +88,8 @@ def process(event: Event, context: Context) -> Outcome:
 
 
 def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
+    if _is_settled(event, context, approved):
+        return Outcome("done")
     draft = _draft(event, context, approved)
     spec = approved.compiled.spec
     if draft.decision in ("skip", "wait"):
@@ -117,7 +119,16 @@ def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
         return _without_order(missing.order_id, context)
     finally:
         records.set_notes(context.store, event.record_key, [*notes, *applier.missing], now=context.now())
-    return Outcome("done")
+    return Outcome("done", settled=None if newest is None else Settled(newest.sha256, approved.fingerprint))
+
+
+def _is_settled(event: Event, context: Context, approved: ApprovedSpec) -> bool:
+    """Polling, backfill and repeated webhooks bring what is done: the same snapshot under the same mapping."""
+    known = records.latest(context.store, event.record_key)
+    if known is None or known.settled != str(Settled(known.sha256, approved.fingerprint)):
+        return False
+    # An event without a snapshot may tell of a change that is not known yet.
+    return (event.version or "") <= (known.version or "")
 
 
 def _draft(event: Event, context: Context, approved: ApprovedSpec) -> Draft:

@@ -40,8 +40,9 @@ from sync.lanes import (
     wake,
 )
 from sync.reading import Reading, shipped
-from sync.records import remember_in
+from sync.records import is_settled, remember_in
 from sync.store import NOT_WAITING, PENDING, Store, inbox, insert_into
+from sync.store import record as record_table
 
 __all__ = [
     "LEASE_S",
@@ -111,6 +112,7 @@ def ingest(
     source: str,
     now: float,
     reading: Reading | None = None,
+    settled_by: Mapping[str, str] | None = None,
 ) -> IngestResult:
     """Store deliveries, all or none, scrubbed of card data and secrets; committed when this returns.
 
@@ -119,6 +121,8 @@ def ingest(
         source: Where they came from: "webhook", "file", "poll", "freshbooks".
         now: Unix seconds.
         reading: How the source's records are read; as shipped when None.
+        settled_by: Of what was asked for, snapshots that these specs (fingerprint by entity) have done already count
+            as duplicates and are not stored.
     """
     reading = reading or shipped()
     asked = source in ("poll", "fetch")
@@ -129,12 +133,22 @@ def ingest(
     def stored(conn: Connection) -> IngestResult:
         counts, heads = {"new": 0, "duplicate": 0, "ignored": 0}, dict[str, int]()
         for filing, body, digest in prepared:
+            if asked and settled_by and _is_settled(conn, filing, body, settled_by):
+                counts["duplicate"] += 1
+                continue
             kept = body if whole else _without_resource(body)
             counts[_ingest_one(store, conn, filing, kept, digest, heads, source=source, now=now, reading=reading)] += 1
         touch(conn, heads, now=now)
         return IngestResult(**counts)
 
     return store.transact(stored)
+
+
+def _is_settled(conn: Connection, filing: Filing, body: Mapping[str, Any], settled_by: Mapping[str, str]) -> bool:
+    resource, fingerprint = resource_of(body), settled_by.get(filing.entity)
+    return (
+        resource is not None and fingerprint is not None and is_settled(conn, filing.record_key, resource, fingerprint)
+    )
 
 
 def _prepare(
@@ -294,6 +308,7 @@ def redrive(store: Store, record: str | None, *, now: float) -> list[str]:
         heads: dict[str, int] = {}
         for row in rows:
             conn.execute(sa.update(inbox).where(inbox.c.seq == row.seq).values(settled_at=None, **fresh))
+            conn.execute(sa.update(record_table).where(record_table.c.key == row.record_key).values(settled=None))
             heads.setdefault(row.lane_key, row.seq)
         touch(conn, heads, now=now)
         return [row.record_key for row in rows]

@@ -26,6 +26,7 @@ from sqlalchemy.engine import Connection, Row
 
 from sync.envelope import loads, resource_of
 from sync.errors import LaneLostError
+from sync.outcome import Settled
 from sync.store import NOT_WAITING, PENDING, WAITING, Store, inbox, insert_into, lane
 from sync.store import record as record_table
 
@@ -162,6 +163,11 @@ _SETTLE = (
         waits_for=sa.bindparam("to_wait_for"),
         settled_at=sa.bindparam("at"),
     )
+)
+_SETTLE_RECORD = (
+    sa.update(record_table)
+    .where(record_table.c.key == sa.bindparam("record"), record_table.c.sha256 == sa.bindparam("snapshot"))
+    .values(settled=sa.bindparam("by"))
 )
 _LOCK_RECORD = sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(sa.bindparam("record"), 0)))
 _SUPERSEDE = (
@@ -329,6 +335,7 @@ def settle(
     reasons: Sequence[Mapping[str, str]] = (),
     due: float | None = None,
     waits_for: str | None = None,
+    settled: Settled | None = None,
     now: float,
 ) -> bool:
     """Record the outcome of a claimed event and free its lane.
@@ -341,13 +348,22 @@ def settle(
         fate: The flow's word: done, skipped, held, dead, retry, waiting.
         reasons: ``{"id", "message"}`` each.
         waits_for: Record key this one waits for; pending or held, it is due at once when that one is done.
+        settled: The snapshot that need not be worked on again by the same mapping.
 
     Returns:
         False when another worker has taken the lane meanwhile; nothing was recorded then.
     """
     return store.transact(
         lambda conn: settle_in(
-            conn, event, state=state, fate=fate, reasons=reasons, due=due, waits_for=waits_for, now=now
+            conn,
+            event,
+            state=state,
+            fate=fate,
+            reasons=reasons,
+            due=due,
+            waits_for=waits_for,
+            settled=settled,
+            now=now,
         )
     )
 
@@ -361,6 +377,7 @@ def settle_in(
     reasons: Sequence[Mapping[str, str]] = (),
     due: float | None = None,
     waits_for: str | None = None,
+    settled: Settled | None = None,
     now: float,
 ) -> bool:
     """As ``settle``, inside the caller's transaction."""
@@ -379,6 +396,9 @@ def settle_in(
         "at": None if state == "pending" else now,
     }
     conn.execute(_SETTLE, outcome)
+    if settled is not None:
+        known = {"record": event.record_key, "snapshot": settled.sha256, "by": str(settled)}
+        conn.execute(_SETTLE_RECORD, known)
     if state in ("done", "held", "dead"):
         conn.execute(_SUPERSEDE, {"record": event.record_key, "event_seq": event.seq})
     if state != "pending":

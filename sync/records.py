@@ -28,6 +28,7 @@ class Snapshot:
         key: Record key, e.g. "order:10045".
         version: ``updatedAt`` as sortable UTC text; None when the source gave none.
         sha256: Digest of the payload's exact text.
+        settled: The `sync.outcome.Settled` of the last snapshot that was done, as text.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Snapshot:
     version: str | None
     payload: dict[str, Any]
     sha256: str
+    settled: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,18 @@ def latest(store: Store, key: str) -> Snapshot | None:
     if not rows:
         return None
     row = rows[0]
-    return Snapshot(row.key, row.entity, row.id, row.version, loads(row.payload), row.sha256)
+    return Snapshot(row.key, row.entity, row.id, row.version, loads(row.payload), row.sha256, row.settled)
+
+
+def is_settled(conn: Connection, key: str, payload: Mapping[str, Any], spec_fingerprint: str) -> bool:
+    """Whether this very snapshot was done by this very mapping."""
+    settled: str | None = conn.scalar(_SETTLED, {"wanted": key})
+    if settled is None or not settled.endswith(f":{spec_fingerprint}"):
+        return False
+    return settled == f"{hashlib.sha256(dumps(payload).encode()).hexdigest()}:{spec_fingerprint}"
+
+
+_SETTLED = sa.select(record_table.c.settled).where(record_table.c.key == sa.bindparam("wanted"))
 
 
 def remember(

@@ -91,6 +91,12 @@ class Context:
         wanted = self.settings.runner
         self.leases = Leases(self.store, self.now, lease_s=wanted.lease_s, fresh_s=self.settings.settle_s)
 
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """The approved spec in force by source entity."""
+        by_entity = getattr(self.mappings, "by_entity", {})
+        return {entity: approved.fingerprint for entity, approved in by_entity.items()}
+
     def close(self) -> None:
         """End what runs beside the workers."""
         self.leases.close()
@@ -234,6 +240,7 @@ class Worker:
                 reasons=reasons,
                 due=due,
                 waits_for=outcome.waits_for if fate in ("waiting", "held") else None,
+                settled=outcome.settled if fate == "done" else None,
                 now=now,
             )
             if not follow or context.stop.is_set():
