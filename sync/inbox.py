@@ -39,6 +39,7 @@ from sync.lanes import (
     touch,
     wake,
 )
+from sync.prepared import Prepared
 from sync.reading import Reading, shipped
 from sync.records import is_settled, remember_in
 from sync.store import NOT_WAITING, PENDING, Store, inbox, insert_into
@@ -205,7 +206,7 @@ def _ingest_one(
         "reasons": json.dumps(reasons),
         "due": now,
     }
-    added = conn.execute(_ADD[conn.dialect.name], row).one_or_none()
+    added = _ADD(conn, row).first()
     if added is None:
         return "duplicate"
     if state != "pending":
@@ -225,18 +226,18 @@ def _adding(dialect: str) -> sa.Executable:
     return added.on_conflict_do_nothing(index_elements=["delivery_id"]).returning(inbox.c.seq)
 
 
-_ADD = {dialect: _adding(dialect) for dialect in ("sqlite", "postgresql")}
+_ADD = Prepared(_adding)
 
 
 def _lane(conn: Connection, filing: Filing) -> str:
     """Where a record still has work, so that no two workers have it in hand; else with its order; else its own."""
     at_work: str | None = None
     if filing.record_id != "?":
-        at_work = conn.scalar(_LANE_AT_WORK, {"record": filing.record_key})
+        at_work = _LANE_AT_WORK(conn, {"record": filing.record_key}).scalar()
     return at_work or lane_of_record(conn, filing.order_key) or filing.lane_key
 
 
-_LANE_AT_WORK = (
+_LANE_AT_WORK = Prepared(
     sa.select(inbox.c.lane_key)
     .where(inbox.c.record_key == sa.bindparam("record"), PENDING)
     .order_by(inbox.c.seq.desc())

@@ -24,11 +24,11 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
+from sync import lane_statements as sql
 from sync.envelope import loads, resource_of
 from sync.errors import LaneLostError
 from sync.outcome import Settled
-from sync.store import NOT_WAITING, PENDING, WAITING, Store, inbox, insert_into, lane
-from sync.store import record as record_table
+from sync.store import NOT_WAITING, PENDING, Store, inbox, lane
 
 LEASE_S: Final = 30.0
 MAX_CLAIMS: Final = 5
@@ -104,99 +104,6 @@ class Event:
         return f"{self.owner}#{self.fence}"
 
 
-# Built once: making a statement costs more than running it.
-_LANE, _NOW = sa.bindparam("lane_key", type_=sa.Text), sa.bindparam("now", type_=sa.Double)
-_DUE_LANE = (
-    sa.select(lane.c.key, lane.c.fence, lane.c.seq)
-    .where(lane.c.due <= _NOW)
-    .order_by(lane.c.due, lane.c.head)
-    .limit(1)
-    .with_for_update(skip_locked=True)
-)
-_THIS_LANE = _DUE_LANE.where(lane.c.key == _LANE)
-_READY = sa.select(inbox).where(inbox.c.lane_key == _LANE, PENDING, NOT_WAITING).order_by(inbox.c.seq).limit(1)
-_WAITING = (
-    sa.select(inbox).where(inbox.c.lane_key == _LANE, PENDING, WAITING).order_by(inbox.c.due, inbox.c.seq).limit(1)
-)
-_SET_LANE = sa.update(lane).where(lane.c.key == _LANE)
-_OWN_LANE = sa.update(lane).where(
-    lane.c.key == _LANE,
-    lane.c.owner == sa.bindparam("own_owner"),
-    lane.c.fence == sa.bindparam("own_fence"),
-    lane.c.seq == sa.bindparam("own_seq"),
-)
-_RENEW = _OWN_LANE.values(until=sa.bindparam("to"), due=sa.bindparam("to"))
-_GIVE_BACK = _OWN_LANE.values(owner=None, until=0.0, seq=None)
-_TAKE = _SET_LANE.values(
-    owner=sa.bindparam("by"),
-    until=sa.bindparam("to"),
-    due=sa.bindparam("to"),
-    fence=sa.bindparam("with_fence"),
-    seq=sa.bindparam("event_seq"),
-    head=sa.bindparam("event_seq"),
-)
-_IDLE = _SET_LANE.values(owner=None, until=0.0, seq=None, due=sa.bindparam("next_due"), head=sa.bindparam("next_head"))
-_COUNT_CLAIM = (
-    sa.update(inbox)
-    .where(inbox.c.seq == sa.bindparam("event_seq"), PENDING)
-    .values(claims=inbox.c.claims + 1)
-    .returning(inbox.c.claims, inbox.c.record_key)
-)
-_WOKEN = sa.select(inbox.c.seq, inbox.c.lane_key).where(inbox.c.waits_for == sa.bindparam("waited_for"))
-_LANE_OF_RECORD = sa.select(record_table.c.lane_key).where(record_table.c.key == sa.bindparam("record"))
-_LANE_OF_EVENT = (
-    sa.select(inbox.c.lane_key)
-    .where(inbox.c.record_key == sa.bindparam("record"))
-    .order_by(inbox.c.seq.desc())
-    .limit(1)
-)
-_SETTLE = (
-    sa.update(inbox)
-    .where(inbox.c.seq == sa.bindparam("event_seq"))
-    .values(
-        state=sa.bindparam("to_state"),
-        fate=sa.bindparam("to_fate"),
-        reasons=sa.bindparam("with_reasons"),
-        attempts=sa.case((inbox.c.fate == sa.bindparam("to_fate"), inbox.c.attempts + 1), else_=1),
-        claims=0,
-        due=sa.bindparam("to_due"),
-        waits_for=sa.bindparam("to_wait_for"),
-        settled_at=sa.bindparam("at"),
-    )
-)
-_SETTLE_RECORD = (
-    sa.update(record_table)
-    .where(record_table.c.key == sa.bindparam("record"), record_table.c.sha256 == sa.bindparam("snapshot"))
-    .values(settled=sa.bindparam("by"))
-)
-_LOCK_RECORD = sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(sa.bindparam("record"), 0)))
-_SUPERSEDE = (
-    sa.update(inbox)
-    .where(
-        inbox.c.record_key == sa.bindparam("record"),
-        inbox.c.seq < sa.bindparam("event_seq"),
-        inbox.c.state.in_(("held", "dead")),
-        inbox.c.record_id != "?",
-    )
-    .values(state="superseded")
-)
-
-
-def _touching(dialect: str) -> sa.Insert:
-    fresh = insert_into(lane, dialect)
-    earlier = sa.and_(lane.c.owner.is_(None), sa.or_(lane.c.due.is_(None), lane.c.due > fresh.excluded.due))
-    return fresh.on_conflict_do_update(
-        index_elements=["key"],
-        set_={
-            "due": sa.case((earlier, fresh.excluded.due), else_=lane.c.due),
-            "head": sa.case((earlier, fresh.excluded.head), else_=lane.c.head),
-        },
-    )
-
-
-_TOUCH: Final = {dialect: _touching(dialect) for dialect in ("sqlite", "postgresql")}
-
-
 def here() -> str:
     """Names what shares our process numbers: this machine since it started, or this container."""
     try:
@@ -231,23 +138,24 @@ def claim_in(
     """As ``next_due``, inside the caller's transaction; the lane is ours once that is committed."""
     proved_up = uptime()
     wanted = {"now": now} if lane_key is None else {"now": now, "lane_key": lane_key}
-    while (found := conn.execute(_DUE_LANE if lane_key is None else _THIS_LANE, wanted).one_or_none()) is not None:
+    claims = sql.DUE_LANE if lane_key is None else sql.THIS_LANE
+    while (found := claims(conn, wanted).first()) is not None:
         if found.seq is not None:
             _count_claim(conn, found.seq, now=now)
         row, due, head = _next_of(conn, found.key, now)
         if row is None:
-            conn.execute(_IDLE, {"lane_key": found.key, "next_due": due, "next_head": head})
+            sql.IDLE(conn, {"lane_key": found.key, "next_due": due, "next_head": head})
             continue
         fence = found.fence + 1
         taken = {"lane_key": found.key, "by": owner, "to": now + lease_s, "with_fence": fence, "event_seq": row.seq}
-        conn.execute(_TAKE, taken)
+        sql.TAKE(conn, taken)
         return _event(row, now=now, owner=owner, fence=fence, lease=Lease(lease_s, now, proved_up))
     return None
 
 
 def _count_claim(conn: Connection, seq: int, *, now: float) -> None:
     """A worker had this event in hand when it died; an event that does so again and again is set aside."""
-    died = conn.execute(_COUNT_CLAIM, {"event_seq": seq}).one_or_none()
+    died = sql.COUNT_CLAIM(conn, {"event_seq": seq}).first()
     if died is None or died.claims < MAX_CLAIMS:
         return
     reason = {"id": "runner-died", "message": f"the runner died {died.claims} times on this event"}
@@ -261,8 +169,8 @@ def _count_claim(conn: Connection, seq: int, *, now: float) -> None:
 
 def _next_of(conn: Connection, lane_key: str, now: float) -> tuple[Row[Any] | None, float | None, int | None]:
     """The event of a lane to work on now; and when there is one to look for again, with its number."""
-    ready = conn.execute(_READY, {"lane_key": lane_key}).one_or_none()
-    waiting = conn.execute(_WAITING, {"lane_key": lane_key}).one_or_none()
+    ready = sql.READY(conn, {"lane_key": lane_key}).first()
+    waiting = sql.WAITING_EVENT(conn, {"lane_key": lane_key}).first()
     if waiting is not None and ready is not None and waiting.seq > ready.seq:
         waiting = None  # has its turn after the other one, also where that one is to be tried again later
     for row in (waiting, ready):
@@ -308,7 +216,7 @@ def renew(store: Store, event: Event, *, now: float, lease_s: float | None = Non
 def renew_in(conn: Connection, event: Event, *, now: float, lease_s: float | None = None) -> None:
     """As ``renew``, inside the caller's transaction, who calls ``proved`` once that is committed."""
     until = now + (event.lease.seconds if lease_s is None else lease_s)
-    if conn.execute(_RENEW, {**_own(event), "to": until}).rowcount != 1:
+    if sql.RENEW(conn, {**_own(event), "to": until}).rowcount != 1:
         raise LaneLostError(f"{event.record_key}: another runner has taken over this lane")
 
 
@@ -382,7 +290,7 @@ def settle_in(
 ) -> bool:
     """As ``settle``, inside the caller's transaction."""
     _alone(conn, *([event.record_key] if state != "pending" else []), *([waits_for] if waits_for else []))
-    if conn.execute(_GIVE_BACK, _own(event)).rowcount != 1:
+    if sql.GIVE_BACK(conn, _own(event)).rowcount != 1:
         return False
     if waits_for is not None and _settled_since(conn, waits_for, event.claimed_at, done_only=state == "held"):
         state, due = "pending", now  # what it waits for was settled while this one was being worked on
@@ -395,12 +303,12 @@ def settle_in(
         "to_wait_for": waits_for,
         "at": None if state == "pending" else now,
     }
-    conn.execute(_SETTLE, outcome)
+    sql.SETTLE(conn, outcome)
     if settled is not None:
         known = {"record": event.record_key, "snapshot": settled.sha256, "by": str(settled)}
-        conn.execute(_SETTLE_RECORD, known)
+        sql.SETTLE_RECORD(conn, known)
     if state in ("done", "held", "dead"):
-        conn.execute(_SUPERSEDE, {"record": event.record_key, "event_seq": event.seq})
+        sql.SUPERSEDE(conn, {"record": event.record_key, "event_seq": event.seq})
     if state != "pending":
         wake_in(conn, event.record_key, now=now, also_held=state == "done")
     _refresh(conn, event.lane_key, now)
@@ -412,12 +320,12 @@ def _alone(conn: Connection, *record_keys: str) -> None:
     earlier one's end; on SQLite only one writes at a time anyway."""
     if conn.dialect.name != "sqlite":
         for key in sorted(record_keys):
-            conn.execute(_LOCK_RECORD, {"record": key})
+            sql.LOCK_RECORD(conn, {"record": key})
 
 
 def _refresh(conn: Connection, lane_key: str, now: float) -> None:
     _, due, head = _next_of(conn, lane_key, now)
-    conn.execute(_IDLE, {"lane_key": lane_key, "next_due": due, "next_head": head})
+    sql.IDLE(conn, {"lane_key": lane_key, "next_due": due, "next_head": head})
 
 
 def _settled_since(conn: Connection, record_key: str, since: float, *, done_only: bool) -> bool:
@@ -432,7 +340,7 @@ def _settled_since(conn: Connection, record_key: str, since: float, *, done_only
 def release(store: Store, event: Event) -> None:
     """Give a claimed event back as it was: nothing about it was decided."""
     with store.write() as conn:
-        if conn.execute(_GIVE_BACK, _own(event)).rowcount == 1:
+        if sql.GIVE_BACK(conn, _own(event)).rowcount == 1:
             conn.execute(sa.update(inbox).where(inbox.c.seq == event.seq).values(claims=0))
             _refresh(conn, event.lane_key, event.claimed_at)
 
@@ -444,9 +352,8 @@ def touch(conn: Connection, heads: Mapping[str, int], *, now: float) -> None:
         heads: An event of each lane.
     """
     # In one order for everybody, so that two transactions do not wait for each other.
-    rows = [{"key": key, "until": 0.0, "fence": 0, "due": now, "head": heads[key]} for key in sorted(heads)]
-    if rows:
-        conn.execute(_TOUCH[conn.dialect.name], rows)
+    for key in sorted(heads):
+        sql.TOUCH(conn, {"key": key, "due": now, "head": heads[key]})
 
 
 def wake(store: Store, record_key: str, *, now: float) -> int:
@@ -456,8 +363,7 @@ def wake(store: Store, record_key: str, *, now: float) -> int:
 
 def wake_in(conn: Connection, record_key: str, *, now: float, also_held: bool = True) -> int:
     """As ``wake``, inside the caller's transaction; what waits goes into the lane of what it waited for."""
-    states = ("pending", "held") if also_held else ("pending",)
-    found = conn.execute(_WOKEN.where(inbox.c.state.in_(states)), {"waited_for": record_key}).all()
+    found = (sql.WOKEN_AND_HELD if also_held else sql.WOKEN)(conn, {"waited_for": record_key}).all()
     if not found:
         return 0
     moved_to = lane_of_record(conn, record_key)
@@ -477,8 +383,8 @@ def lane_of_record(conn: Connection, record_key: str | None) -> str | None:
     """The lane a record is known to be in."""
     if record_key is None:
         return None
-    known: str | None = conn.scalar(_LANE_OF_RECORD, {"record": record_key})
-    return known if known is not None else conn.scalar(_LANE_OF_EVENT, {"record": record_key})
+    known: str | None = sql.LANE_OF_RECORD(conn, {"record": record_key}).scalar()
+    return known if known is not None else sql.LANE_OF_EVENT(conn, {"record": record_key}).scalar()
 
 
 def next_due_at(store: Store, *, now: float, waiting: bool) -> float | None:

@@ -21,6 +21,7 @@ from connectors.scrub import scrub
 from sync.envelope import dumps, loads
 from sync.errors import IntentOpenError
 from sync.lanes import Event, proved, renew_in, uptime
+from sync.prepared import Prepared
 from sync.store import Store, insert_into
 from sync.store import attempt as attempt_table
 from sync.store import ledger as ledger_table
@@ -111,7 +112,7 @@ class Attempt:
     outcome: str
 
 
-_ENTRY = sa.select(ledger_table).where(ledger_table.c.key == sa.bindparam("wanted"))
+_ENTRY = Prepared(sa.select(ledger_table).where(ledger_table.c.key == sa.bindparam("wanted")))
 
 
 def get(store: Store, key: str) -> Entry | None:
@@ -195,14 +196,13 @@ def open_intent(
         **_amounts(total, currency),
         "seen_revision": -1 if seen is None else None if seen is ANY else seen.revision,
     }
-    statement = _OPEN[store.engine.dialect.name]
 
     def opened(conn: Connection) -> Row[Any]:
         if event is not None:
             renew_in(conn, event, now=now)
         if reserved is not None:
             _take(store, conn, reserved, key)
-        row = conn.execute(statement, values).one_or_none()
+        row: Row[Any] | None = _OPEN(conn, values).first()
         if row is None:
             raise IntentOpenError(f"{key}: a write is under way or in doubt; look before writing again")
         return row
@@ -249,7 +249,7 @@ def _opening(dialect: str) -> sa.Executable:
                 "detail": sa.func.coalesce(detail, ledger_table.c.detail),
                 "revision": ledger_table.c.revision + 1,
             },
-            where=sa.and_(ledger_table.c.state.not_in(LIVE), _as_seen()),
+            where=sa.and_(*(ledger_table.c.state != live for live in LIVE), _as_seen()),
         )
         .returning(ledger_table)
     )
@@ -261,7 +261,7 @@ def _as_seen() -> sa.ColumnElement[bool]:
     return sa.or_(seen.is_(None), ledger_table.c.revision == seen)
 
 
-_OPEN: Final = {dialect: _opening(dialect) for dialect in ("sqlite", "postgresql")}
+_OPEN = Prepared(_opening)
 
 
 def reopen_intent(store: Store, entry: Entry, event: Event, *, now: float) -> Entry:
@@ -292,28 +292,29 @@ def reopen_intent(store: Store, entry: Entry, event: Event, *, now: float) -> En
 
 
 def _take(store: Store, conn: Connection, reserved: Reserved, key: str) -> None:
-    held = conn.execute(_RESERVATION.with_for_update(), {"wanted": reserved.name}).one_or_none()
+    held = _LOCKED_RESERVATION(conn, {"wanted": reserved.name}).first()
     if held is None:
         taken = store.insert(reservation_table).values(name=reserved.name, key=key, revision=1)
         taken = taken.on_conflict_do_nothing(index_elements=["name"])
         if conn.execute(taken.returning(reservation_table.c.name)).first() is not None:
             return
     elif held.revision == reserved.revision:
-        state = None if held.key == key else conn.scalar(_STATE, {"wanted": held.key})
+        state = None if held.key == key else _STATE(conn, {"wanted": held.key}).scalar()
         if state in LIVE:
             raise IntentOpenError(f"{key}: {held.key} is being written, which may be the same record")
-        conn.execute(_TAKE, {"wanted": reserved.name, "by": key})
+        _TAKE(conn, {"wanted": reserved.name, "by": key})
         return
     raise IntentOpenError(f"{key}: another record that may be the same was written meanwhile; looking again")
 
 
-_RESERVATION = sa.select(reservation_table).where(reservation_table.c.name == sa.bindparam("wanted"))
-_TAKE = (
+_RESERVED = sa.select(reservation_table).where(reservation_table.c.name == sa.bindparam("wanted"))
+_RESERVATION, _LOCKED_RESERVATION = Prepared(_RESERVED), Prepared(_RESERVED.with_for_update())
+_TAKE = Prepared(
     sa.update(reservation_table)
     .where(reservation_table.c.name == sa.bindparam("wanted"))
     .values(key=sa.bindparam("by"), revision=reservation_table.c.revision + 1)
 )
-_STATE = sa.select(ledger_table.c.state).where(ledger_table.c.key == sa.bindparam("wanted"))
+_STATE = Prepared(sa.select(ledger_table.c.state).where(ledger_table.c.key == sa.bindparam("wanted")))
 
 
 def confirm(
@@ -421,13 +422,12 @@ def _change(
         "seen_revision": None if seen is ANY else seen.revision,
         **{f"to_{name}": value for name, value in _amounts(total, currency).items()},
     }
-    statement = _CHANGE if expected is None else _CHANGE.where(ledger_table.c.state.in_(tuple(expected)))
 
     def changed(conn: Connection) -> tuple[Row[Any] | None, bool]:
         if tried is not None:
             _add_attempt(conn, key, tried, now=now)
-        row = conn.execute(statement.returning(ledger_table) if expected else _CHANGE_RETURNING, values).one_or_none()
-        return row, row is not None or conn.scalar(_STATE, {"wanted": key}) is not None
+        row = None if _is_none_of(conn, key, expected) else _CHANGE(conn, values).first()
+        return row, row is not None or _STATE(conn, {"wanted": key}).scalar() is not None
 
     row, exists = store.transact(changed)
     if row is None and exists:
@@ -437,7 +437,15 @@ def _change(
     return _entry(row)
 
 
-_CHANGE = (
+def _is_none_of(conn: Connection, key: str, expected: Sequence[LedgerState] | None) -> bool:
+    """Whether the row is in another state than expected; it stays as it is until the transaction ends."""
+    return expected is not None and _LOCKED_STATE(conn, {"wanted": key}).scalar() not in expected
+
+
+_LOCKED_STATE = Prepared(
+    sa.select(ledger_table.c.state).where(ledger_table.c.key == sa.bindparam("wanted")).with_for_update()
+)
+_CHANGE = Prepared(
     sa.update(ledger_table)
     .where(ledger_table.c.key == sa.bindparam("wanted"), _as_seen())
     .values(
@@ -449,8 +457,8 @@ _CHANGE = (
             for name in ("remote_id", "phase", "content_hash", "total", "currency", "detail")
         },
     )
+    .returning(ledger_table)
 )
-_CHANGE_RETURNING = _CHANGE.returning(ledger_table)
 
 
 def add_attempt(store: Store, key: str, *, request: Any, response: Any = None, outcome: str, now: float) -> int:
@@ -467,17 +475,23 @@ def _add_attempt(conn: Connection, key: str, tried: Tried, *, now: float) -> int
         "outcome": tried.outcome,
     }
     while True:
-        number = (conn.scalar(_LAST_ATTEMPT, {"wanted": key}) or 0) + 1
+        number = (_LAST_ATTEMPT(conn, {"wanted": key}).scalar() or 0) + 1
         # Two workers may change one remote object, an invoice for instance, from two lanes.
-        if conn.execute(_ADD_ATTEMPT[conn.dialect.name], {**values, "n": number}).first() is not None:
+        if _ADD_ATTEMPT(conn, {**values, "n": number}).first() is not None:
             return number
 
 
-_LAST_ATTEMPT = sa.select(sa.func.max(attempt_table.c.n)).where(attempt_table.c.key == sa.bindparam("wanted"))
-_ADD_ATTEMPT: Final = {
-    dialect: insert_into(attempt_table, dialect).on_conflict_do_nothing().returning(attempt_table.c.n)
-    for dialect in ("sqlite", "postgresql")
-}
+_LAST_ATTEMPT = Prepared(sa.select(sa.func.max(attempt_table.c.n)).where(attempt_table.c.key == sa.bindparam("wanted")))
+
+
+def _adding(dialect: str) -> sa.Executable:
+    fresh = insert_into(attempt_table, dialect).values(
+        {column.name: sa.bindparam(column.name) for column in attempt_table.c}
+    )
+    return fresh.on_conflict_do_nothing().returning(attempt_table.c.n)
+
+
+_ADD_ATTEMPT = Prepared(_adding)
 
 
 def attempts(store: Store, key: str) -> list[Attempt]:

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from connectors.scrub import scrub
 from sync.envelope import dumps, lane_of, loads, version_of
+from sync.prepared import Prepared
 from sync.reading import Reading, shipped
 from sync.store import Store, insert_into
 from sync.store import connection as connection_table
@@ -61,7 +62,7 @@ class ConnectionState:
     at: float
 
 
-_LATEST = sa.select(record_table).where(record_table.c.key == sa.bindparam("wanted"))
+_LATEST = Prepared(sa.select(record_table).where(record_table.c.key == sa.bindparam("wanted")))
 
 
 def latest(store: Store, key: str) -> Snapshot | None:
@@ -75,13 +76,13 @@ def latest(store: Store, key: str) -> Snapshot | None:
 
 def is_settled(conn: Connection, key: str, payload: Mapping[str, Any], spec_fingerprint: str) -> bool:
     """Whether this very snapshot was done by this very mapping."""
-    settled: str | None = conn.scalar(_SETTLED, {"wanted": key})
+    settled: str | None = _SETTLED(conn, {"wanted": key}).scalar()
     if settled is None or not settled.endswith(f":{spec_fingerprint}"):
         return False
     return settled == f"{hashlib.sha256(dumps(payload).encode()).hexdigest()}:{spec_fingerprint}"
 
 
-_SETTLED = sa.select(record_table.c.settled).where(record_table.c.key == sa.bindparam("wanted"))
+_SETTLED = Prepared(sa.select(record_table.c.settled).where(record_table.c.key == sa.bindparam("wanted")))
 
 
 def remember(
@@ -123,7 +124,7 @@ def remember_in(
 ) -> bool:
     """As ``remember``, inside the caller's transaction, for a payload that is scrubbed already."""
     key = f"{entity}:{record_id}"
-    known = conn.execute(_LATEST, {"wanted": key}).one_or_none()
+    known = _LATEST(conn, {"wanted": key}).first()
     if known is not None and known.version is not None:
         if version is None or version < known.version:
             return False
@@ -141,7 +142,7 @@ def remember_in(
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
         "seen_at": now,
     }
-    conn.execute(_REMEMBER[conn.dialect.name], values)
+    _REMEMBER(conn, values)
     return True
 
 
@@ -153,7 +154,7 @@ def _remembering(dialect: str) -> sa.Executable:
     )
 
 
-_REMEMBER = {dialect: _remembering(dialect) for dialect in ("sqlite", "postgresql")}
+_REMEMBER = Prepared(_remembering)
 
 
 def set_notes(store: Store, record_key: str, found: Iterable[tuple[str, str, str]], *, now: float) -> None:
@@ -179,7 +180,7 @@ def set_notes(store: Store, record_key: str, found: Iterable[tuple[str, str, str
     store.transact(replaced)
 
 
-_NOTES_OF = sa.select(note_table).where(note_table.c.record_key == sa.bindparam("record"))
+_NOTES_OF = Prepared(sa.select(note_table).where(note_table.c.record_key == sa.bindparam("record")))
 
 
 def notes(store: Store, kind: str | None = None) -> list[Note]:

@@ -22,6 +22,7 @@ from sqlalchemy.pool import StaticPool
 
 from sync.commits import GroupCommit, KeptConnections, transact
 from sync.errors import NoStoreError, StoreError
+from sync.prepared import Prepared
 
 SCHEMA_VERSION = 2
 CUSTOMER_VALUES = frozenset(
@@ -277,15 +278,15 @@ class Store:
                 return work(conn)
         return transact(self._writers, work)
 
-    def rows(self, statement: sa.Select[Any], values: Mapping[str, Any] | None = None) -> Sequence[sa.Row[Any]]:
+    def rows(self, statement: sa.Select[Any] | Prepared, values: Mapping[str, Any] | None = None) -> Sequence[Any]:
         """The rows of one statement: what `read` gives, without a transaction around it."""
         if self._turn is not None:
             with self.read() as conn:
-                return conn.execute(statement, values or {}).all()
+                return _rows(conn, statement, values or {})
         for again in (True, False):
             conn = self._readers.get()
             try:
-                found = conn.execute(statement, values or {}).all()
+                found = _rows(conn, statement, values or {})
                 conn.commit()
                 return found
             except DBAPIError as error:
@@ -313,6 +314,10 @@ class Store:
             conn.begin(),
         ):
             yield conn
+
+
+def _rows(conn: Connection, statement: sa.Select[Any] | Prepared, values: Mapping[str, Any]) -> Sequence[Any]:
+    return statement(conn, values).all() if isinstance(statement, Prepared) else conn.execute(statement, values).all()
 
 
 def insert_into(table: sa.Table, dialect: str) -> sqlite.Insert | postgresql.Insert:

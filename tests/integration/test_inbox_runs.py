@@ -44,6 +44,7 @@ class Outcome:
     reasons: tuple[Reason, ...] = ()
     due_in_s: float | None = None
     waits_for: str | None = None
+    settled: None = None
 
 
 @dataclass

@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from sync import inbox, lanes, ledger
+from sync import inbox, lane_statements, ledger, records
 from sync.errors import IntentOpenError, LaneLostError, StaleLeaseError
 from sync.lanes import next_due
 from sync.leases import Leases
+from sync.outcome import Settled
 from sync.settings import RunnerSettings
 from sync.store import Store, open_store
 from tests.flows import Books, envelope, order
@@ -293,15 +294,53 @@ def test_a_lease_is_renewed_by_time_and_its_loss_is_told(store: Store) -> None:
         leases.close()
 
 
+def test_a_snapshot_that_was_done_is_known_again_without_a_request(books: Books) -> None:
+    record = order()
+    books.run(envelope("order.created", record))
+    with books.sandbox.state.lock:
+        books.sandbox.state.history.clear()
+    report = books.run(envelope("order.updated", record, event_id="again"))
+    assert report.fates == {"done": 1}
+    with books.sandbox.state.lock:
+        assert books.sandbox.state.history == []
+    changed = envelope("order.updated", {**record, "total": "12.80", "updatedAt": "2026-03-09T00:00:00Z"})
+    assert books.run(changed).fates == {"held": 1}
+
+
+def test_what_is_polled_again_is_not_even_stored(store: Store) -> None:
+    snapshot = {
+        "id": "poll:1",
+        "type": "order.updated",
+        "data": {"object": "order", "id": "1", "resource": {"id": "1"}},
+    }
+    inbox.ingest(store, [snapshot], source="poll", now=1.0)
+    event = next_due(store, now=1.0, owner="me")
+    assert event is not None
+    known = records.latest(store, "order:1")
+    assert known is not None
+    settled = Settled(known.sha256, "spec-1")
+    inbox.settle(store, event, state="done", fate="done", settled=settled, now=2.0)
+
+    def polled(by: str, **resource: Any) -> inbox.IngestResult:
+        changed = {**data, "resource": {"id": "1", **resource}}
+        again = {**snapshot, "id": f"poll:{by}:{resource}", "data": changed}
+        return inbox.ingest(store, [again], source="poll", now=3.0, settled_by={"order": by})
+
+    assert polled("spec-1") == inbox.IngestResult(duplicate=1)
+    assert polled("spec-1", total="2") == inbox.IngestResult(new=1)
+    assert polled("spec-2") == inbox.IngestResult(new=1)
+
+
 def test_a_claim_looks_at_indexes_only(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 's.db'}")
     statements = {
-        "lane_due": lanes._DUE_LANE,
-        "inbox_ready": lanes._READY,
-        "inbox_waiting": lanes._WAITING,
+        "lane_due": lane_statements.DUE_LANE,
+        "inbox_ready": lane_statements.READY,
+        "inbox_waiting": lane_statements.WAITING_EVENT,
     }
     with store.read() as conn:
-        for index, statement in statements.items():
+        for index, prepared in statements.items():
+            statement: Any = prepared.of("sqlite")
             filled = statement.params(now=1.0, lane_key="x").compile(
                 store.engine, compile_kwargs={"literal_binds": True}
             )
