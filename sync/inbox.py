@@ -519,14 +519,15 @@ def release_dead(store: Store) -> int:
     """
     with store.write() as conn:
         owners = conn.scalars(sa.select(lane.c.owner).where(lane.c.owner.is_not(None)).distinct()).all()
-        gone = [owner for owner in owners if owner is not None and _is_gone(owner)]
+        gone = [owner for owner in owners if owner is not None and is_gone(owner)]
         if not gone:
             return 0
         freed = sa.update(lane).where(lane.c.owner.in_(gone)).values(owner=None, until=0.0, seq=None)
         return conn.execute(freed).rowcount
 
 
-def _is_gone(owner: str) -> bool:
+def is_gone(owner: str) -> bool:
+    """Whether an owner's process ran on this machine and has ended; of other machines nothing is known."""
     host, _, rest = owner.partition("|")
     pid, _, rest = rest.partition("|")
     started = rest.partition("|")[0]

@@ -25,6 +25,7 @@ from connectors.systems_config import ProfileError
 from sync.errors import SettingsError
 from sync.findings import DOCTOR_FILE, FINDINGS, ClarityFindings, FreshBooksFindings
 from sync.reading import Reading, assumed, reading_of
+from sync.runner_settings import RunnerSettings
 from sync.signin_settings import (
     FRESHBOOKS_API_URL,
     MAKE_KEY,
@@ -135,6 +136,7 @@ class Settings(_Part):
     log_file: str | None = None
     policies: Policies = Policies()
     poll: PollSettings = PollSettings()
+    runner: RunnerSettings = RunnerSettings()
     sign_in: SignInSettings = SignInSettings()
     examined: dict[str, tuple[Path, FreshBooksFindings | ClarityFindings]] = {}
     findings: FreshBooksFindings | None = None
@@ -267,7 +269,12 @@ def _sections(config: Path | None, env: Mapping[str, str]) -> tuple[dict[str, An
     path, named = config_path(config, env)
     documents = [(file, _document(file, needed=named and file == path)) for file in (path, doctor_path(path))]
     found: dict[str, Any] = {}
-    models: dict[str, type[BaseModel]] = {"policies": Policies, "poll": PollSettings, "sign_in": SignInSettings}
+    models: dict[str, type[BaseModel]] = {
+        "policies": Policies,
+        "poll": PollSettings,
+        "runner": RunnerSettings,
+        "sign_in": SignInSettings,
+    }
     for name, model in models.items():
         if name in documents[0][1]:
             found[name] = _checked(path, name, model, documents[0][1][name])
