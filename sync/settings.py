@@ -25,7 +25,6 @@ from connectors.systems_config import ProfileError
 from sync.errors import SettingsError
 from sync.findings import DOCTOR_FILE, FINDINGS, ClarityFindings, FreshBooksFindings
 from sync.reading import Reading, assumed, reading_of
-from sync.runner_settings import RunnerSettings
 from sync.signin_settings import (
     FRESHBOOKS_API_URL,
     MAKE_KEY,
@@ -74,6 +73,20 @@ class PollSettings(_Part):
     overlap_s: int | None = Field(default=None, ge=0)
     interval_s: int = Field(default=300, ge=1)
     start_date: date | None = None
+
+
+class RunnerSettings(_Part):
+    """How ``serve`` and ``work`` work (``[runner]`` of mapper.toml).
+
+    Attributes:
+        engine: "dbos" also wakes the other processes on the same store; "inprocess" leaves that to their sweeps.
+        workers: Threads of one process; more processes may work on the same store. 0 takes webhooks only.
+        shutdown_s: Longest wait for the writes in hand when told to stop, in seconds.
+    """
+
+    engine: Literal["dbos", "inprocess"] = "dbos"
+    workers: int = Field(default=4, ge=0, le=64)
+    shutdown_s: float = Field(default=20.0, gt=0, le=3600)
 
 
 class FreshBooksSettings(_Part):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sync.engine.inprocess import InProcessEngine
 from sync.engine.port import Work
-from sync.runner_settings import RunnerSettings
+from sync.settings import RunnerSettings
 from sync.worker import Context
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -40,18 +39,18 @@ class Presence:
         self._store = store
         self._fixed = {"role": role, "engine": engine, "workers": workers}
         self._now = now
-        self._beat_at = -BEAT_S
+        self._beat_at: float | None = None
 
     def beat(self, *, wakes_sent: int = 0, wakes_heard: int = 0, at_once: bool = False) -> bool:
         """Say that this process lives, if it is time to; True when it was."""
-        if not at_once and time.monotonic() - self._beat_at < BEAT_S:
-            return False
         now = self._now()
+        if not at_once and self._beat_at is not None and abs(now - self._beat_at) < BEAT_S:
+            return False
         counted = {"wakes_sent": wakes_sent, "wakes_heard": wakes_heard, "seen_at": now}
         fresh = self._store.insert(process).values(id=self.id, started_at=now, **self._fixed, **counted)
         with self._store.write() as conn:
             conn.execute(fresh.on_conflict_do_update(index_elements=["id"], set_=counted))
-        self._beat_at = time.monotonic()
+        self._beat_at = now
         return True
 
     def leave(self) -> None:
