@@ -26,7 +26,7 @@ from sync.worker import Context
 
 log = logging.getLogger(__name__)
 
-WAKES: Final = "mapper-wakes"
+_WAKES: Final = "mapper-wakes:"
 JOBS: Final = "mapper-jobs"
 UNHEARD_S: Final = 5.0
 """A job that is still due so long after its bell is run by whoever notices."""
@@ -58,6 +58,16 @@ def ring_job(name: str, number: int) -> None:
         _hearing.heard_job(name, number)
 
 
+def wakes_of(process_id: str) -> str:
+    """The queue of the bells for one process: each hears its own, and nobody hears the bell he rings."""
+    return f"{_WAKES}{process_id}"
+
+
+def owner_of(queue_name: str) -> str | None:
+    """Whose queue it is; None for one that all share."""
+    return queue_name.removeprefix(_WAKES) if queue_name.startswith(_WAKES) else None
+
+
 class TransactEngine(InProcessEngine):
     """The in-process engine, with bells between processes. DBOS keeps its state in globals: one for each process."""
 
@@ -74,7 +84,7 @@ class TransactEngine(InProcessEngine):
     ) -> None:
         """As the in-process engine's."""
         super().__init__(context, make_worker, workers=workers, role=role, wakes=wakes)
-        self._others = 0
+        self._others: list[str] = []
         self._asked = threading.Condition()
         self._wanted = 0
         self._wanted_jobs: list[tuple[str, int]] = []
@@ -88,6 +98,7 @@ class TransactEngine(InProcessEngine):
         if not _only_one.acquire(blocking=False):
             raise EngineError("this process runs a DBOS engine already; there can be one")
         try:
+            self.enlist()  # before the queue, which would else look like one of the dead
             self._launch()
             _hearing = self
             super().start()
@@ -107,8 +118,10 @@ class TransactEngine(InProcessEngine):
                 self._asked.notify()
 
     def noticed(self) -> None:
-        """Count the processes that could hear a bell."""
-        self._others = len(self.presence.others())
+        """Learn which processes could hear a bell; and be one of them again, after a pause in which we seemed dead."""
+        self._others = [one.id for one in self.presence.others()]
+        if DBOS.retrieve_queue(wakes_of(self.presence.id)) is None:
+            self._register()
 
     def begin(self, name: str, number: int) -> threading.Thread | None:
         """Ring for a job that is due; nobody came: run it here."""
@@ -146,9 +159,9 @@ class TransactEngine(InProcessEngine):
         self._database = engine_of(self.context.store)
         try:
             DBOS(config=config_of(self._database, self.presence.id))
+            DBOS.listen_queues([wakes_of(self.presence.id), JOBS])
             DBOS.launch()
-            DBOS.register_queue(WAKES, polling_interval_sec=_WAKES_POLL_S)
-            DBOS.register_queue(JOBS, polling_interval_sec=_JOBS_POLL_S, worker_concurrency=_JOBS_AT_ONCE)
+            self._register()
         except Exception as error:
             log.error("the engine could not be started", exc_info=error)
             raise EngineError(
@@ -156,9 +169,15 @@ class TransactEngine(InProcessEngine):
                 ' tables and, on PostgreSQL, a schema; or set [runner] engine = "inprocess" in mapper.toml'
             ) from None
 
+    def _register(self) -> None:
+        DBOS.register_queue(wakes_of(self.presence.id), polling_interval_sec=_WAKES_POLL_S)
+        DBOS.register_queue(JOBS, polling_interval_sec=_JOBS_POLL_S, worker_concurrency=_JOBS_AT_ONCE)
+
     def _close(self) -> None:
         global _hearing
         try:
+            if _hearing is not None:
+                DBOS.delete_queue(wakes_of(self.presence.id))
             DBOS.destroy()
             if self._database is not None:
                 self._database.dispose()
@@ -185,24 +204,32 @@ class TransactEngine(InProcessEngine):
         for name, number in jobs:
             with SetWorkflowID(f"job:{name}:{number}"):  # one bell, however many processes notice
                 DBOS.enqueue_workflow(JOBS, ring_job, name, number)
-        bells = min(wanted, self._others)
-        for bell in range(bells):
-            DBOS.enqueue_workflow(WAKES, ring_wake, wanted // bells + (bell < wanted % bells))
+        others = self._others
+        for turn in range(min(wanted, len(others))):
+            share = len(range(turn, wanted, len(others)))
+            DBOS.enqueue_workflow(wakes_of(others[turn]), ring_wake, share)
             self._counted["sent"] += 1
+        self._others = others[wanted:] + others[:wanted]
 
     def _tidy(self, context: Any) -> bool:
         super()._tidy(context)
         now = context.now()
         living = {one.id for one in alive(context.store, now=now)}
         light: dict[str, Any] = {"load_input": False, "load_output": False, "limit": _BATCH}
-        unheard = DBOS.list_workflows(status="ENQUEUED", end_time=_iso(now - _UNHEARD_KEPT_S), **light)
-        begun = DBOS.list_workflows(status="PENDING", **light)
-        dead = [bell.workflow_id for bell in begun if bell.executor_id not in living]
-        given_up = [*dead, *(bell.workflow_id for bell in unheard)]
-        if given_up:
-            DBOS.cancel_workflows(given_up)
-            DBOS.delete_workflows(given_up)
-            log.info("bells of dead processes removed", extra={"count": len(given_up)})
+        lost = [
+            bell.workflow_id
+            for bell in DBOS.list_workflows(status=["ENQUEUED", "PENDING"], **light)
+            if (bell.status == "PENDING" and bell.executor_id not in living)
+            or owner_of(bell.queue_name or "") not in (None, *living)
+            or (bell.status == "ENQUEUED" and (bell.created_at or 0) < (now - _UNHEARD_KEPT_S) * 1000)
+        ]
+        if lost:
+            DBOS.cancel_workflows(lost)
+            DBOS.delete_workflows(lost)
+            log.info("lost bells removed", extra={"count": len(lost)})
+        for queue in DBOS.list_queues():
+            if owner_of(queue.name) not in (None, *living):
+                DBOS.delete_queue(queue.name)
         while finished := DBOS.list_workflows(status=FINISHED, end_time=_iso(now - _KEPT_S), **light):
             DBOS.delete_workflows([bell.workflow_id for bell in finished])
         return False

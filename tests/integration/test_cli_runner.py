@@ -66,7 +66,7 @@ def only_line(capsys: pytest.CaptureFixture[str]) -> str:
     return caught.err
 
 
-@pytest.mark.parametrize("command", ["", "run", "serve", "status", "errors", "replay", "doctor", "webhooks"])
+@pytest.mark.parametrize("command", ["", "run", "serve", "work", "status", "errors", "replay", "doctor", "webhooks"])
 def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([*command.split(), "--help"])
