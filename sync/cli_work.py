@@ -22,7 +22,7 @@ def add(commands: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
         commands,
         "work",
         "help a serve on the same store, here or on another machine",
-        "MAPPER_STORE_URL=postgresql://HOST/DATABASE mapper-sync work --mappings mappings/clarity-freshbooks",
+        "mapper-sync work --mappings mappings/clarity-freshbooks",
     )
     work.add_argument("--mappings", type=Path, required=True, metavar="DIR", help="folder of approved specs")
 

@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import sqlite3
+import time
 from typing import Final
 
 import sqlalchemy as sa
@@ -23,6 +24,7 @@ BELL_VERSION: Final = "1"
 """Processes hear each other when this agrees; to be raised when a bell's arguments change. DBOS's own choice, a hash of
 our code, would keep old and new processes from hearing each other during an update."""
 SCHEMA: Final = "mapper_engine"
+_REPEATED_S: Final = 60.0
 _LATE_WORDS: Final = re.compile(r"[:(\[{'\"].*", re.DOTALL)
 
 
@@ -87,11 +89,22 @@ def engine_of(store: Store) -> sa.Engine:
 
 
 class _OwnWords(logging.Filter):
-    """Cuts a line of DBOS before what varies: it writes statements, arguments and texts of errors into its messages."""
+    """Cuts a line of DBOS before what varies: it writes statements, arguments and texts of errors into its messages.
+
+    Without a database it would write the same few lines many times a second; each comes once a minute.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
+        place, now = f"{record.filename}:{record.lineno}", time.monotonic()
+        if now - self._told.get(place, -_REPEATED_S) < _REPEATED_S:
+            return False
+        self._told[place] = now
         record.msg, record.args = _LATE_WORDS.sub("", record.getMessage()).strip(), ()
-        record.place = f"{record.filename}:{record.lineno}"
+        record.place = place
         return True
 
 

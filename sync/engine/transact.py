@@ -178,6 +178,9 @@ class TransactEngine(InProcessEngine):
         try:
             if _hearing is not None:
                 DBOS.delete_queue(wakes_of(self.presence.id))
+        except Exception as error:  # the database is gone; another process removes the queue
+            log.warning("the end of this process could not be told to DBOS", exc_info=error)
+        try:
             DBOS.destroy()
             if self._database is not None:
                 self._database.dispose()

@@ -278,7 +278,8 @@ def test_a_line_of_dbos_loses_what_varies(caplog: pytest.LogCaptureFixture) -> N
     with caplog.at_level(logging.WARNING, logger="dbos"):
         logger.info("Deleting workflow(s): ['job:poll:1']")
         logger.warning("Exception encountered in queue thread for mapper-jobs: (psycopg) Key (x)=(a@example.com)")
-        logger.error("Error executing workflow %s", "{'email': 'a@example.com'}")
+        for _ in range(3):
+            logger.error("Error executing workflow %s", "{'email': 'a@example.com'}")
     assert [record.getMessage() for record in caplog.records] == [
         "Exception encountered in queue thread for mapper-jobs",
         "Error executing workflow",
