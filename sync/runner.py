@@ -265,7 +265,10 @@ def work(
         stack.enter_context(_engine(context, flow, role="work"))
         if on_ready is not None:
             on_ready()
-        stop.wait()
+        # In a thread of its own: the signal that sets it may arrive while whoever waits for it holds its lock.
+        waiting = threading.Thread(target=stop.wait, daemon=True)
+        waiting.start()
+        waiting.join()
 
 
 def _lasting_context(settings: Settings, mappings: Any, stack: ExitStack, *, now: Callable[[], float]) -> Context:

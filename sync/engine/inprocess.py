@@ -21,7 +21,8 @@ from sync.worker import Context
 log = logging.getLogger(__name__)
 
 SWEEP_S: Final = 1.0
-_TIDY = Job("tidy-engine", 60.0, lambda _context: False)
+TIDY: Final = "tidy-engine"
+TIDY_S: Final = 60.0
 
 
 class InProcessEngine:
@@ -51,7 +52,7 @@ class InProcessEngine:
         self.pool = Pool(context, make_worker, workers)
         self.presence = Presence(context.store, role=role, engine=self.name, workers=workers, now=context.now)
         self._wakes = wakes
-        self._jobs: dict[str, Job] = {_TIDY.name: Job(_TIDY.name, _TIDY.every_s, self._tidy)}
+        self._jobs: dict[str, Job] = {TIDY: Job(TIDY, TIDY_S, self._tidy)}
         self._running: dict[str, threading.Thread] = {}
         self._turns: dict[str, tuple[Turn, float]] = {}
         self._lock = threading.Lock()
