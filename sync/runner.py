@@ -32,7 +32,7 @@ from sync.store import Store, metadata, open_store
 from sync.worker import Context, Flow, Worker
 
 if TYPE_CHECKING:
-    from sync.engine.inprocess import InProcessEngine
+    from sync.engine.port import Engine
 
 log = logging.getLogger(__name__)
 
@@ -277,7 +277,7 @@ def _lasting_context(settings: Settings, mappings: Any, stack: ExitStack, *, now
 
 
 @contextmanager
-def _engine(context: Context, flow: Flow, *, role: str) -> Iterator[InProcessEngine]:
+def _engine(context: Context, flow: Flow, *, role: str) -> Iterator[Engine]:
     from sync.engine.choose import make_engine
 
     engine = make_engine(context.settings.runner, context, lambda: Worker(context, flow), role=role)

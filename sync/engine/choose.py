@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from sync.engine.inprocess import InProcessEngine
-from sync.engine.port import Work
+from sync.engine.port import Engine, Work
 from sync.settings import RunnerSettings
 from sync.worker import Context
 
-if TYPE_CHECKING:
-    from sync.engine.transact import TransactEngine
 
-
-def make_engine(
-    settings: RunnerSettings, context: Context, make_worker: Callable[[], Work], *, role: str
-) -> InProcessEngine | TransactEngine:
+def make_engine(settings: RunnerSettings, context: Context, make_worker: Callable[[], Work], *, role: str) -> Engine:
     """The engine of ``[runner] engine``; a store in memory has no other processes, and gets the in-process one."""
     store = context.store
     if settings.engine == "inprocess" or (store.is_sqlite and store.path is None):

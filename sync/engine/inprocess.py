@@ -124,7 +124,7 @@ class InProcessEngine:
 
     @property
     def healthy(self) -> bool:
-        """Whether the process does its part: every worker and the sweep live, and nobody has told it to stop."""
+        """As the port says."""
         return not self.context.stop.is_set() and self.pool.whole and self._sweeper.is_alive()
 
     def stop(self, within_s: float) -> bool:

@@ -72,6 +72,11 @@ class Engine(Protocol):
         """How it is."""
         ...
 
+    @property
+    def healthy(self) -> bool:
+        """Whether this process does its part: all of its threads live, and it was not told to stop."""
+        ...
+
     def stop(self, within_s: float) -> bool:
         """End after the writes in hand; True when they ended in time. What did not is settled by the next process."""
         ...

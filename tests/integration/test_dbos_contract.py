@@ -140,6 +140,7 @@ def test_a_workflow_id_runs_once_and_nothing_is_told_to_anybody(start: Start, cl
     assert executor.rest() == [{"ran": "one"}, {"ran": "two"}]  # and no connection, but by a socket file
 
 
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_nobody_takes_over_from_a_dead_executor_but_one_of_its_name(start: Start, client: Any) -> None:
     first = start("first")
     asking = client()

@@ -246,6 +246,7 @@ def test_a_write_that_hangs_does_not_keep_the_process(start: Start, store: Store
     assert [line["message"] for line in child.warnings()] == ["stopped with work in hand; the next process settles it"]
 
 
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 def test_a_process_without_workers_rings_for_one_with(start: Start, store: Store, sandbox: Sandbox) -> None:
     helper = start("work").ready()
     ingress = start("serve", runner="workers = 0").ready()
