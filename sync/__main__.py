@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sync import cli_auth, cli_doctor, cli_webhooks
+from sync import cli_auth, cli_doctor, cli_webhooks, cli_work
 
 _SHOWN_RECORDS = 50
 _WORKERS = "threads that write to FreshBooks (default 4, or [runner] workers of mapper.toml)"
@@ -62,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     serve.add_argument("--mappings", type=Path, required=True, metavar="DIR", help="folder of approved specs")
     serve.add_argument("--port", type=int, default=8790, help="0 takes a free one (default 8790)")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    cli_work.add(commands, _command)
 
     serve.add_argument("--workers", type=_workers, metavar="N", help=_WORKERS)
 
@@ -111,7 +112,7 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
 
         settings = with_sign_in(settings)
     target = settings.log_file
-    if arguments.command == "serve" and target is None:
+    if arguments.command in ("serve", "work") and target is None:
         target = "-"
     if arguments.command == "run" and target is None and not arguments.dry_run:
         from sync.store import sqlite_file
@@ -122,6 +123,7 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
     commands: dict[str, Callable[[argparse.Namespace, Any], int]] = {
         "run": _run,
         "serve": _serve,
+        "work": lambda arguments, settings: cli_work.run(arguments, settings, _stop_on_signals()),
         "status": _status,
         "errors": _errors,
         "replay": _replay,
@@ -129,8 +131,8 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
         "doctor": cli_doctor.run,
         "webhooks": cli_webhooks.run,
     }
-    if arguments.command in ("run", "serve"):
-        settings = _with_workers(settings, arguments.workers)
+    if arguments.command in ("run", "serve", "work"):
+        settings = _with_workers(settings, getattr(arguments, "workers", None))
         for notice in settings.notices:
             print(f"mapper-sync: {notice}", file=sys.stderr)
     return commands[arguments.command](arguments, settings)
@@ -187,7 +189,7 @@ def _serve(arguments: argparse.Namespace, settings: Any) -> int:
     serve(
         settings, arguments.mappings, port=arguments.port, host=arguments.host, on_ready=ready, stop=_stop_on_signals()
     )
-    return 0
+    return cli_work.leave(0)
 
 
 def _status(arguments: argparse.Namespace, settings: Any) -> int:
@@ -276,9 +278,10 @@ def _stop_on_signals() -> threading.Event:
     """SIGINT and SIGTERM end the command after the write in hand; the second one ends it at once."""
     stop = threading.Event()
 
-    def handle(number: int, _frame: FrameType | None) -> None:
+    def handle(_number: int, _frame: FrameType | None) -> None:
         stop.set()
-        signal.signal(number, signal.SIG_DFL)
+        for known in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(known, signal.SIG_DFL)
 
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):

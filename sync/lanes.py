@@ -414,7 +414,7 @@ def release_dead(store: Store) -> int:
     Workers elsewhere are only known by their lease.
     """
     owners = store.rows(sa.select(lane.c.owner).where(lane.c.owner.is_not(None)).distinct())
-    gone = [row.owner for row in owners if _is_gone(row.owner)]
+    gone = [row.owner for row in owners if is_gone(row.owner)]
     if not gone:
         return 0
     # `seq` stays: whoever claims the lane next counts that a worker died on this event.
@@ -423,7 +423,7 @@ def release_dead(store: Store) -> int:
         return conn.execute(freed).rowcount
 
 
-def _is_gone(owner: str) -> bool:
+def is_gone(owner: str) -> bool:
     host, _, rest = owner.partition("|")
     pid, _, rest = rest.partition("|")
     started = rest.partition("|")[0]

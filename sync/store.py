@@ -225,6 +225,32 @@ connection = sa.Table(
     sa.Column("at", sa.Double, nullable=False),
 )
 
+process = sa.Table(
+    "process",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),  # as `inbox.new_owner` names it
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("engine", sa.Text, nullable=False),
+    sa.Column("workers", sa.Integer, nullable=False),
+    sa.Column("wakes_sent", sa.Integer, nullable=False, default=0),
+    sa.Column("wakes_heard", sa.Integer, nullable=False, default=0),
+    sa.Column("started_at", sa.Double, nullable=False),
+    sa.Column("seen_at", sa.Double, nullable=False),
+)
+
+job = sa.Table(
+    "job",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("every_s", sa.Double, nullable=False),
+    sa.Column("owner", sa.Text),
+    sa.Column("until", sa.Double, nullable=False, default=0.0),
+    sa.Column("runs", sa.Integer, nullable=False, default=0),
+    sa.Column("started_at", sa.Double),
+    sa.Column("ended_at", sa.Double),
+    sa.Column("result", sa.Text),
+)
+
 schema_version = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
 
 

@@ -63,7 +63,18 @@ COMMANDS: Final[dict[str, Command]] = {
         "  mapper suggest --source orders.json --target target.json --json matches.json\n"
         "  mapper suggest --source orders.json --target target.json --accept-at 0.95\n"
         "  mapper suggest --source clarity-rest:order --samples fixtures/clarity/order__*.json"
-        " --target freshbooks:invoice --spec order-to-invoice.yaml",
+        " --target freshbooks:invoice --spec order-to-invoice.yaml\n"
+        "  mapper suggest --source orders.json --target freshbooks:invoice --llm",
+    ),
+    "llm": Command(
+        "llm",
+        "ask a language model: check it, explain, steps, checks, summary",
+        "mapper llm check\n"
+        "  mapper llm explain order-to-invoice.yaml invoice.create_date\n"
+        "  mapper llm steps order-to-invoice.yaml invoice.notes 'the order number after the word Order'"
+        " --samples orders/\n"
+        "  mapper llm checks order-to-invoice.yaml client.email --samples orders/\n"
+        "  mapper llm summary old.yaml new.yaml",
     ),
     "systems": Command(
         "systems",

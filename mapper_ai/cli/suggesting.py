@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,8 @@ from mapper_ai.cli.tables import short, table
 if TYPE_CHECKING:
     from mapper_ai.core.model import Model
     from mapper_ai.core.profile import Profile
-    from mapper_ai.core.suggest import TargetSuggestion
+    from mapper_ai.core.suggest import Ranker, TargetSuggestion
+    from mapper_ai.llm.colleague import Colleague
     from mapper_ai.services.goals import Goal
     from mapper_ai.services.targets import Recall
     from mapspec import MappingSpec
@@ -61,6 +63,11 @@ def configure_suggest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="let --spec replace a file")
     accept = "accept alone what is at least this sure, never money, tax or keys; says how often that went wrong"
     parser.add_argument("--accept-at", type=float, metavar="P", help=accept)
+    parser.add_argument(
+        "--llm", action="store_true", help="ask a language model about what is in doubt, see docs/llm.md"
+    )
+    shown = "what it is shown of values: made up ones (default), or none"
+    parser.add_argument("--llm-values", choices=("synthetic", "none"), help=shown)
     parser.add_argument("--scorer", type=Path, metavar="FILE", help="a scorer of mapper train (default: the shipped)")
 
 
@@ -75,17 +82,49 @@ def run_suggest(args: argparse.Namespace) -> int:
     if args.scorer is not None and args.spec is not None:
         complain("--scorer is for looking at suggestions; a spec is proposed by the shipped scorer")
         return USAGE
+    if args.llm_values and not args.llm:
+        complain("--llm-values goes with --llm")
+        return USAGE
     model = _scorer(args.scorer)
     source = read_end([*args.source, *args.samples])
     target = read_end(args.target)
     recall = None if args.no_history else _recall()
+    with _asked(args, source) as colleague:
+        code = _suggest(args, source, target, model, recall, colleague)
+        if colleague is not None:
+            for line in colleague.tally.lines(colleague.settings):
+                note(line)
+    return code
+
+
+@contextmanager
+def _asked(args: argparse.Namespace, source: End) -> Iterator[Colleague | None]:
+    """A language model to ask, None when nobody wants one or none is set up."""
+    if not args.llm:
+        yield None
+        return
+    from mapper_ai.cli.llm import open_colleague
+
+    with open_colleague(source.records, args.llm_values) as colleague:
+        yield colleague
+
+
+def _suggest(
+    args: argparse.Namespace,
+    source: End,
+    target: End,
+    model: Model | None,
+    recall: Recall | None,
+    colleague: Colleague | None,
+) -> int:
     code = DONE
     if args.json or args.spec is None:
         from mapper_ai.core.suggest import suggest
 
+        rank: Ranker = suggest if colleague is None else colleague.rank
         names = {goal.leaf: goal.path for goal in target.goals()}
         history = recall(source.name, target.name).naming(names) if recall else ()
-        suggestions = suggest(source.profile, target.profile, top=args.top, history=history, model=model)
+        suggestions = rank(source.profile, target.profile, top=args.top, history=history, model=model)
         if args.accept_at is not None:
             from mapper_ai.core.promise import auto_accept, in_words
 
@@ -94,11 +133,14 @@ def run_suggest(args: argparse.Namespace) -> int:
             for line in in_words(accepted):
                 note(line)
         if args.json:
-            _write(args.json, as_json(list(_rows(suggestions))))
+            words = colleague.words if colleague is not None else {}
+            _write(args.json, as_json(list(_rows(suggestions, words))))
         if args.json is None:
             _show(suggestions, source.profile, target.profile)
     if args.spec is not None:
-        code = _write_spec(args.spec, source, target, recall, quiet=args.json == "-", accept_at=args.accept_at)
+        code = _write_spec(
+            args.spec, source, target, recall, colleague, quiet=args.json == "-", accept_at=args.accept_at
+        )
     return code
 
 
@@ -169,7 +211,7 @@ def _stem(path: Path) -> str:
     return resolved.stem
 
 
-def _rows(suggestions: Iterable[TargetSuggestion]) -> Iterable[dict[str, Any]]:
+def _rows(suggestions: Iterable[TargetSuggestion], words: Mapping[str, str]) -> Iterable[dict[str, Any]]:
     for suggestion in suggestions:
         for position, row in enumerate(suggestion.candidates):
             yield {
@@ -182,6 +224,7 @@ def _rows(suggestions: Iterable[TargetSuggestion]) -> Iterable[dict[str, Any]]:
                 **({"how": row.how} if row.how else {}),
                 **({"lookup": row.lookup} if row.lookup else {}),
                 "evidence": dict(row.evidence),
+                **({"llm": words[row.target]} if "llm" in row.evidence and row.target in words else {}),
             }
 
 
@@ -219,19 +262,28 @@ def _recall() -> Recall | None:
 
 
 def _write_spec(
-    path: Path, source: End, target: End, recall: Recall | None, *, quiet: bool, accept_at: float | None
+    path: Path,
+    source: End,
+    target: End,
+    recall: Recall | None,
+    colleague: Colleague | None,
+    *,
+    quiet: bool,
+    accept_at: float | None,
 ) -> int:
+    from mapper_ai.core.suggest import suggest
     from mapper_ai.services.kinds import KINDS, blueprint, kind_for
     from mapper_ai.services.plain_spec import propose_plain, slug
     from mapper_ai.services.propose import propose
     from mapper_ai.services.specs import write_spec
 
+    rank: Ranker = suggest if colleague is None else colleague.rank
     kind = kind_for(target.name) if target.system else None
     if kind is not None and source.system:
         wanted = blueprint(kind).source
         kind = kind if source.name == f"{wanted.system}/{wanted.entity}" else None
     if kind is not None:
-        proposal = propose(kind, source.records, system=slug(source.name), recall=recall)
+        proposal = propose(kind, source.records, system=slug(source.name), recall=recall, rank=rank)
     else:
         proposal = propose_plain(
             source.profile,
@@ -241,7 +293,12 @@ def _write_spec(
             target_name=target.name,
             target=target.profile if target.records else None,
             recall=recall,
+            rank=rank,
         )
+    if colleague is not None:
+        from mapper_ai.llm.improving import improve
+
+        proposal = improve(proposal, colleague)
     tell = note if quiet else say
     spec = _accepted(path, proposal.spec, accept_at, tell)
     write_spec(path, spec)

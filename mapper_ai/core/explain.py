@@ -55,6 +55,10 @@ class Explainer:
             for_it.append("accepted before")
         elif evidence.get("history", 0.0) < -_TELLING:
             against.append("refused before")
+        if evidence.get("llm", 0.0) > _TELLING:
+            for_it.append("the language model chose it")
+        elif evidence.get("llm", 0.0) < -_TELLING:
+            against.append("the language model did not choose it")
         if candidate.how:
             for_it.append(_combined(candidate))
         else:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mapper_ai.core.model import Model, Promise, load_model
+from mapper_ai.core.opinions import unaided
 from mapper_ai.core.suggest import TargetSuggestion
 
 # Below this more than a handful of accepted fields would need a second look anyway.
@@ -45,7 +46,13 @@ def auto_accept(suggestions: Sequence[TargetSuggestion], at: float, model: Model
     """
     if not LOWEST <= at <= 1.0:
         raise ValueError(f"auto-accept: expected a confidence in {LOWEST}..1, got {at}")
-    sure = [row for row in suggestions if row.accepted and row.candidates[0].confidence >= at]
+    # The promise was measured without anybody's opinions, so they count for nothing here.
+    sure = [
+        row
+        for row in suggestions
+        if row.accepted
+        and min(row.candidates[0].confidence, unaided(row.candidates[0].confidence, row.candidates[0].evidence)) >= at
+    ]
     taken = [row for row in sure if not row.risky]
     kept = {row.target for row in taken}
     expected = sum(1.0 - row.candidates[0].confidence for row in taken) / len(taken) if taken else 0.0

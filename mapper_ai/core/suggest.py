@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from mapper_ai.core.fields import FieldProfile, Profile
 from mapper_ai.core.history import Decision, HistorySignal, history_matrix
 from mapper_ai.core.model import Model, Odds, load_model
 from mapper_ai.core.names import FieldMeaning
+from mapper_ai.core.opinions import Opinions, swayed
 from mapper_ai.core.recall import FIRM, SHIFT, recalled
 from mapper_ai.core.references import lookup_of
 from mapper_ai.core.signals import Matrix
@@ -26,6 +27,7 @@ __all__ = [
     "Candidate",
     "Decision",
     "HistorySignal",
+    "Ranker",
     "State",
     "TargetSuggestion",
     "suggest",
@@ -93,12 +95,27 @@ class TargetSuggestion:
     risky: str = ""
 
 
+class Ranker(Protocol):
+    """Ranks sources for targets: `suggest`, or somebody who knows more and does it by `suggest`."""
+
+    def __call__(
+        self,
+        source: Profile,
+        target: Profile,
+        *,
+        top: int = 5,
+        history: HistorySignal | Sequence[Decision] = (),
+        model: Model | None = None,
+    ) -> list[TargetSuggestion]: ...
+
+
 def suggest(
     source: Profile,
     target: Profile,
     *,
     top: int = 5,
     history: HistorySignal | Sequence[Decision] = (),
+    opinions: Opinions | None = None,
     model: Model | None = None,
     accept_at: float = ACCEPT_AT,
     vocabulary: Vocabulary | None = None,
@@ -112,6 +129,7 @@ def suggest(
         target: Fields to be fed.
         top: Candidates kept a target, at least 1.
         history: Earlier decisions; an accepted pair stands first again, a refused one is not proposed.
+        opinions: Of somebody asked about single targets; they sway a confidence as far as their giver proved right.
         model: The scorer; the default ships with the package.
         accept_at: Lowest confidence of an accepted candidate, 0..1.
         vocabulary: Words of the domain; the default ships with the package.
@@ -137,7 +155,7 @@ def suggest(
     found = gather(evidence, wanted=remembered)
     odds = scorer.odds(found.features)
     told = np.zeros(odds.shape, np.float32) if remembered is None else remembered[found.rows, found.columns]
-    ranking = _Ranking(source, evidence, combined, scorer, found, odds, told)
+    ranking = _Ranking(source, evidence, combined, scorer, found, odds, told, opinions or Opinions())
     return ranking.suggestions(top, accept_at)
 
 
@@ -152,27 +170,49 @@ class _Ranking:
     found: Candidates
     odds: Odds
     history: Matrix
+    opinions: Opinions
 
     def suggestions(self, top: int, accept_at: float) -> list[TargetSuggestion]:
         """One entry a target."""
         shape = (-1, self.found.count)
-        sure = self.scorer.confidence(self.odds).astype(np.float32)
+        swing, existing = self._opinions()
+        sure = swayed(self.scorer.confidence(self.odds).astype(np.float32), swing)
         # A target a column, as `recalled` wants it.
         told = recalled(sure.reshape(shape).T, self.history.reshape(shape).T).T.ravel()
         # By confidence; what is equal to six digits by log-odds, then as retrieved.
         keys = np.lexsort((-self.odds, -np.round(told, 6), self.found.columns))
-        exists = self.scorer.has_source(self.odds)
+        exists = swayed(self.scorer.has_source(self.odds).astype(np.float32), existing)
         return [
-            self._suggestion(column, keys[self.found.span(column)].tolist(), told, exists, top, accept_at)
+            self._suggestion(column, keys[self.found.span(column)].tolist(), told, exists, swing, top, accept_at)
             for column in range(len(self.evidence.target.fields))
         ]
 
+    def _opinions(self) -> tuple[Matrix, Matrix]:
+        """Log-odds that opinions add to every candidate, and to its target's having a source."""
+        swing, existing = (np.zeros(self.odds.shape, np.float32) for _ in range(2))
+        for column, target in enumerate(self.evidence.target.fields if self.opinions.by_target else ()):
+            span = self.found.span(column)
+            members = [self._made(int(row)).sources for row in self.found.rows[span]]
+            swing[span], existing[span] = self.opinions.shifts(target.path, members)
+        return swing, existing
+
+    def _made(self, row: int) -> Combination:
+        path = self.source.fields[row].path
+        return self.combined.get(path, Combination((path,), ""))
+
     def _suggestion(
-        self, column: int, places: Sequence[int], sure: Matrix, exists: Odds, top: int, accept_at: float
+        self,
+        column: int,
+        places: Sequence[int],
+        sure: Matrix,
+        exists: Matrix,
+        swing: Matrix,
+        top: int,
+        accept_at: float,
     ) -> TargetSuggestion:
         goal, meaning = self.evidence.target.fields[column], self.evidence.target.meanings[column]
         candidates = tuple(
-            self._candidate(int(place), goal, meaning, float(sure[place]))
+            self._candidate(int(place), goal, meaning, float(sure[place]), float(swing[place]))
             for place in places[:top]
             if sure[place] >= SHOW_AT
         )
@@ -198,13 +238,14 @@ class _Ranking:
             risky=risk_of(meaning),
         )
 
-    def _candidate(self, place: int, goal: FieldProfile, meaning: FieldMeaning, sure: float) -> Candidate:
+    def _candidate(self, place: int, goal: FieldProfile, meaning: FieldMeaning, sure: float, swing: float) -> Candidate:
         row, column = int(self.found.rows[place]), int(self.found.columns[place])
-        path = self.source.fields[row].path
-        made = self.combined.get(path, Combination((path,), ""))
+        made = self._made(row)
         shares = self.scorer.contributions(self.found.features[place].tolist())
         if abs(self.history[place]) > 1e-4:
             shares["history"] = round(SHIFT * float(self.history[place]), 4)
+        if abs(swing) > 1e-4:
+            shares["llm"] = round(swing, 4)
         signals: Mapping[str, Matrix] = self.evidence.signals
         alike = max(float(signals["name"][row, column]), float(signals["path"][row, column]))
         return Candidate(

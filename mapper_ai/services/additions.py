@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import ROUND_DOWN, Decimal
-from typing import Final
+from typing import Final, Literal
 
+from mapper_ai.core.combine import How
+from mapper_ai.core.opinions import unaided
 from mapper_ai.core.profile import FieldProfile, Profile, split_path
 from mapper_ai.core.recall import FIRM, SHIFT
-from mapper_ai.core.suggest import Candidate
+from mapper_ai.core.suggest import ACCEPT_AT, Candidate
 from mapper_ai.services.findings import Finding
 from mapper_ai.services.goals import Goal
 from mapper_ai.services.steps_by_rule import Place, Plan, plan_steps, relative
@@ -22,16 +24,16 @@ _SIGNALS_KEPT: Final = 4
 
 
 def plan_rule(
-    spec: MappingSpec, part: str, sources: Sequence[str], goal: Goal, source: Profile
+    spec: MappingSpec, part: str, sources: Sequence[str], goal: Goal, source: Profile, how: How = ""
 ) -> tuple[FieldRule, dict[str, TableRule], str]:
-    """A rule for one part from the given sources.
+    """A rule for one part from the given sources; `how` several become one is left to the target when "".
 
     Returns:
         The rule, the tables it needs, and why it is not ready ("" when it is).
     """
     known = {entry.path: entry for entry in source.fields}
     entries = [known.get(path) or FieldProfile(path=path, segments=split_path(path)) for path in sources]
-    plan = plan_steps(entries, goal, _place(spec, part, entries, source))
+    plan = plan_steps(entries, goal, _place(spec, part, entries, source), how)
     tables = {_free_name(spec, name): TableRule.model_validate(table) for name, table in plan.tables.items()}
     return _rule(plan, goal, dict(zip(plan.tables, tables, strict=True))), tables, plan.problem
 
@@ -39,10 +41,16 @@ def plan_rule(
 def fuzzy_origin(candidate: Candidate) -> Origin:
     """The suggester's word: its confidence, rounded down, and the features that told most."""
     shares = {name: Decimal(str(round(value, 1))) for name, value in candidate.evidence.items()}
-    telling = sorted((row for row in shares.items() if abs(row[1]) >= _TELLING), key=lambda row: (-abs(row[1]), row[0]))
+    # An opinion is named however much else was told: it bars acceptance without a person.
+    telling = sorted(
+        (row for row in shares.items() if abs(row[1]) >= _TELLING or row[0] == "llm"),
+        key=lambda row: (row[0] != "llm", -abs(row[1]), row[0]),
+    )
     remembered = candidate.evidence.get("history", 0.0) >= SHIFT * FIRM
+    told = candidate.evidence.get("llm", 0.0) > 0 and unaided(candidate.confidence, candidate.evidence) < ACCEPT_AT
+    by: Literal["history", "llm", "learned"] = "history" if remembered else "llm" if told else "learned"
     return Origin(
-        by="history" if remembered else "learned",
+        by=by,
         confidence=Decimal(str(candidate.confidence)).quantize(Decimal("0.01"), ROUND_DOWN),
         why={name: f"{share:+}" for name, share in telling[:_SIGNALS_KEPT]},
     )

@@ -13,12 +13,15 @@ from pathlib import Path
 def write_text(path: Path, text: str) -> None:
     """Replace a file's content in one step; after a crash it is the old one or the new one.
 
-    Permissions of an existing file stay as they are.
+    Permissions of an existing file stay as they are. A device or pipe is written to, never replaced.
 
     Raises:
         OSError: The folder cannot be written.
     """
     target = path.resolve()
+    if target.exists() and not target.is_file():
+        target.write_text(text, encoding="utf-8", newline="\n")
+        return
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:

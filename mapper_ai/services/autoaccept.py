@@ -49,6 +49,7 @@ def _sure(spec: MappingSpec, at: float) -> dict[str, FieldRule]:
         if isinstance(rule, FieldRule)
         and rule.origin is not None
         and rule.origin.by == "learned"
+        and not rule.origin.why.get("llm", "").startswith("+")
         and (rule.origin.confidence or Decimal(0)) >= Decimal(str(at))
     }
 

@@ -46,12 +46,12 @@ def change_source(spec: MappingSpec, part: str, sources: Sequence[str], profile:
     priced = next((step for step in old.steps if isinstance(step, ops.LinePrice)), None) if old else None
     if priced is not None:
         return _change_pricing(spec, part, priced.part, paths)
-    spec = _with_list(spec, part, paths)
+    spec = with_list(spec, part, paths)
     rule, tables, problem = plan_rule(spec, part, paths, goal, profile)
     if old is not None:
         rule = rule.model_copy(update={"required": old.required, "check": rule.check or old.check})
     marked = rule.model_copy(update={"origin": Origin(by="person"), "note": problem or None})
-    return _with_rule(spec, part, marked, tables)
+    return with_rule(spec, part, marked, tables)
 
 
 def change_steps(spec: MappingSpec, part: str, steps_yaml: str) -> MappingSpec:
@@ -76,7 +76,7 @@ def change_steps(spec: MappingSpec, part: str, steps_yaml: str) -> MappingSpec:
         place = tuple(piece for piece in loc if piece != "steps")
         line = next((lines[place[:end]] for end in range(len(place), 0, -1) if place[:end] in lines), 1)
         raise SpecError(message, where=part, line=line) from None
-    return _with_rule(_with_list(spec, part, []), part, rule, {})
+    return with_rule(with_list(spec, part, []), part, rule, {})
 
 
 def goal_of(spec: MappingSpec, part: str) -> Goal:
@@ -137,8 +137,12 @@ def _change_pricing(spec: MappingSpec, part: str, priced: str, paths: Sequence[s
     return spec.model_copy(update={"fields": {**spec.fields, target: changed}})
 
 
-def _with_list(spec: MappingSpec, part: str, paths: Sequence[str]) -> MappingSpec:
-    """A spec that has the list block around a part."""
+def with_list(spec: MappingSpec, part: str, paths: Sequence[str]) -> MappingSpec:
+    """A spec that has the list block around a part.
+
+    Raises:
+        UnknownPartError: There is none, and no path says which source list it would be.
+    """
     if "[]." not in part or block_of(spec, part) is not None:
         return spec
     target = part[: part.index("[]") + 2]
@@ -149,7 +153,8 @@ def _with_list(spec: MappingSpec, part: str, paths: Sequence[str]) -> MappingSpe
     return spec.model_copy(update={"fields": {**spec.fields, target: block}})
 
 
-def _with_rule(spec: MappingSpec, part: str, rule: FieldRule, tables: dict[str, TableRule]) -> MappingSpec:
+def with_rule(spec: MappingSpec, part: str, rule: FieldRule, tables: dict[str, TableRule]) -> MappingSpec:
+    """A copy with another rule for a part, and the tables it needs. The list block around it stands already."""
     changed: dict[str, Any] = {"tables": {**spec.tables, **tables}}
     if part.startswith("values."):
         changed["values"] = {**spec.values, part[7:]: rule}

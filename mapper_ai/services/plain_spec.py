@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from mapper_ai.core.profile import Profile
+from mapper_ai.core.suggest import Ranker, suggest
 from mapper_ai.services.goals import Goal
 from mapper_ai.services.propose import Proposal, complete
 from mapper_ai.services.targets import Recall, Record, TargetGoals
@@ -24,6 +25,7 @@ def propose_plain(
     target_name: str,
     target: Profile | None = None,
     recall: Recall | None = None,
+    rank: Ranker = suggest,
 ) -> Proposal:
     """Propose a spec from one kind of record to another.
 
@@ -35,6 +37,7 @@ def propose_plain(
         target_name: The same for the target; a `SYSTEM/ENTITY` with a profile is kept as it is.
         target: What samples of the target show beside the goals.
         recall: Earlier decisions.
+        rank: Ranks sources for targets.
     """
     entity = slug(target_name.rpartition("/")[2])
     spec = MappingSpec.model_validate(
@@ -48,7 +51,7 @@ def propose_plain(
             "targets": {entity: target_name},
         }
     )
-    return complete(spec, records, [TargetGoals(entity, tuple(goals), known=target)], source, recall)
+    return complete(spec, records, [TargetGoals(entity, tuple(goals), known=target)], source, recall, rank)
 
 
 def slug(text: str) -> str:

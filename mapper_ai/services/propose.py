@@ -13,7 +13,7 @@ from typing import Any, Final
 from connectors.registry import has_entity, load_system
 from mapper_ai.core.explain import Explainer
 from mapper_ai.core.profile import Profile, profile_contract, profile_records
-from mapper_ai.core.suggest import TargetSuggestion, suggest
+from mapper_ai.core.suggest import Ranker, TargetSuggestion, suggest
 from mapper_ai.services.additions import Additions, fuzzy_origin
 from mapper_ai.services.carried import with_corrections
 from mapper_ai.services.findings import Finding
@@ -70,7 +70,14 @@ class Proposal:
     findings: tuple[Finding, ...]
 
 
-def propose(kind: str, records: Sequence[Record], *, system: str = "samples", recall: Recall | None = None) -> Proposal:
+def propose(
+    kind: str,
+    records: Sequence[Record],
+    *,
+    system: str = "samples",
+    recall: Recall | None = None,
+    rank: Ranker = suggest,
+) -> Proposal:
     """Propose a flow of a known kind.
 
     Args:
@@ -78,6 +85,7 @@ def propose(kind: str, records: Sequence[Record], *, system: str = "samples", re
         records: Samples; without any the contracts alone are read and the source is taken for a Clarity one.
         system: What to call the source where it is none of Clarity: small letters, digits and hyphens.
         recall: Earlier decisions.
+        rank: Ranks sources for targets.
 
     Raises:
         KeyError: No such kind.
@@ -91,7 +99,7 @@ def propose(kind: str, records: Sequence[Record], *, system: str = "samples", re
         spec = spec.model_copy(update={"spec": f"{system}-freshbooks/{kind}", "description": None, "source": source})
     if has_entity(spec.source.system, spec.source.entity):
         spec = with_corrections(spec, load_system(spec.source.system))
-    proposal = complete(spec, records, target_goals(spec), source_profile(spec, records), recall)
+    proposal = complete(spec, records, target_goals(spec), source_profile(spec, records), recall, rank)
     carried = tuple(Finding("not-carried-over", "warning", part, f"{part}: {text}") for part, text in told)
     return replace(proposal, findings=(*carried, *proposal.findings))
 
@@ -102,9 +110,10 @@ def complete(
     targets: Sequence[TargetGoals],
     source: Profile,
     recall: Recall | None = None,
+    rank: Ranker = suggest,
 ) -> Proposal:
     """Fill origins and confidences into a spec's rules and propose rules where it is silent."""
-    ranked = _ranked(spec, targets, source, recall)
+    ranked = _ranked(spec, targets, source, recall, rank)
     alternatives = _alternatives(targets, ranked, source)
     marked = _with_origins(spec, targets, ranked)
     made = Additions(marked, source)
@@ -145,15 +154,15 @@ def alternatives_of(
     """Ranked sources of every part of a spec that stands already."""
     targets = target_goals(spec)
     source = source_profile(spec, records)
-    return _alternatives(targets, _ranked(spec, targets, source, recall), source)
+    return _alternatives(targets, _ranked(spec, targets, source, recall, suggest), source)
 
 
 def _ranked(
-    spec: MappingSpec, targets: Sequence[TargetGoals], source: Profile, recall: Recall | None
+    spec: MappingSpec, targets: Sequence[TargetGoals], source: Profile, recall: Recall | None, rank: Ranker
 ) -> dict[str, list[TargetSuggestion]]:
     own = f"{spec.source.system}/{spec.source.entity}"
     return {
-        goals.name: suggest(
+        goals.name: rank(
             source,
             goals.profile(),
             top=_TOP,

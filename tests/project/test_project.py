@@ -35,6 +35,7 @@ MAPPER = (
     "profile",
     "suggest",
     "systems",
+    "llm",
     "validate",
     "preview",
     "show",
@@ -45,7 +46,7 @@ MAPPER = (
     "bench",
     "fmt",
 )
-SYNC = ("run", "serve", "status", "errors", "replay", "auth", "doctor", "webhooks")
+SYNC = ("run", "serve", "work", "status", "errors", "replay", "auth", "doctor", "webhooks")
 
 
 @pytest.mark.parametrize("words", [("mapper",), ("mapper-sync",)])
@@ -106,6 +107,31 @@ def test_preview_loads_neither_the_suggester_nor_the_app() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert set(answer.stdout.rsplit("LOADED", 1)[1].split()) & {"streamlit", "sklearn", "numpy", "sqlalchemy"} == set()
+
+
+def test_without_a_language_model_openai_is_neither_loaded_nor_needed(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['openai'] = None\n"  # an import of it fails
+        "from mapper_ai.__main__ import main\n"
+        "gold = 'fixtures/gold/etsy_sage_invoice/'\n"
+        "ends = ['--source', gold + 'source.json', '--target', 'freshbooks:invoice']\n"
+        f"code = main(['suggest', *ends, '--spec', {str(tmp_path / 'made.yaml')!r}])\n"
+        "assert code in (0, 1), code\n"
+        "print('LOADED', *sorted(name for name in sys.modules if name.startswith(('openai', 'mapper_ai.llm'))))\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout.rsplit("LOADED", 1)[1].split() == ["openai"]
+
+
+def test_one_module_imports_openai_and_one_builds_prompts() -> None:
+    for path in tracked("mapper_ai/*.py", "sync/*.py", "connectors/*.py", "mapspec/*.py", "app.py"):
+        name, text = path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
+        if name != "mapper_ai/llm/endpoint.py":
+            assert not re.search(r"^\s*(import|from) openai", text, re.MULTILINE), name
+        if name != "mapper_ai/llm/prompts.py":
+            # Only `compose` makes prompts, only `told_...` what goes into them.
+            assert not re.search(r"\b(Prompt|Told)\(", text), name
 
 
 def test_nobody_imports_the_app() -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from mapper_ai.core.profile import profile_records
+from mapper_ai.core.remembered import PastDecision, PastDecisions
+from mapper_ai.core.suggest import TargetSuggestion, suggest
 from mapper_ai.services.autoaccept import approve_safe
 from mapper_ai.services.goals import profile_goals
 from mapper_ai.services.kinds import KINDS, blueprint, kind_for, left_out
@@ -21,6 +23,7 @@ from mapper_ai.services.sources import part_sources, read_at
 from mapper_ai.services.targets import target_goals
 from mapspec import compile_spec, digests, dump_spec, load_spec, unapproved
 from mapspec.conditions import Condition
+from mapspec.model import Origin
 
 ROOT = Path(__file__).resolve().parents[3]
 FIXTURES = ROOT / "fixtures" / "clarity"
@@ -246,6 +249,42 @@ def test_samples_of_the_target_count_and_lead_to_constants_tables_and_units() ->
     done = approve_safe(proposal.spec, 0.5, when="2026-03-01T00:00:00Z")
     assert not {"bills.invoice_status", "bills.total"} & set(done.parts)
     assert "bills.invoice_status" in done.left
+
+
+def test_whoever_ranks_gets_the_earlier_decisions() -> None:
+    known = profile_records([{"note": f"memo {n}"} for n in range(3)])
+    source = [{"id": str(n), "note": f"remark {n}", "other": f"word {n}"} for n in range(3)]
+    decided = PastDecision("orders", ("other",), "bills", "note", "accept")
+    seen: list[int] = []
+
+    def rank(*ends: Any, **more: Any) -> list[TargetSuggestion]:
+        seen.append(len(more["history"]))
+        return suggest(*ends, **more)
+
+    proposal = propose_plain(
+        profile_records(source), source, profile_goals(known), source_name="orders", target_name="bills",
+        recall=lambda source, target: PastDecisions([decided], "orders", "bills"), rank=rank,
+    )  # fmt: skip
+    assert seen == [1]
+    assert part_sources(proposal.spec, "bills.note") == ("other",)
+
+
+def test_what_a_language_model_lifted_is_never_approved_without_a_person() -> None:
+    known = profile_records([{"note": f"memo {n}"} for n in range(3)])
+    source = [{"id": str(n), "note": f"remark {n}"} for n in range(3)]
+    spec = propose_plain(
+        profile_records(source), source, profile_goals(known), source_name="orders", target_name="bills"
+    ).spec
+    rule = spec.fields["bills.note"]
+
+    def accepted(why: dict[str, str]) -> tuple[str, ...]:
+        origin = Origin(by="learned", confidence=Decimal("0.97"), why=why)
+        marked = spec.model_copy(update={"fields": {"bills.note": rule.model_copy(update={"origin": origin})}})
+        return approve_safe(marked, 0.95, when="2026-03-01T00:00:00Z").parts
+
+    assert accepted({"name": "+3.0"}) == ("bills.note",)
+    assert accepted({"name": "+3.0", "llm": "-0.4"}) == ("bills.note",)
+    assert accepted({"name": "+3.0", "llm": "+0.4"}) == ()
 
 
 def test_names_become_slugs() -> None:
