@@ -14,6 +14,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC
 from decimal import Decimal
@@ -56,6 +58,33 @@ _RENEWALS = 2
 
 _MAX_DIGITS = 40
 """No amount has more digits; a hostile exponent would otherwise be written out as a megabyte of zeros."""
+
+_check: ContextVar[Callable[[], None] | None] = ContextVar("check", default=None)
+
+
+@contextmanager
+def checked_writes(check: Callable[[], None]) -> Iterator[None]:
+    """Call something when a write of this block is about to leave: its connection is there, its first byte is not sent.
+
+    What it raises keeps the write from leaving and comes out of the request as it is. Every repeat of a request is
+    checked too; GETs are not.
+    """
+    token = _check.set(check)
+    try:
+        yield
+    finally:
+        _check.reset(token)
+
+
+def _before_sending(check: Callable[[], None]) -> Callable[[str, object], None]:
+    """A trace of the HTTP library that calls the check."""
+
+    def trace(moment: str, _: object) -> None:
+        if moment.endswith(".send_request_headers.started"):
+            check()
+
+    return trace
+
 
 _NOTHING_LEFT = (
     httpx2.ConnectError,  # refused, DNS, TLS
@@ -220,6 +249,7 @@ class Transport(Closing):
         Raises:
             TransientError: Nothing left, or a GET found no complete answer.
             AmbiguousWriteError: Another method was sent and found no complete answer.
+            Exception: What a check of `checked_writes` raised; nothing left.
         """
         with shown(self._host, method, operation) as told:
             try:
@@ -237,7 +267,9 @@ class Transport(Closing):
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, operation: str
     ) -> Answer:
         deadline = self._clock() + self._timeout_s
-        request = self._client.build_request(method, url, headers=dict(headers), content=content)
+        check = None if method == "GET" else _check.get()
+        more = {} if check is None else {"trace": _before_sending(check)}
+        request = self._client.build_request(method, url, headers=dict(headers), content=content, extensions=more)
         try:
             response = self._client.send(request, stream=True)
         except _NOTHING_LEFT as error:

@@ -18,9 +18,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sync import cli_auth, cli_care, cli_control, cli_doctor, cli_drift, cli_inbox, cli_webhooks
+from sync import cli_auth, cli_care, cli_control, cli_doctor, cli_drift, cli_inbox, cli_webhooks, cli_work
 
 _SHOWN_RECORDS = 50
+_WORKERS = "threads that write to FreshBooks (default 4, or [runner] workers of mapper.toml)"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -49,6 +50,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="longest time to sleep for retries, in total (default 300)",
     )
 
+    run.add_argument("--workers", type=_workers, metavar="N", help=_WORKERS)
+
     serve = _command(
         commands,
         "serve",
@@ -64,6 +67,9 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="admin API on this port of loopback, with MAPPER_ADMIN_TOKEN (default: none)",
     )
+    cli_work.add(commands, _command)
+
+    serve.add_argument("--workers", type=_workers, metavar="N", help=_WORKERS)
 
     _command(commands, "status", "counts, sums, and every record that was not posted", "mapper-sync status --json")
     cli_inbox.add(commands, _command)
@@ -105,7 +111,7 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
 
         settings = with_sign_in(settings)
     target = settings.log_file
-    if arguments.command == "serve" and target is None:
+    if arguments.command in ("serve", "work") and target is None:
         target = "-"
     if arguments.command == "run" and target is None and not arguments.dry_run:
         from sync.store import sqlite_file
@@ -116,6 +122,7 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
     commands: dict[str, Callable[[argparse.Namespace, Any], int]] = {
         "run": _run,
         "serve": _serve,
+        "work": lambda arguments, settings: cli_work.run(arguments, settings, _stop_on_signals()),
         "status": _status,
         **dict.fromkeys(("errors", "story", "replay", "skip", "alias"), cli_inbox.run),
         **dict.fromkeys(("pause", "resume", "audit"), cli_control.run),
@@ -125,7 +132,8 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
         "webhooks": cli_webhooks.run,
         "drift": cli_drift.run,
     }
-    if arguments.command in ("run", "serve"):
+    if arguments.command in ("run", "serve", "work"):
+        settings = _with_workers(settings, getattr(arguments, "workers", None))
         for notice in settings.notices:
             print(f"mapper-sync: {notice}", file=sys.stderr)
     return commands[arguments.command](arguments, settings)
@@ -193,7 +201,7 @@ def _serve(arguments: argparse.Namespace, settings: Any) -> int:
         on_admin=admin_urls.append,
         stop=_stop_on_signals(),
     )
-    return 0
+    return cli_work.leave(0)
 
 
 def _status(arguments: argparse.Namespace, settings: Any) -> int:
@@ -222,6 +230,18 @@ def _command(commands: Any, name: str, summary: str, example: str) -> argparse.A
     return command
 
 
+def _with_workers(settings: Any, workers: int | None) -> Any:
+    if workers is None:
+        return settings
+    return settings.model_copy(update={"runner": settings.runner.model_copy(update={"workers": workers})})
+
+
+def _workers(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"expected a number of threads from 1 to 64, not {text!r}")
+    return int(text)
+
+
 def _seconds(text: str) -> float:
     try:
         value = float(text)
@@ -236,9 +256,10 @@ def _stop_on_signals() -> threading.Event:
     """SIGINT and SIGTERM end the command after the write in hand; the second one ends it at once."""
     stop = threading.Event()
 
-    def handle(number: int, _frame: FrameType | None) -> None:
+    def handle(_number: int, _frame: FrameType | None) -> None:
         stop.set()
-        signal.signal(number, signal.SIG_DFL)
+        for known in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(known, signal.SIG_DFL)
 
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from sync.reading import Reading, shipped
@@ -98,12 +99,18 @@ def dumps(value: Any) -> str:
     Raises:
         TypeError: The value holds a float or something JSON does not have.
     """
-    if isinstance(value, Mapping):
-        members = (f"{json.dumps(str(key))}: {dumps(item)}" for key, item in value.items())
-        return "{" + ", ".join(members) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(dumps(item) for item in value) + "]"
-    if isinstance(value, Decimal):
+    kind = type(value)
+    if kind is str:
+        return encode_basestring_ascii(value)
+    if kind is dict or isinstance(value, Mapping):
+        return (
+            "{"
+            + ", ".join([f"{encode_basestring_ascii(str(key))}: {dumps(item)}" for key, item in value.items()])
+            + "}"
+        )
+    if kind is list or isinstance(value, list | tuple):
+        return "[" + ", ".join([dumps(item) for item in value]) + "]"
+    if kind is Decimal or isinstance(value, Decimal):
         return str(value)
     if value is None or isinstance(value, bool | int | str):
         return json.dumps(value)

@@ -14,7 +14,7 @@ from sync.apply import Applier, OrderMissingError
 from sync.assumptions import broken, is_test
 from sync.errors import IntentOpenError
 from sync.lookups import gather
-from sync.outcome import EndedError, Outcome, waiting
+from sync.outcome import EndedError, Outcome, Settled, waiting
 from sync.plan import natural_key, plan_actions
 from sync.poll import CLARITY_LOGIN
 from sync.recovery import outcome_of, reconnect_text
@@ -47,6 +47,8 @@ def process(event: Event, context: Context) -> Outcome:
 
 
 def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
+    if _is_settled(event, context, approved):
+        return Outcome("done")
     context.aliases.refresh()
     approved = replace(approved, compiled=context.aliases.widened(approved.compiled))
     draft = _draft(event, context, approved)
@@ -64,22 +66,32 @@ def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
     if event.type.endswith(".cancelled") and not _known_later(event, context):
         message = f"the event says {event.type}, the record in it does not: decide"
         return Outcome("held", (Reason("event-contradicts-record", message),))
-    if not context.dry_run:
+    if not context.dry_run and approved.fingerprint not in context.saved_specs:
         records.save_spec(context.store, approved.fingerprint, spec.spec, approved.text, now=context.now())
-    records.drop_notes(context.store, event.record_key)
-    for warning in draft.warnings:
-        records.add_note(
-            context.store, event.record_key, warning.id, warning.message, subject=warning.message, now=context.now()
-        )
+        context.saved_specs.add(approved.fingerprint)
+    notes = [(warning.id, warning.message, warning.message) for warning in draft.warnings]
     if newest is not None:
-        _note_assumptions(event, newest.payload, context)
+        notes += _broken_assumptions(event, newest.payload, context)
     applier = Applier(context, event, approved.fingerprint, draft.updated)
+    actions = plan_actions(spec, draft)
+    applier.expect(actions)
     try:
-        for action in plan_actions(spec, draft):
+        for action in actions:
             applier.apply(action)
     except OrderMissingError as missing:
         return _without_order(missing.order_id, context)
-    return Outcome("done")
+    finally:
+        records.set_notes(context.store, event.record_key, [*notes, *applier.missing], now=context.now())
+    return Outcome("done", settled=None if newest is None else Settled(newest.sha256, approved.fingerprint))
+
+
+def _is_settled(event: Event, context: Context, approved: ApprovedSpec) -> bool:
+    """Polling, backfill and repeated webhooks bring what is done: the same snapshot under the same mapping."""
+    known = records.latest(context.store, event.record_key)
+    if known is None or known.settled != str(Settled(known.sha256, approved.fingerprint)):
+        return False
+    # An event without a snapshot may tell of a change that is not known yet.
+    return (event.version or "") <= (known.version or "")
 
 
 def _without_mapping(entity: str, context: Context) -> Outcome:
@@ -164,17 +176,16 @@ def _completed(record: Mapping[str, Any], context: Context) -> Mapping[str, Any]
     return record
 
 
-def _note_assumptions(event: Event, record: Mapping[str, Any], context: Context) -> None:
-    """Tell the operator what in a record is not as the source's profile assumes."""
-    for row in broken(event.entity, record, context.settings.profile, context.settings.reading):
-        records.add_note(
-            context.store,
-            event.record_key,
+def _broken_assumptions(event: Event, record: Mapping[str, Any], context: Context) -> list[tuple[str, str, str]]:
+    """Notes on what in a record is not as the source's profile assumes."""
+    return [
+        (
             f"assumption-{row.number}",
             f"{row.number}: {row.path}: {row.message}; correct the setting where the store differs",
-            subject=row.path,
-            now=context.now(),
+            row.path,
         )
+        for row in broken(event.entity, record, context.settings.profile, context.settings.reading)
+    ]
 
 
 def _not_wanted(event: Event, context: Context, reasons: tuple[Reason, ...]) -> Outcome:

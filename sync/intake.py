@@ -11,7 +11,7 @@ import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -32,11 +32,16 @@ from sync.envelope import (
     parse_delivery,
     resource_of,
 )
+from sync.lanes import touch
+from sync.outcome import Settled
 from sync.reading import Reading, shipped
-from sync.store import Store, inbox, lane
+from sync.store import Store, inbox
 from sync.store import record as record_table
 
 Result = Literal["new", "duplicate", "ignored"]
+
+ASKED = ("poll", "fetch")
+"""Sources that were asked: what they give is whole and of now."""
 
 _NO_RECORD_ID = json.dumps([{"id": "no-record-id", "message": 'the event names no record: "data.id" is missing'}])
 _SLOT = secrets.token_hex(12)  # stands for the record while the body around it is written; nobody can guess it
@@ -61,6 +66,11 @@ class Snapshot:
     text: str
     members: int
     lane_key: str
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of the text."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -88,7 +98,7 @@ def prepare(item: Delivery | Mapping[str, Any], reading: Reading | None = None, 
         EnvelopeError: It is nested too deeply.
     """
     reading = reading or shipped()
-    asked = source in ("poll", "fetch")
+    asked = source in ASKED
     if not isinstance(item, Delivery):
         item = parse_delivery(dumps(item).encode())
     try:
@@ -115,33 +125,41 @@ def prepare(item: Delivery | Mapping[str, Any], reading: Reading | None = None, 
     return Prepared(filing, text, item.raw_sha256, source, snapshot)
 
 
-def store_all(store: Store, deliveries: Iterable[Prepared], *, now: float) -> list[Result]:
-    """Store deliveries, all or none, each once; committed when this returns. What became of each, in order."""
+def store_all(
+    store: Store, deliveries: Iterable[Prepared], *, now: float, settled_by: Mapping[str, str] | None = None
+) -> list[Result]:
+    """Store deliveries, all or none, each once; committed when this returns. What became of each, in order.
+
+    Args:
+        settled_by: Of what was asked for, snapshots that these specs (fingerprint by entity) have done already count
+            as duplicates and are not stored.
+    """
     wanted = list(deliveries)
-    with store.write() as conn:
-        return store_in(store, conn, wanted, now=now)
+    return store.transact(lambda conn: store_in(store, conn, wanted, now=now, settled_by=settled_by or {}))
 
 
-def store_in(store: Store, conn: Connection, deliveries: Sequence[Prepared], *, now: float) -> list[Result]:
+def store_in(
+    store: Store, conn: Connection, deliveries: Sequence[Prepared], *, now: float, settled_by: Mapping[str, str]
+) -> list[Result]:
     """As ``store_all``, inside the caller's transaction."""
-    if not deliveries:
-        return []
     # Of two deliveries of one id the first counts, as it would alone.
     first: dict[str, Prepared] = {}
-    for one in deliveries:
+    for one in _unsettled(conn, deliveries, settled_by):
         first.setdefault(one.filing.delivery_id, one)
+    if not first:
+        return ["duplicate"] * len(deliveries)
     lanes = _lanes(conn, list(first.values()))
     added = _insert(store, conn, first, lanes, now=now)
     due = [one for delivery_id, one in first.items() if delivery_id in added and one.state == "pending"]
     heads: dict[str, int] = {}
     for one in due:
         heads.setdefault(lanes[one.filing.delivery_id], added[one.filing.delivery_id])
-    _open_lanes(store, conn, heads)
+    touch(conn, heads, now=now)
     _remember(store, conn, due, now=now)
     told: list[Result] = []
     for one in deliveries:
         delivery_id = one.filing.delivery_id
-        if delivery_id not in added or first[delivery_id] is not one:
+        if delivery_id not in added or first.get(delivery_id) is not one:
             told.append("duplicate")
         else:
             told.append("ignored" if one.state == "ignored" else "new")
@@ -151,7 +169,6 @@ def store_in(store: Store, conn: Connection, deliveries: Sequence[Prepared], *, 
 @dataclass(frozen=True)
 class _Statements:
     add_event: sa.Insert
-    add_lane: sa.Insert
     put_record: sa.Insert
 
 
@@ -164,7 +181,6 @@ def _statements(is_sqlite: bool) -> _Statements:
     changed = {name: record.excluded[name] for name in kept}
     return _Statements(
         insert(inbox).on_conflict_do_nothing(index_elements=["delivery_id"]),
-        insert(lane).on_conflict_do_nothing(index_elements=["key"]),
         record.on_conflict_do_update(index_elements=["key"], set_=changed),
     )
 
@@ -200,12 +216,19 @@ def _insert(
     return {row.delivery_id: row.seq for row in conn.execute(statement, rows)}
 
 
-def _open_lanes(store: Store, conn: Connection, heads: Mapping[str, int]) -> None:
-    """Make the lanes of new events known; `heads` tells the first of those events in each."""
-    # Everywhere in the same order: two processes that store the same rows must not wait for each other.
-    rows = [{"key": key, "until": 0.0, "fence": 0} for key in sorted(heads)]
-    if rows:
-        conn.execute(_statements(store.is_sqlite).add_lane, rows)
+def _unsettled(conn: Connection, deliveries: Sequence[Prepared], settled_by: Mapping[str, str]) -> Sequence[Prepared]:
+    """Without what was asked for and has been done already, by the mapping of today, just as it is."""
+    marks: dict[str, str] = {}
+    for one in deliveries:
+        fingerprint = settled_by.get(one.filing.entity)
+        if fingerprint is not None and one.snapshot is not None and one.source in ASKED:
+            marks[one.filing.record_key] = str(Settled(one.snapshot.sha256, fingerprint))
+    if not marks:
+        return deliveries
+    columns = (record_table.c.key, record_table.c.settled)
+    rows = conn.execute(sa.select(*columns).where(record_table.c.key.in_(sorted(marks))))
+    done = {row.key for row in rows if row.settled == marks[row.key]}
+    return [one for one in deliveries if one.filing.record_key not in done or one.source not in ASKED]
 
 
 def _lanes(conn: Connection, deliveries: Sequence[Prepared]) -> dict[str, str]:
@@ -277,7 +300,7 @@ def _remember(store: Store, conn: Connection, deliveries: Sequence[Prepared], *,
             "lane_key": snapshot.lane_key,
             "version": filing.version,
             "payload": snapshot.text,
-            "sha256": hashlib.sha256(snapshot.text.encode()).hexdigest(),
+            "sha256": snapshot.sha256,
             "seen_at": now,
         }
     if newest:

@@ -55,4 +55,5 @@ def poll(context: Context) -> PollReport:
         start_date=wanted.start_date,
         complete_rows=findings is None or findings.complete_rows is not False,
         reading=context.settings.reading,
+        settled_by=context.fingerprints,
     )

@@ -69,6 +69,7 @@ def poll_clarity(
     complete_rows: bool = True,
     entities: Iterable[str] = tuple(EVENTS),
     reading: Reading | None = None,
+    settled_by: Mapping[str, str] | None = None,
 ) -> PollReport:
     """Fetch what changed since the last poll and put it into the inbox.
 
@@ -80,10 +81,11 @@ def poll_clarity(
         start_date: Where the first poll starts (midnight UTC); None for everything there is.
         complete_rows: False where lists are known to leave members out (A9): each record is fetched by its id.
         reading: How the source's records are read; as shipped when None.
+        settled_by: As for `sync.inbox.ingest`.
     """
     report = PollReport()
     state: Literal["stopped", "reconnect"] = "stopped"
-    spans = Spans(overlap_s, start_date, complete_rows, reading or shipped())
+    spans = Spans(overlap_s, start_date, complete_rows, reading or shipped(), settled_by)
     for entity in entities:
         try:
             report.result += _poll_entity(store, clarity, entity, spans, now=now)
@@ -120,6 +122,7 @@ class Spans:
     start_date: date | None
     complete_rows: bool
     reading: Reading
+    settled_by: Mapping[str, str] | None = None
 
 
 def _poll_entity(store: Store, clarity: Source, entity: str, spans: Spans, *, now: float) -> IngestResult:
@@ -135,7 +138,7 @@ def _poll_entity(store: Store, clarity: Source, entity: str, spans: Spans, *, no
     for rows in _batches(records):
         heads = [clarity.head(row) for row in rows]
         envelopes = [_envelope(entity, row, head, reading) for row, head in zip(rows, heads, strict=True)]
-        total += ingest(store, envelopes, source="poll", now=now, reading=reading)
+        total += ingest(store, envelopes, source="poll", now=now, reading=reading, settled_by=spans.settled_by)
         versions = [v for head in heads if (v := version_of(head.updated, reading.zone)) is not None]
         newest = max([*versions, *([newest] if newest else [])], default=None)
     if newest is not None and newest != position:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,8 +12,9 @@ from sqlalchemy.engine import Connection
 
 from connectors.scrub import scrub
 from sync.envelope import dumps, lane_of, loads, version_of
+from sync.prepared import Prepared
 from sync.reading import Reading, shipped
-from sync.store import Store
+from sync.store import Store, insert_into
 from sync.store import connection as connection_table
 from sync.store import note as note_table
 from sync.store import record as record_table
@@ -28,6 +29,7 @@ class Snapshot:
         key: Record key, e.g. "order:10045".
         version: ``updatedAt`` as sortable UTC text; None when the source gave none.
         sha256: Digest of the payload's exact text.
+        settled: The `sync.outcome.Settled` of the last snapshot that was done, as text.
     """
 
     key: str
@@ -36,6 +38,7 @@ class Snapshot:
     version: str | None
     payload: dict[str, Any]
     sha256: str
+    settled: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,13 +62,27 @@ class ConnectionState:
     at: float
 
 
+_LATEST = Prepared(sa.select(record_table).where(record_table.c.key == sa.bindparam("wanted")))
+
+
 def latest(store: Store, key: str) -> Snapshot | None:
     """The newest known snapshot of a record."""
-    with store.read() as conn:
-        row = conn.execute(sa.select(record_table).where(record_table.c.key == key)).one_or_none()
-    if row is None:
+    rows = store.rows(_LATEST, {"wanted": key})
+    if not rows:
         return None
-    return Snapshot(row.key, row.entity, row.id, row.version, loads(row.payload), row.sha256)
+    row = rows[0]
+    return Snapshot(row.key, row.entity, row.id, row.version, loads(row.payload), row.sha256, row.settled)
+
+
+def is_settled(conn: Connection, key: str, payload: Mapping[str, Any], spec_fingerprint: str) -> bool:
+    """Whether this very snapshot was done by this very mapping."""
+    settled: str | None = _SETTLED(conn, {"wanted": key}).scalar()
+    if settled is None or not settled.endswith(f":{spec_fingerprint}"):
+        return False
+    return settled == f"{hashlib.sha256(dumps(payload).encode()).hexdigest()}:{spec_fingerprint}"
+
+
+_SETTLED = Prepared(sa.select(record_table.c.settled).where(record_table.c.key == sa.bindparam("wanted")))
 
 
 def remember(
@@ -107,9 +124,7 @@ def remember_in(
 ) -> bool:
     """As ``remember``, inside the caller's transaction, for a payload that is scrubbed already."""
     key = f"{entity}:{record_id}"
-    known = conn.execute(
-        sa.select(record_table.c.version, record_table.c.payload).where(record_table.c.key == key)
-    ).one_or_none()
+    known = _LATEST(conn, {"wanted": key}).first()
     if known is not None and known.version is not None:
         if version is None or version < known.version:
             return False
@@ -118,6 +133,7 @@ def remember_in(
             return False
     text = dumps(payload)
     values = {
+        "key": key,
         "entity": entity,
         "id": record_id,
         "lane_key": lane_of(entity, key, payload, reading),
@@ -126,28 +142,45 @@ def remember_in(
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
         "seen_at": now,
     }
-    statement = store.insert(record_table).values(key=key, **values)
-    conn.execute(statement.on_conflict_do_update(index_elements=["key"], set_=values))
+    _REMEMBER(conn, values)
     return True
 
 
-def add_note(store: Store, record_key: str, kind: str, message: str, *, subject: str = "", now: float) -> None:
-    """Tell the operator something about a record; the same kind and subject again replaces the message.
+def _remembering(dialect: str) -> sa.Executable:
+    names = ("key", "entity", "id", "lane_key", "version", "payload", "sha256", "seen_at")
+    fresh = insert_into(record_table, dialect).values({name: sa.bindparam(name) for name in names})
+    return fresh.on_conflict_do_update(
+        index_elements=["key"], set_={name: fresh.excluded[name] for name in names if name != "key"}
+    )
+
+
+_REMEMBER = Prepared(_remembering)
+
+
+def set_notes(store: Store, record_key: str, found: Iterable[tuple[str, str, str]], *, now: float) -> None:
+    """Replace all that was said about a record; nothing is written where nothing changes.
 
     Args:
-        kind: Kebab-case id: ``unknown-sku`` (subject: the SKU), ``price-differs``, ``payment-skipped``, ...
+        found: Kind (kebab-case), message and subject each: ``unknown-sku`` (subject: the SKU), ``price-differs``,
+            ``payment-skipped``, ...
     """
-    values = {"message": message, "at": now}
-    statement = store.insert(note_table).values(record_key=record_key, kind=kind, subject=subject, **values)
-    with store.write() as conn:
-        conn.execute(statement.on_conflict_do_update(index_elements=["record_key", "kind", "subject"], set_=values))
+    wanted = {(kind, subject): message for kind, message, subject in found}
+    if wanted == {(row.kind, row.subject): row.message for row in store.rows(_NOTES_OF, {"record": record_key})}:
+        return
+    rows = [
+        {"record_key": record_key, "kind": kind, "subject": subject, "message": message, "at": now}
+        for (kind, subject), message in wanted.items()
+    ]
+
+    def replaced(conn: Connection) -> None:
+        conn.execute(sa.delete(note_table).where(note_table.c.record_key == record_key))
+        if rows:
+            conn.execute(store.insert(note_table).on_conflict_do_nothing(), rows)
+
+    store.transact(replaced)
 
 
-def drop_notes(store: Store, record_key: str, kind: str | None = None) -> None:
-    """Take back what was said about a record, all of it or one kind."""
-    statement = sa.delete(note_table).where(note_table.c.record_key == record_key)
-    with store.write() as conn:
-        conn.execute(statement if kind is None else statement.where(note_table.c.kind == kind))
+_NOTES_OF = Prepared(sa.select(note_table).where(note_table.c.record_key == sa.bindparam("record")))
 
 
 def notes(store: Store, kind: str | None = None) -> list[Note]:

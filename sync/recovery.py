@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from connectors.errors import (
     AmbiguousWriteError,
     AuthError,
@@ -13,6 +15,8 @@ from connectors.errors import (
 from mapspec import Reason
 from sync.errors import IntentOpenError
 from sync.outcome import Outcome
+
+WRITE_UNDER_WAY: Final = "write-under-way"
 
 
 def outcome_of(error: ConnectorError | IntentOpenError) -> Outcome:
@@ -26,7 +30,7 @@ def outcome_of(error: ConnectorError | IntentOpenError) -> Outcome:
     if isinstance(error, AmbiguousWriteError):
         return Outcome("retry", (Reason("in-doubt", f"{error.message}; looking again before anything is sent"),))
     if isinstance(error, IntentOpenError):
-        return Outcome("retry", (Reason("write-under-way", error.message),))
+        return Outcome("retry", (Reason(WRITE_UNDER_WAY, error.message),))
     if isinstance(error, RejectedError):
         return Outcome("dead", (Reason("rejected", str(error)),))
     return Outcome("dead", (Reason("connector-error", error.message),))

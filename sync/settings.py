@@ -110,10 +110,18 @@ class RunnerSettings(_Part):
     """How events are worked on (``[runner]`` of mapper.toml).
 
     Attributes:
+        engine: "dbos" also wakes the other processes on the same store; "inprocess" leaves that to their sweeps.
+        workers: Threads of one process; more processes may work on the same store. 0 takes webhooks only.
+        lease_s: For how long a dead worker's lane stays its own when nobody sees that it died, in seconds.
+        shutdown_s: Longest wait for the writes in hand when told to stop, in seconds.
         on_unapproved: What a mapping file does that is not approved as it stands: its last approved version goes on
             ("last"), or nothing starts with it ("refuse"). None: "last" for what runs on and on, "refuse" for ``run``.
     """
 
+    engine: Literal["dbos", "inprocess"] = "dbos"
+    workers: int = Field(default=4, ge=0, le=64)
+    lease_s: float = Field(default=30.0, ge=1)
+    shutdown_s: float = Field(default=20.0, gt=0, le=3600)
     on_unapproved: Literal["last", "refuse"] | None = None
 
 

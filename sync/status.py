@@ -13,6 +13,8 @@ from sqlalchemy.engine import Row
 
 from sync import control, records
 from sync.drift import drift_counts
+from sync.engine.presence import processes
+from sync.engine.turns import jobs_status
 from sync.errors import StoreError
 from sync.mends import mend_of
 from sync.spec_safety import mapping_states
@@ -106,6 +108,8 @@ def status(store: Store) -> dict[str, Any]:
             name: {"state": known.state, "reason": known.reason, "at": iso(known.at)}
             for name, known in records.connections(store).items()
         },
+        "processes": processes(store, now=time.time()),
+        "jobs": jobs_status(store, now=time.time()),
     }
 
 

@@ -26,7 +26,7 @@ from sync.errors import InputError, SettingsError
 from sync.inbox import Event
 from sync.poll import poll_clarity
 from sync.runner import Progress, RunReport, run
-from sync.settings import FreshBooksSettings, Settings
+from sync.settings import FreshBooksSettings, RunnerSettings, Settings
 from sync.store import Store, open_store
 from sync.tokens_db import DatabaseTokenStore
 from sync.worker import MAX_RETRIES, Context
@@ -44,6 +44,7 @@ class Outcome:
     reasons: tuple[Reason, ...] = ()
     due_in_s: float | None = None
     waits_for: str | None = None
+    settled: None = None
 
 
 @dataclass
@@ -82,7 +83,7 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
         books = FreshBooksSettings(
             api_url=f"http://127.0.0.1:{server.getsockname()[1]}", account_id="A1", access_token=SecretStr("t")
         )
-        yield Settings(store_url=f"sqlite:///{tmp_path / 'm.db'}", freshbooks=books)
+        yield Settings(store_url=f"sqlite:///{tmp_path / 'm.db'}", freshbooks=books, runner=RunnerSettings(workers=1))
 
 
 @pytest.fixture

@@ -49,6 +49,7 @@ MAPPER = (
 SYNC = (
     "run",
     "serve",
+    "work",
     "status",
     "errors",
     "story",

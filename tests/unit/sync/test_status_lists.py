@@ -149,16 +149,16 @@ def test_the_ledger_is_summed_by_currency(store: Store) -> None:
 
 def test_notes_name_their_record_and_unknown_skus_are_gathered(store: Store) -> None:
     work(store, "order:1", "done", "done", number="WEB-1")
+    skipped = ("payment-skipped", "payment 9 has failed", "9")
     for message in ("first", "again"):
-        records.add_note(store, "order:1", "unknown-sku", message, subject="ABC", now=1)
-    records.add_note(store, "order:2", "unknown-sku", "x", subject="ABC", now=1)
-    records.add_note(store, "order:1", "payment-skipped", "payment 9 has failed", subject="9", now=1)
+        records.set_notes(store, "order:1", [("unknown-sku", message, "ABC"), skipped], now=1)
+    records.set_notes(store, "order:2", [("unknown-sku", "x", "ABC")], now=1)
     found = status(store)
     assert found["unknown_skus"] == [{"sku": "ABC", "records": ["order 1 (WEB-1)", "order 2"]}]
     assert [(line["record"], line["reason"]) for line in found["skipped"]] == [
         ("order 1 (WEB-1)", "payment 9 has failed")
     ]
-    records.drop_notes(store, "order:1", "unknown-sku")
+    records.set_notes(store, "order:1", [skipped], now=2)
     assert [note.kind for note in records.notes(store)] == ["payment-skipped", "unknown-sku"]
 
 
