@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.clarity_port import Flavour, Head, Row, detect_flavour
 from connectors.errors import ConnectorError
-from connectors.http import Answer, Api, Closing, ErrorNames, Pace, bearer, root_url, unusable
+from connectors.http import Answer, Api, Closing, ErrorNames, Pace, Pacing, bearer, root_url, unusable
 from connectors.profiles import SystemProfile, load_profile
 from connectors.tokens import TokenSource
 
@@ -37,6 +37,7 @@ class Clarity(Closing):
         timeout_s: float = 30.0,
         profile: SystemProfile | None = None,
         credential: Callable[[str], Mapping[str, str]] = bearer,
+        pace: Pacing | None = None,
     ) -> None:
         """Set up without any request.
 
@@ -46,6 +47,7 @@ class Clarity(Closing):
             timeout_s: Total for one request.
             profile: Another system profile than the shipped one, for instance with changed assumptions.
             credential: How the token is sent; `api_key` for a key in a header of its own.
+            pace: Limits the requests instead of A10, together with other processes.
 
         Raises:
             ValueError: base_url is not usable.
@@ -64,7 +66,7 @@ class Clarity(Closing):
             timeout_s=timeout_s,
             credential=credential,
             error_names=ErrorNames(errors["member"], errors["code"], errors["message"]),
-            pace=Pace(int(per_minute)) if per_minute else None,
+            pace=pace or (Pace(int(per_minute)) if per_minute else None),
         )
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ from connectors.errors import (
     ConnectorError,
     RejectedError,
 )
-from connectors.http import Api, Closing, Pace, root_url, unusable
+from connectors.http import Api, Closing, Pace, Pacing, root_url, unusable
 from connectors.profiles import SystemProfile, load_profile
 from connectors.scrub import scrub
 from connectors.tokens import TokenSource
@@ -61,6 +61,7 @@ class ClarityCef(Closing):
         timeout_s: float = 30.0,
         profile: SystemProfile | None = None,
         credential: Callable[[str], Mapping[str, str]] = session_header,
+        pace: Pacing | None = None,
     ) -> None:
         """Set up without any request.
 
@@ -70,6 +71,7 @@ class ClarityCef(Closing):
             timeout_s: Total for one request.
             profile: Another system profile than the shipped one, for instance with the server's time zone (A21).
             credential: Headers that carry what `session` gives, where a store does not use cookies.
+            pace: Limits the requests instead of A10, together with other processes.
 
         Raises:
             ValueError: base_url or a setting is not usable.
@@ -94,7 +96,7 @@ class ClarityCef(Closing):
             tokens=session,
             timeout_s=timeout_s,
             credential=credential,
-            pace=Pace(int(per_minute)) if per_minute else None,
+            pace=pace or (Pace(int(per_minute)) if per_minute else None),
         )
 
     def close(self) -> None:

@@ -110,9 +110,14 @@ def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
         )
     if newest is not None:
         _note_assumptions(event, newest.payload, context)
-    applier = Applier(context, event, approved.fingerprint, draft.updated)
+    actions = plan_actions(spec, draft)
+    for action in () if context.dry_run else actions:
+        if action.kind == "create_once" and action.entity == "invoice" and action.total is not None:
+            # Before its client is created for nothing.
+            context.first_run.check(approved.fingerprint, spec.spec, action.key, action.total, action.currency or "")
+    applier = Applier(context, event, approved.fingerprint, draft.updated, spec.spec)
     try:
-        for action in plan_actions(spec, draft):
+        for action in actions:
             applier.apply(action)
     except OrderMissingError as missing:
         return _without_order(missing.order_id, context)

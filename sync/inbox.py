@@ -129,13 +129,13 @@ def ingest(
 
     Args:
         envelopes: Deliveries, or bare envelopes made by ourselves (with our member names).
-        source: Where they came from: "webhook", "file", "poll", "freshbooks".
+        source: Where they came from: "webhook", "file", "poll", "backfill", "freshbooks".
         now: Unix seconds.
         reading: How the source's records are read; as shipped when None.
     """
     reading = reading or shipped()
     counts = {"new": 0, "duplicate": 0, "ignored": 0}
-    asked = source in ("poll", "fetch")
+    asked = source in ("poll", "backfill", "fetch")
     prepared = [_prepare(item, reading, asked=asked) for item in envelopes]
     # A8, A16: what was asked for is whole and of now; what was sent may be neither.
     whole = reading.snapshots or asked

@@ -14,7 +14,7 @@ from connectors.errors import RejectedError
 from connectors.freshbooks import DELETED
 from mapspec.numbers import Money, currency_digits, plain
 from mapspec.ordinary import MAX_ROUNDING_UNITS
-from sync import ledger
+from sync import adoption, ledger
 from sync.outcome import dead, held
 from sync.plan import Action, filled
 
@@ -92,6 +92,10 @@ class InvoiceWriter:
         if there is not None:
             return self.applier.adopt(self.action, there, phase="created")
         dated = {**body, "create_date": self.applier.open_day(str(body["create_date"]), "order")}
+        adoption.look(self.applier, self.action, body)
+        if not self.context.dry_run:
+            spec, name = self.applier.spec_fingerprint, self.applier.spec_name
+            self.context.first_run.take(spec, name, self.action.key, self.total, self.currency, now=self.applier.now)
         return self.applier.create(self.action, dated, phase="created", after=look)
 
     def _taken(self, body: Mapping[str, Any]) -> Row | None:

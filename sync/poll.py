@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from connectors.clarity_port import Head
 from connectors.errors import AuthError, ConnectorError, ReconnectError, RejectedError
+from sync.adoption import BACKFILL
 from sync.envelope import version_of
 from sync.inbox import IngestResult, ingest, wake
 from sync.reading import Reading, shipped
@@ -135,9 +136,13 @@ def _poll_entity(store: Store, clarity: Source, entity: str, spans: Spans, *, no
     for rows in _batches(records):
         heads = [clarity.head(row) for row in rows]
         envelopes = [_envelope(entity, row, head, reading) for row, head in zip(rows, heads, strict=True)]
-        total += ingest(store, envelopes, source="poll", now=now, reading=reading)
+        # The first poll brings the past, as a backfill does: its orders may have been invoiced by hand.
+        source = BACKFILL if position is None else "poll"
+        total += ingest(store, envelopes, source=source, now=now, reading=reading)
         versions = [v for head in heads if (v := version_of(head.updated, reading.zone)) is not None]
         newest = max([*versions, *([newest] if newest else [])], default=None)
+    if newest is not None and newest > (limit := _text_of(now)):
+        newest = limit  # a record from the future, or the store's clock is ahead: what changes until then counts too
     if newest is not None and newest != position:
         _save_cursor(store, entity, newest, now=now)
     return total
@@ -158,6 +163,11 @@ def _envelope(entity: str, row: dict[str, Any], head: Head, reading: Reading) ->
     if version is not None:
         envelope["id"] = f"poll:{entity}:{record_id}:{version}"
     return envelope  # without an id the inbox takes the digest of the content
+
+
+def _text_of(at: float) -> str:
+    """Unix seconds in the form of a record's version."""
+    return version_of(datetime.fromtimestamp(at, UTC).isoformat()) or ""
 
 
 def _load_cursor(store: Store, entity: str) -> str | None:

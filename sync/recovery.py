@@ -6,6 +6,7 @@ from connectors.errors import (
     AmbiguousWriteError,
     AuthError,
     ConnectorError,
+    RateLimitedError,
     ReconnectError,
     RejectedError,
     TransientError,
@@ -14,6 +15,9 @@ from mapspec import Reason
 from sync.errors import IntentOpenError
 from sync.outcome import Outcome
 
+RATE_LIMIT = "rate-limit"
+"""Reason of what waits for the other system's rate limit; it is tried as long as that takes."""
+
 
 def outcome_of(error: ConnectorError | IntentOpenError) -> Outcome:
     """What becomes of an event whose work ended in this error."""
@@ -21,6 +25,8 @@ def outcome_of(error: ConnectorError | IntentOpenError) -> Outcome:
         return Outcome("stop", (Reason("reconnect", reconnect_text(error)),))
     if isinstance(error, AuthError):
         return Outcome("stop", (Reason("auth", error.message),))
+    if isinstance(error, RateLimitedError):
+        return Outcome("retry", (Reason(RATE_LIMIT, error.message),), due_in_s=error.retry_after_s)
     if isinstance(error, TransientError):
         return Outcome("retry", (Reason("transient", error.message),), due_in_s=error.retry_after_s)
     if isinstance(error, AmbiguousWriteError):

@@ -21,11 +21,13 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from sync import inbox, records
+from sync.budget import Budget
 from sync.connections import open_clarity, open_freshbooks, require_reachable
 from sync.errors import NoStoreError, StoreError, SyncError
 from sync.inbox import IngestResult
 from sync.jobs import Job, jobs_of, poll
 from sync.log import bound
+from sync.reading import assumed
 from sync.settings import Settings
 from sync.signin_state import with_sign_in
 from sync.status import ledger_totals, status
@@ -300,12 +302,13 @@ def _context(
         # Even a dry run must keep a rotated token: the one before it is worth nothing any more.
         return stack.enter_context(_opened(settings.store_url)) if dry_run else store
 
-    freshbooks = open_freshbooks(settings, token_store)
+    budget = Budget(store, "freshbooks", settings.budget.freshbooks_per_minute)
+    freshbooks = open_freshbooks(settings, token_store, pace=budget)
     stack.callback(freshbooks.close)
-    clarity = open_clarity(settings)
+    clarity = open_clarity(settings, pace=Budget(store, "clarity", assumed(settings.profile, "A10")))
     if clarity is not None:
         stack.callback(clarity.close)
-    return Context(settings, store, mappings, freshbooks, clarity, dry_run, run_id, now)
+    return Context(settings, store, mappings, freshbooks, clarity, dry_run, run_id, now, budget=budget)
 
 
 def _drain(
@@ -335,7 +338,7 @@ def _drain(
         due = inbox.next_due_at(context.store, now=context.now(), waiting=False)
         if due is None:
             return
-        pause = max(0.05, due - context.now())
+        pause = max(0.05, due - context.now(), context.hold_off_s())
         if waited + pause > max_wait_s:
             log.warning("run ended before everything was settled", extra={"max_wait_s": max_wait_s})
             return

@@ -19,13 +19,15 @@ from connectors.errors import ConnectorError
 from connectors.freshbooks import FreshBooks
 from mapspec import Reason
 from sync import inbox, records
+from sync.budget import Budget
 from sync.errors import IntentOpenError, LaneLostError
+from sync.first_run import FirstRun
 from sync.inbox import Event
 from sync.log import bound
 from sync.lookups import Finder
 from sync.outcome import Outcome
 from sync.reading import assumed
-from sync.recovery import outcome_of
+from sync.recovery import RATE_LIMIT, outcome_of
 from sync.settings import Settings
 from sync.store import Store
 
@@ -61,6 +63,7 @@ class Context:
         planned: Of a dry run: ``{"method", "path", "body"}`` each, and where it applies ``"entity"``, ``"total"``
             (Decimal) and ``"currency"`` for the sums.
         now: Unix seconds.
+        budget: Of requests to FreshBooks, shared with other processes.
         stop: Set when the run shall end after the write in hand.
     """
 
@@ -73,12 +76,19 @@ class Context:
     run_id: str
     now: Callable[[], float]
     planned: list[dict[str, Any]] = field(default_factory=list)
+    budget: Budget | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     finder: Finder = field(init=False)
+    first_run: FirstRun = field(init=False)
 
     def __post_init__(self) -> None:
         exact = assumed(self.settings.profile, "A36") == "exact"
         self.finder = Finder(self.freshbooks, self.now, exact_skus=exact)
+        self.first_run = FirstRun(self.store, self.settings.caps)
+
+    def hold_off_s(self) -> float:
+        """Seconds for which FreshBooks is known to take no requests, so that no event need be begun."""
+        return 0.0 if self.budget is None else self.budget.pause_s()
 
     def renew(self, event: Event) -> None:
         """To be called before every write: prolongs the lease, raises LaneLostError when another worker has it."""
@@ -107,11 +117,13 @@ class Worker:
         self._known_good = False
 
     def step(self) -> Step | None:
-        """Work on the next event that is due; None when nothing is.
+        """Work on the next event that is due; None when nothing is, or while FreshBooks takes no requests.
 
         The fate "stop" means that no record can succeed; the event is due again as if it had not been touched.
         """
         context = self._context
+        if context.hold_off_s() > 0:
+            return None
         event = inbox.next_due(context.store, now=context.now(), owner=self._owner)
         if event is None:
             return None
@@ -162,7 +174,7 @@ class Worker:
             self._known_good = False
             log.error("connection stopped", extra={"connection": "freshbooks", "reasons": [r["id"] for r in reasons]})
             return Step(fate, text)
-        if fate == "retry" and event.attempts >= MAX_RETRIES:
+        if fate == "retry" and event.attempts >= MAX_RETRIES and reasons[0]["id"] != RATE_LIMIT:
             reasons = [{"id": "gave-up", "message": f"given up after {event.attempts + 1} tries"}, *reasons]
             fate = "dead"
         states: dict[str, inbox.State] = {
