@@ -10,16 +10,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from sync import cli_auth, cli_doctor, cli_webhooks
+from sync import cli_auth, cli_backfill, cli_doctor, cli_webhooks
+from sync.signals import stop_on_signals
 
 _SHOWN_RECORDS = 50
 
@@ -74,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     cli_auth.add_parser(commands, _command)
     cli_doctor.add(commands, _command)
     cli_webhooks.add(commands, _command)
+    cli_backfill.add(commands, _command)
     return parser
 
 
@@ -108,7 +107,7 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
     target = settings.log_file
     if arguments.command == "serve" and target is None:
         target = "-"
-    if arguments.command == "run" and target is None and not arguments.dry_run:
+    if arguments.command in ("run", "backfill") and target is None and not arguments.dry_run:
         from sync.store import sqlite_file
 
         file = sqlite_file(settings.store_url)
@@ -123,8 +122,9 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
         "auth": cli_auth.main,
         "doctor": cli_doctor.run,
         "webhooks": cli_webhooks.run,
+        **dict.fromkeys(("backfill", "caps", "adopt", "rebuild"), cli_backfill.run),
     }
-    if arguments.command in ("run", "serve"):
+    if arguments.command in ("run", "serve", "backfill"):
         for notice in settings.notices:
             print(f"mapper-sync: {notice}", file=sys.stderr)
     return commands[arguments.command](arguments, settings)
@@ -133,7 +133,7 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
 def _run(arguments: argparse.Namespace, settings: Any) -> int:
     from sync.runner import run
 
-    stop = _stop_on_signals()
+    stop = stop_on_signals()
     report = run(
         settings,
         arguments.mappings,
@@ -179,7 +179,7 @@ def _serve(arguments: argparse.Namespace, settings: Any) -> int:
         told = f"a delivery that is missed for {hours} h is lost"
         print(f"mapper-sync: CLARITY_API_URL is not set: nothing is polled, {told}", file=sys.stderr)
     serve(
-        settings, arguments.mappings, port=arguments.port, host=arguments.host, on_ready=ready, stop=_stop_on_signals()
+        settings, arguments.mappings, port=arguments.port, host=arguments.host, on_ready=ready, stop=stop_on_signals()
     )
     return 0
 
@@ -252,20 +252,6 @@ def _seconds(text: str) -> float:
     if not 0 <= value <= 86_400:
         raise argparse.ArgumentTypeError(f"expected a number of seconds from 0 to 86400, got {text!r}")
     return value
-
-
-def _stop_on_signals() -> threading.Event:
-    """SIGINT and SIGTERM end the command after the write in hand; the second one ends it at once."""
-    stop = threading.Event()
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(number, signal.SIG_DFL)
-
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, handle)
-    return stop
 
 
 def _show_progress(progress: Any) -> None:

@@ -16,7 +16,7 @@ from connectors.errors import AmbiguousWriteError, AuthError, ConnectorError, Re
 from connectors.freshbooks import DELETED
 from mapspec import Lookup
 from mapspec.engine import record_instant
-from sync import ledger, records
+from sync import found, ledger, records
 from sync.findings import refusals
 from sync.invoices import InvoiceWriter
 from sync.ledger import Entry
@@ -66,6 +66,7 @@ class Applier:
             ConnectorError: For `sync.recovery` to judge.
         """
         self._keys[action.step] = action
+        found.claim(self, action)
         if action.kind == "lookup":
             for lookup in action.lookups:
                 self._note_missing(lookup)

@@ -135,7 +135,7 @@ def _poll_entity(store: Store, clarity: Source, entity: str, spans: Spans, *, no
     records = listed if spans.complete_rows else (clarity.get(entity, clarity.head(row).id or "") for row in listed)
     for rows in _batches(records):
         heads = [clarity.head(row) for row in rows]
-        envelopes = [_envelope(entity, row, head, reading) for row, head in zip(rows, heads, strict=True)]
+        envelopes = [envelope_of(entity, row, head, reading) for row, head in zip(rows, heads, strict=True)]
         # The first poll brings the past, as a backfill does: its orders may have been invoiced by hand.
         source = BACKFILL if position is None else "poll"
         total += ingest(store, envelopes, source=source, now=now, reading=reading)
@@ -154,7 +154,8 @@ def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield batch
 
 
-def _envelope(entity: str, row: dict[str, Any], head: Head, reading: Reading) -> dict[str, Any]:
+def envelope_of(entity: str, row: dict[str, Any], head: Head, reading: Reading) -> dict[str, Any]:
+    """A record that was asked for as a delivery of its own, the same however often it is asked for."""
     record_id, version = head.id or "?", version_of(head.updated, reading.zone)
     envelope: dict[str, Any] = {
         "type": EVENTS[entity],

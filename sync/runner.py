@@ -167,6 +167,45 @@ def run(
     return report
 
 
+@contextmanager
+def working(
+    settings: Settings,
+    mappings_dir: Path,
+    *,
+    dry_run: bool,
+    flow: Flow | None = None,
+    now: Callable[[], float] = time.time,
+) -> Iterator[tuple[Context, Flow]]:
+    """What a command works with that brings events of its own: as ``run`` opens it, and closed with the block.
+
+    Raises:
+        SyncError, SpecError: As ``run``.
+    """
+    flow = flow or _flow()
+    mappings = flow.load_mappings(mappings_dir)
+    settings.require_freshbooks()
+    require_reachable(settings.freshbooks.api_url, "FRESHBOOKS_API_URL")
+    run_id = uuid.uuid4().hex[:8]
+    with ExitStack() as stack, bound(run=run_id):
+        opened = stack.enter_context(_scratch(settings.store_url) if dry_run else _opened(settings.store_url))
+        inbox.release_dead(opened)
+        try:
+            yield _context(settings, opened, mappings, stack, dry_run=dry_run, run_id=run_id, now=now), flow
+        except DBAPIError as error:
+            log.error("the store failed", exc_info=error)
+            raise StoreError(f"the store failed during the run: {str(error.orig).strip().splitlines()[0]}") from None
+
+
+def drain(
+    context: Context, flow: Flow, *, max_wait_s: float, wait: Callable[[float], object] | None = None
+) -> RunReport:
+    """Work until nothing is due; of the report the fates, what is left, and why it stopped."""
+    report = RunReport(run_id=context.run_id, dry_run=context.dry_run)
+    _drain(context, flow, report, max_wait_s=max_wait_s, on_progress=None, wait=wait or context.stop.wait)
+    report.left = inbox.count_to_do(context.store)
+    return report
+
+
 def serve(
     settings: Settings,
     mappings_dir: Path,

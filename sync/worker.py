@@ -22,6 +22,7 @@ from sync import inbox, records
 from sync.budget import Budget
 from sync.errors import IntentOpenError, LaneLostError
 from sync.first_run import FirstRun
+from sync.found import has_found
 from sync.inbox import Event
 from sync.log import bound
 from sync.lookups import Finder
@@ -64,6 +65,7 @@ class Context:
             (Decimal) and ``"currency"`` for the sums.
         now: Unix seconds.
         budget: Of requests to FreshBooks, shared with other processes.
+        rebuilt: Whether the ledger holds what a rebuild found and nobody has claimed yet.
         stop: Set when the run shall end after the write in hand.
     """
 
@@ -80,10 +82,12 @@ class Context:
     stop: threading.Event = field(default_factory=threading.Event)
     finder: Finder = field(init=False)
     first_run: FirstRun = field(init=False)
+    rebuilt: bool = field(init=False)
 
     def __post_init__(self) -> None:
         exact = assumed(self.settings.profile, "A36") == "exact"
         self.finder = Finder(self.freshbooks, self.now, exact_skus=exact)
+        self.rebuilt = has_found(self.store)
         self.first_run = FirstRun(self.store, self.settings.caps)
 
     def hold_off_s(self) -> float:
