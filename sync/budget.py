@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from connectors.errors import RateLimitedError
+from sync.envelope import dumps, loads
 from sync.store import Store
 from sync.store import budget as budget_table
 
@@ -30,9 +31,13 @@ LONGEST_SLEEP_S: Final = 5.0
 LONGEST_PAUSE_S: Final = 3600.0
 USUAL_PAUSE_S: Final = 2.0  # a 429 that does not say how long
 FEWEST_PER_MINUTE: Final = 6.0
+ONE_A_SECOND: Final = 60.0  # whoever asks for short pauses takes at least that
+STEP_S: Final = 10.0
 MOST_PER_MINUTE: Final = 6000.0  # a learned limit above this is none
 RISE: Final = 0.1
 SHARE: Final = 0.1
+_SLOT_S: Final = 5
+_KEPT_S: Final = 60.0 + _SLOT_S + AHEAD_S + LONGEST_SLEEP_S  # a place may be used that much after it was given
 FEW: Final = 5
 
 
@@ -42,7 +47,8 @@ class Line:
 
     Attributes:
         per_minute: What was learned from refusals; None while there is nothing to learn from.
-        next_at: When the place after the last one given comes.
+        next_at: When the place after the last one given comes, of those that are spread by what was learned.
+        window: Places given in the last minute, as JSON: begin and count of every five seconds.
         not_before: No request by anybody until then.
         learned_at: When per_minute was last lowered or raised.
         span_at: Begin of the minute that is being counted; `before_` are the counts of the one before.
@@ -50,6 +56,7 @@ class Line:
 
     per_minute: float | None = None
     next_at: float = 0.0
+    window: str = "[]"
     not_before: float = 0.0
     learned_at: float = 0.0
     span_at: float = 0.0
@@ -58,12 +65,6 @@ class Line:
     before_sent: int = 0
     before_refused: int = 0
     refused: int = 0
-
-
-def limit_of(line: Line, ceiling: float | None) -> float | None:
-    """Requests a minute in force; None for no limit."""
-    known = [value for value in (line.per_minute, ceiling) if value is not None]
-    return min(known, default=None)
 
 
 def counted(line: Line, sent: int, now: float) -> Line:
@@ -91,30 +92,37 @@ def raised(line: Line, now: float) -> Line:
     return replace(line, per_minute=limit if limit < MOST_PER_MINUTE else None, learned_at=now)
 
 
-def places(line: Line, limit: float | None, now: float) -> tuple[Line, list[float]]:
-    """The next places as seconds from now, and the row that has given them away; no places when they are far away.
+def places(line: Line, ceiling: float | None, now: float) -> tuple[Line, list[float], float]:
+    """The next places as seconds from now, the row that has given them away, and the wait where there are none.
 
-    In any minute at most `limit` places are given: a fifth of them may come at once, the others evenly.
+    In no minute are more than `ceiling` places given, and a learned limit spreads them evenly: what a system has
+    promised may be used at once, what it has refused may not.
     """
-    next_at = line.next_at if line.next_at <= now + LONGEST_PAUSE_S else now  # else the clock was set back
     begin = max(now, line.not_before) if line.not_before <= now + LONGEST_PAUSE_S else now
-    if begin - now > LONGEST_SLEEP_S:
-        return line, []
-    if limit is None:
-        return line, [begin - now] * BATCH
-    burst = max(1, int(limit / 5))
-    every_s = 60.01 / max(limit - burst + 1, 1e-3)
+    next_at = line.next_at if line.next_at <= now + LONGEST_PAUSE_S else now  # else the clock was set back
+    window = [slot for slot in loads(line.window) if now - _KEPT_S < slot[0] <= now]
+    most = BATCH
+    if ceiling is not None:
+        most = min(BATCH, int(ceiling) - sum(slot[1] for slot in window))
+        if most <= 0:
+            begin = max(begin, float(window[0][0]) + _KEPT_S)
+    every_s = 0.0 if line.per_minute is None else 60 / line.per_minute
     given: list[float] = []
-    while len(given) < BATCH:
-        at = max(begin, next_at - (burst - 1) * every_s)
-        if at - now > (AHEAD_S if given else LONGEST_SLEEP_S):
-            break
-        next_at = max(next_at, at) + every_s
+    at = max(begin, next_at) if every_s else begin
+    while most > 0 and len(given) < most and at - now <= (AHEAD_S if given else LONGEST_SLEEP_S):
         given.append(at - now)
-    return replace(line, next_at=next_at), given
+        at += every_s
+    if not given:
+        return line, [], max(at - now, 0.1)
+    slot_at = int(now / _SLOT_S) * _SLOT_S
+    if window and window[-1][0] == slot_at:
+        window[-1][1] += len(given)
+    else:
+        window.append([slot_at, len(given)])
+    return replace(line, next_at=at if every_s else 0.0, window=dumps(window)), given, 0.0
 
 
-def lowered(line: Line, retry_after_s: float | None, limit: float | None, now: float) -> Line:
+def lowered(line: Line, retry_after_s: float | None, now: float) -> Line:
     """After a 429. Everybody pauses, and half of the rate is left, when the system means it.
 
     It means it when the pause is long, or when more than a tenth of the last minute's requests were refused: one
@@ -124,13 +132,14 @@ def lowered(line: Line, retry_after_s: float | None, limit: float | None, now: f
     pause_s = min(USUAL_PAUSE_S if retry_after_s is None else retry_after_s, LONGEST_PAUSE_S)
     sent, refused = _last_minute(line, now)
     long = pause_s > LONGEST_SLEEP_S
-    if not long and (refused < FEW or refused <= SHARE * sent):
+    if pause_s == 0 or (not long and (refused < FEW or refused <= SHARE * sent)):
         return line
-    if now >= line.not_before:  # those who were under way at the same time tell nothing new
+    # Those who were under way at the same time tell nothing new, nor does a refusal before the lower speed could help.
+    if now >= line.not_before and (long or now - line.learned_at >= STEP_S):
         # A window that is used up tells how much fits into a minute; a share of refusals tells of the speed.
         seen_s = 60.0 if long else min(60.0, max(1.0, now - line.span_at))
         rate = sent * 60 / seen_s
-        half = max(FEWEST_PER_MINUTE, min(rate, limit or rate) / 2)
+        half = max(FEWEST_PER_MINUTE if long else ONE_A_SECOND, min(rate, line.per_minute or rate) / 2)
         line = replace(line, per_minute=half, learned_at=now)
     return replace(line, not_before=max(line.not_before, now + pause_s))
 
@@ -197,7 +206,7 @@ class Budget:
             here = self._clock()
 
             def change(line: Line, now: float) -> Line:
-                return lowered(line, retry_after_s, limit_of(line, self._ceiling), now)
+                return lowered(line, retry_after_s, now)
 
             line, now = self._change(change)
             self._pause_until = here + max(0.0, line.not_before - now)
@@ -209,20 +218,16 @@ class Budget:
 
     def _take(self, here: float) -> None:
         given: list[float] = []
+        wait_s = 0.0
 
         def change(line: Line, now: float) -> Line:
-            line = raised(line, now)
-            line, found = places(line, limit_of(line, self._ceiling), now)
-            given.extend(found)
+            nonlocal given, wait_s
+            line, given, wait_s = places(raised(line, now), self._ceiling, now)
             return line
 
         line, now = self._change(change)
-        self._pause_until = here + max(0.0, line.not_before - now)
+        self._pause_until = here + max(0.0, line.not_before - now, wait_s)
         if not given:
-            wait_s = max(line.not_before - now, AHEAD_S)
-            if wait_s <= LONGEST_SLEEP_S:  # not a pause but a queue: the places of the next seconds are taken
-                wait_s = LONGEST_SLEEP_S
-            self._pause_until = here + wait_s
             raise self._far(wait_s)
         self._places = deque(here + wait_s for wait_s in given)
         self._good_until = self._places[-1] + AHEAD_S

@@ -314,6 +314,7 @@ def _store_answers(store: Store) -> bool:
 def prometheus_text(store: Store, seen: dict[tuple[str, str], int], *, now: float) -> str:
     """Metrics in Prometheus' text format 0.0.4."""
     found = status(store)
+    budget = found["budget"]
     oldest = inbox.next_due_at(store, now=now, waiting=True)
     lines = ["# HELP mapper_inbox_events Events in the inbox by state.", "# TYPE mapper_inbox_events gauge"]
     lines += [f'mapper_inbox_events{{state="{state}"}} {count}' for state, count in found["inbox"].items()]
@@ -336,6 +337,21 @@ def prometheus_text(store: Store, seen: dict[tuple[str, str], int], *, now: floa
     lines += [
         f"mapper_connection_up{{connection={json.dumps(name)}}} {int(known['state'] == 'ok')}"
         for name, known in found["connections"].items()
+    ]
+    lines += [
+        "# HELP mapper_rate_refused_total Requests that a system refused for its rate limit (429).",
+        "# TYPE mapper_rate_refused_total counter",
+        *(f'mapper_rate_refused_total{{connection="{name}"}} {one["refused"]}' for name, one in budget.items()),
+        "# HELP mapper_rate_pause_seconds How long nobody sends to a system because it asked for a pause.",
+        "# TYPE mapper_rate_pause_seconds gauge",
+        *(f'mapper_rate_pause_seconds{{connection="{name}"}} {one["pause_s"]}' for name, one in budget.items()),
+        "# HELP mapper_rate_limit_per_minute Limit learned from refusals; absent while there is none.",
+        "# TYPE mapper_rate_limit_per_minute gauge",
+    ]
+    lines += [
+        f'mapper_rate_limit_per_minute{{connection="{name}"}} {one["per_minute"]}'
+        for name, one in budget.items()
+        if one["per_minute"] is not None
     ]
     lines += [
         "# HELP mapper_webhooks_total Deliveries since the start of this process by result.",

@@ -41,6 +41,11 @@ def status_text(found: Mapping[str, Any], *, limit: int) -> str:
     for name, known in found["connections"].items():
         reason = f" ({known['reason']})" if known["reason"] else ""
         lines.append(f"Connection {name}: {known['state']}{reason}")
+    for name, one in found["budget"].items():
+        if one["refused"]:
+            learned = "no limit" if one["per_minute"] is None else f"{one['per_minute']} a minute"
+            pause = f", nobody sends for {one['pause_s']} s" if one["pause_s"] else ""
+            lines.append(f"Requests to {name}: {one['refused']} refused so far (429), now {learned}{pause}")
     return "\n".join([*lines, *_lists(found, limit)])
 
 

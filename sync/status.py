@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import defaultdict
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
 from sync import records
+from sync.budget import budgets
 from sync.errors import StoreError
 from sync.store import Store, inbox, open_store
 from sync.store import ledger as ledger_table
@@ -98,6 +100,7 @@ def status(store: Store) -> dict[str, Any]:
             name: {"state": known.state, "reason": known.reason, "at": _iso(known.at)}
             for name, known in records.connections(store).items()
         },
+        "budget": budgets(store, now=time.time()),
     }
 
 

@@ -201,6 +201,7 @@ budget = sa.Table(
     sa.Column("connection", sa.Text, primary_key=True),
     sa.Column("per_minute", sa.Double),  # what was learned; null while nothing was
     sa.Column("next_at", sa.Double, nullable=False, default=0.0),
+    sa.Column("window", sa.Text, nullable=False, default="[]"),
     sa.Column("not_before", sa.Double, nullable=False, default=0.0),
     sa.Column("learned_at", sa.Double, nullable=False, default=0.0),
     sa.Column("span_at", sa.Double, nullable=False, default=0.0),
