@@ -47,6 +47,7 @@ MAPPER = (
     "fmt",
 )
 SYNC = ("run", "serve", "status", "errors", "replay", "auth", "doctor", "webhooks")
+SYNC += ("backfill", "caps", "adopt", "rebuild")
 
 
 @pytest.mark.parametrize("words", [("mapper",), ("mapper-sync",)])
