@@ -41,7 +41,7 @@ def customer(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_full_run_a_lost_store_and_the_same_events_write_nothing(books: Books) -> None:
-    cases = generate(21, 30)
+    cases = generate(21, 18)
     bodies = events(cases)
     first = go(books, *bodies)
     written = len(books.writes())
