@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.freshbooks_callbacks import FreshBooksCallbacks
 from connectors.freshbooks_pages import Row, has_id, read_pages, result_of
-from connectors.http import Answer, Api, Closing, unusable
+from connectors.http import Answer, Api, Closing, Pacing, unusable
 from connectors.profiles import EntityProfile, SystemProfile, load_profile
 from connectors.tokens import TokenSource
 
@@ -66,6 +66,7 @@ class FreshBooks(Closing):
         profile: SystemProfile | None = None,
         unusable_filters: Collection[str] = (),
         email_case_ignored: bool = False,
+        pace: Pacing | None = None,
     ) -> None:
         """Set up without any request.
 
@@ -78,13 +79,14 @@ class FreshBooks(Closing):
             unusable_filters: "client.email" and the like: proved on this account to be ignored or to miss rows.
                 They are not sent, so that every page is read.
             email_case_ignored: Proved on this account: `search[email]` finds every spelling.
+            pace: Limits the requests; None for no limit.
 
         Raises:
             ValueError: base_url or account_id is not usable.
         """
         if not account_id.strip():
             raise ValueError("the FreshBooks account id is empty")
-        self._api = Api(base_url=base_url, tokens=tokens, timeout_s=timeout_s)
+        self._api = Api(base_url=base_url, tokens=tokens, timeout_s=timeout_s, pace=pace)
         self._account = quote(account_id.strip(), safe="")
         self._prefix = f"/accounting/account/{self._account}/"
         self._profile = profile or load_profile("freshbooks")

@@ -21,7 +21,7 @@ from datetime import UTC
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import quote, urlsplit
 
 import httpx2
@@ -31,6 +31,7 @@ from connectors.errors import (
     AuthError,
     ConnectorError,
     Problem,
+    RateLimitedError,
     RejectedError,
     TransientError,
     read_problem,
@@ -323,6 +324,22 @@ class ErrorNames:
         return {"error": {"code": inner.get(self.code), "message": inner.get(self.message)}}
 
 
+class Pacing(Protocol):
+    """Asked before every request of one system; `Pace` keeps to a limit alone, the runner's budget with others."""
+
+    def wait(self) -> None:
+        """Take the next place, sleeping for a short while where needed.
+
+        Raises:
+            RateLimitedError: The next place is far away; nothing was sent.
+        """
+        ...
+
+    def refused(self, retry_after_s: float | None) -> None:
+        """Told of every 429, with the seconds it asked to wait."""
+        ...
+
+
 class Pace:
     """At most so many requests in any minute; a request beyond waits until the oldest is a minute old."""
 
@@ -348,6 +365,9 @@ class Pace:
         if at > now:
             self._sleep(at - now)
 
+    def refused(self, retry_after_s: float | None) -> None:
+        """Nothing: whoever was refused waits by itself."""
+
 
 class Api:
     """JSON requests of one system with its token; a 401 is answered by a renewed token, at most twice."""
@@ -362,14 +382,14 @@ class Api:
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         error_names: ErrorNames | None = None,
-        pace: Pace | None = None,
+        pace: Pacing | None = None,
     ) -> None:
         """Check the URL; nothing is opened.
 
         Args:
             credential: The headers that carry a token: a bearer, an API key, a session's cookies.
             error_names: Where this system's errors differ from `{"error": {"code", "message"}}`.
-            pace: Limit of requests a minute; None for none.
+            pace: Limits the requests; None for no limit.
             sleep: Waits between the quick repeats of what surely changed nothing.
 
         Raises:
@@ -489,7 +509,10 @@ class Api:
         }
         if content is not None:
             headers["Content-Type"] = "application/json"
-        return self._transport.exchange(method, url, headers=headers, content=content, operation=operation)
+        answer = self._transport.exchange(method, url, headers=headers, content=content, operation=operation)
+        if answer.status == 429 and self._pace is not None:
+            self._pace.refused(parse_retry_after(answer.headers.get("retry-after"), self._now()))
+        return answer
 
 
 def judge(
@@ -527,7 +550,9 @@ def judge(
     wait_s = parse_retry_after(answer.headers.get("retry-after"), now)
     if status == 401:
         raise AuthError(f"{operation}: the access token was refused (401), also after renewing it")
-    if status in (409, 425, 429):
+    if status == 429:
+        raise RateLimitedError(f"{operation}: status 429, too many requests, nothing changed", wait_s)
+    if status in (409, 425):
         raise TransientError(f"{operation}: status {status}, nothing changed", wait_s)
     if status == 408 or status >= 500:
         if method == "GET":

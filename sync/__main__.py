@@ -10,15 +10,23 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from sync import cli_auth, cli_care, cli_control, cli_doctor, cli_drift, cli_inbox, cli_webhooks, cli_work
+from sync import (
+    cli_auth,
+    cli_backfill,
+    cli_care,
+    cli_control,
+    cli_doctor,
+    cli_drift,
+    cli_inbox,
+    cli_webhooks,
+    cli_work,
+)
+from sync.signals import stop_on_signals
 
 _SHOWN_RECORDS = 50
 _WORKERS = "threads that write to FreshBooks (default 4, or [runner] workers of mapper.toml)"
@@ -79,6 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
     cli_doctor.add(commands, _command)
     cli_webhooks.add(commands, _command)
     cli_drift.add(commands, _command)
+    cli_backfill.add(commands, _command)
     return parser
 
 
@@ -113,7 +122,7 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
     target = settings.log_file
     if arguments.command in ("serve", "work") and target is None:
         target = "-"
-    if arguments.command == "run" and target is None and not arguments.dry_run:
+    if arguments.command in ("run", "backfill") and target is None and not arguments.dry_run:
         from sync.store import sqlite_file
 
         file = sqlite_file(settings.store_url)
@@ -122,7 +131,7 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
     commands: dict[str, Callable[[argparse.Namespace, Any], int]] = {
         "run": _run,
         "serve": _serve,
-        "work": lambda arguments, settings: cli_work.run(arguments, settings, _stop_on_signals()),
+        "work": lambda arguments, settings: cli_work.run(arguments, settings, stop_on_signals()),
         "status": _status,
         **dict.fromkeys(("errors", "story", "replay", "skip", "alias"), cli_inbox.run),
         **dict.fromkeys(("pause", "resume", "audit"), cli_control.run),
@@ -131,8 +140,9 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
         "doctor": cli_doctor.run,
         "webhooks": cli_webhooks.run,
         "drift": cli_drift.run,
+        **dict.fromkeys(("backfill", "caps", "adopt", "rebuild"), cli_backfill.run),
     }
-    if arguments.command in ("run", "serve", "work"):
+    if arguments.command in ("run", "serve", "work", "backfill"):
         settings = _with_workers(settings, getattr(arguments, "workers", None))
         for notice in settings.notices:
             print(f"mapper-sync: {notice}", file=sys.stderr)
@@ -142,7 +152,7 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
 def _run(arguments: argparse.Namespace, settings: Any) -> int:
     from sync.runner import run
 
-    stop = _stop_on_signals()
+    stop = stop_on_signals()
     report = run(
         settings,
         arguments.mappings,
@@ -199,7 +209,7 @@ def _serve(arguments: argparse.Namespace, settings: Any) -> int:
         admin_port=arguments.admin_port,
         on_ready=ready,
         on_admin=admin_urls.append,
-        stop=_stop_on_signals(),
+        stop=stop_on_signals(),
     )
     return cli_work.leave(0)
 
@@ -250,21 +260,6 @@ def _seconds(text: str) -> float:
     if not 0 <= value <= 86_400:
         raise argparse.ArgumentTypeError(f"expected a number of seconds from 0 to 86400, got {text!r}")
     return value
-
-
-def _stop_on_signals() -> threading.Event:
-    """SIGINT and SIGTERM end the command after the write in hand; the second one ends it at once."""
-    stop = threading.Event()
-
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-        for known in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(known, signal.SIG_DFL)
-
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, handle)
-    return stop
 
 
 def _show_progress(progress: Any) -> None:

@@ -17,7 +17,7 @@ from connectors.freshbooks import DELETED, normalised
 from connectors.http import checked_writes
 from mapspec import Lookup
 from mapspec.engine import record_instant
-from sync import ledger, skips
+from sync import found, ledger, skips
 from sync.errors import IntentOpenError, StaleLeaseError
 from sync.findings import refusals
 from sync.invoices import InvoiceWriter
@@ -51,10 +51,13 @@ class OrderMissingError(Exception):
 class Applier:
     """Executes the actions of one event in order; raises EndedError when one of them decides the outcome."""
 
-    def __init__(self, context: Context, event: Event, spec_fingerprint: str, source_version: str | None) -> None:
+    def __init__(
+        self, context: Context, event: Event, spec_fingerprint: str, source_version: str | None, spec_name: str
+    ) -> None:
         self.context = context
         self.event = event
         self.spec_fingerprint = spec_fingerprint
+        self.spec_name = spec_name
         self.source_version = source_version
         self.outputs: dict[str, Mapping[str, Any]] = {}
         self.rows: dict[str, Row] = {}
@@ -81,6 +84,7 @@ class Applier:
             ConnectorError: For `sync.recovery` to judge.
         """
         self._keys[action.step] = action
+        found.claim(self, action)
         if action.kind == "lookup":
             for lookup in action.lookups:
                 self._note_missing(lookup)
@@ -588,6 +592,7 @@ class Applier:
             rows = self.context.freshbooks.find_payments_of_invoice(invoice_id)
             ours = [row for row in rows if row.get("note") == body["note"]]
             ours = ours or [row for row in rows if self._same_transaction(row, action, body)][:1]
+            ours = ours or self._typed_by_hand(rows, action, body)[:1]
             if len(ours) > 1:
                 raise held("payment-doubled", f"invoice {invoice_id} has {len(ours)} payments with this payment's note")
             if not ours:
@@ -629,6 +634,14 @@ class Applier:
         return same_value(row.get("amount"), body["amount"]) and any(
             entry.detail.get("weak", False) != action.weak_key for entry in known
         )
+
+    def _typed_by_hand(self, rows: list[Row], action: Action, body: Mapping[str, Any]) -> list[Row]:
+        """Payments of an adopted invoice that a person entered for this one: same amount, nobody's in the ledger."""
+        store, invoice_id = self.context.store, str(body["invoiceid"])
+        if not any(entry.detail.get("adopted") for entry in ledger.of_remote(store, "invoice", invoice_id)):
+            return []
+        same = [row for row in rows if same_value(row.get("amount"), body["amount"])]
+        return [row for row in same if not ledger.of_remote(store, "payment", str(row["id"]))]
 
     def _invoice_of(self, invoice_id: str) -> tuple[Decimal | None, str | None]:
         for action in self._keys.values():

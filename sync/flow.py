@@ -72,8 +72,12 @@ def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
     notes = [(warning.id, warning.message, warning.message) for warning in draft.warnings]
     if newest is not None:
         notes += _broken_assumptions(event, newest.payload, context)
-    applier = Applier(context, event, approved.fingerprint, draft.updated)
     actions = plan_actions(spec, draft)
+    for action in () if context.dry_run else actions:
+        if action.kind == "create_once" and action.entity == "invoice" and action.total is not None:
+            # Before its client is created for nothing.
+            context.first_run.check(approved.fingerprint, spec.spec, action.key, action.total, action.currency or "")
+    applier = Applier(context, event, approved.fingerprint, draft.updated, spec.spec)
     applier.expect(actions)
     try:
         for action in actions:

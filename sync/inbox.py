@@ -101,7 +101,7 @@ def ingest(
 
     Args:
         envelopes: Deliveries, or bare envelopes made by ourselves (with our member names).
-        source: Where they came from: "webhook", "file", "poll", "freshbooks".
+        source: Where they came from: "webhook", "file", "poll", "backfill", "freshbooks".
         now: Unix seconds.
         reading: How the source's records are read; as shipped when None.
         settled_by: Of what was asked for, snapshots that these specs (fingerprint by entity) have done already count

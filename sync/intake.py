@@ -40,7 +40,7 @@ from sync.store import record as record_table
 
 Result = Literal["new", "duplicate", "ignored"]
 
-ASKED = ("poll", "fetch")
+ASKED = ("poll", "backfill", "fetch")
 """Sources that were asked: what they give is whole and of now."""
 
 _NO_RECORD_ID = json.dumps([{"id": "no-record-id", "message": 'the event names no record: "data.id" is missing'}])

@@ -14,7 +14,7 @@ from connectors.errors import RejectedError
 from connectors.freshbooks import DELETED
 from mapspec.numbers import Money, currency_digits, plain
 from mapspec.ordinary import MAX_ROUNDING_UNITS
-from sync import ledger
+from sync import adoption, ledger
 from sync.outcome import dead, held
 from sync.plan import Action, filled
 
@@ -96,6 +96,10 @@ class InvoiceWriter:
         def reached(row: Row) -> str:
             return "created" if self._difference(row) else "agreed"
 
+        adoption.look(self.applier, self.action, body)
+        if not self.context.dry_run:
+            spec, name = self.applier.spec_fingerprint, self.applier.spec_name
+            self.context.first_run.take(spec, name, self.action.key, self.total, self.currency, now=self.applier.now)
         return self.applier.create(self.action, dated, phase="created", after=look, reserved=reserved, phase_of=reached)
 
     def _taken(self, body: Mapping[str, Any]) -> Row | None:

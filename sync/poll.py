@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from connectors.clarity_port import Head
 from connectors.errors import AuthError, ConnectorError, ReconnectError, RejectedError
+from sync.adoption import BACKFILL
 from sync.envelope import version_of
 from sync.inbox import IngestResult, ingest, wake
 from sync.reading import Reading, shipped
@@ -137,10 +138,14 @@ def _poll_entity(store: Store, clarity: Source, entity: str, spans: Spans, *, no
     records = listed if spans.complete_rows else (clarity.get(entity, clarity.head(row).id or "") for row in listed)
     for rows in _batches(records):
         heads = [clarity.head(row) for row in rows]
-        envelopes = [_envelope(entity, row, head, reading) for row, head in zip(rows, heads, strict=True)]
-        total += ingest(store, envelopes, source="poll", now=now, reading=reading, settled_by=spans.settled_by)
+        envelopes = [envelope_of(entity, row, head, reading) for row, head in zip(rows, heads, strict=True)]
+        # The first poll brings the past, as a backfill does: its orders may have been invoiced by hand.
+        source = BACKFILL if position is None else "poll"
+        total += ingest(store, envelopes, source=source, now=now, reading=reading, settled_by=spans.settled_by)
         versions = [v for head in heads if (v := version_of(head.updated, reading.zone)) is not None]
         newest = max([*versions, *([newest] if newest else [])], default=None)
+    if newest is not None and newest > (limit := _text_of(now)):
+        newest = limit  # a record from the future, or the store's clock is ahead: what changes until then counts too
     if newest is not None and newest != position:
         _save_cursor(store, entity, newest, now=now)
     return total
@@ -152,7 +157,8 @@ def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield batch
 
 
-def _envelope(entity: str, row: dict[str, Any], head: Head, reading: Reading) -> dict[str, Any]:
+def envelope_of(entity: str, row: dict[str, Any], head: Head, reading: Reading) -> dict[str, Any]:
+    """A record that was asked for as a delivery of its own, the same however often it is asked for."""
     record_id, version = head.id or "?", version_of(head.updated, reading.zone)
     envelope: dict[str, Any] = {
         "type": EVENTS[entity],
@@ -161,6 +167,11 @@ def _envelope(entity: str, row: dict[str, Any], head: Head, reading: Reading) ->
     if version is not None:
         envelope["id"] = f"poll:{entity}:{record_id}:{version}"
     return envelope  # without an id the inbox takes the digest of the content
+
+
+def _text_of(at: float) -> str:
+    """Unix seconds in the form of a record's version."""
+    return version_of(datetime.fromtimestamp(at, UTC).isoformat()) or ""
 
 
 def _load_cursor(store: Store, entity: str) -> str | None:

@@ -8,6 +8,7 @@ from connectors.errors import (
     AmbiguousWriteError,
     AuthError,
     ConnectorError,
+    RateLimitedError,
     ReconnectError,
     RejectedError,
     TransientError,
@@ -17,6 +18,8 @@ from sync.errors import IntentOpenError
 from sync.outcome import Outcome
 
 WRITE_UNDER_WAY: Final = "write-under-way"
+RATE_LIMIT = "rate-limit"
+"""Reason of what waits for the other system's rate limit; it is tried as long as that takes."""
 
 
 def outcome_of(error: ConnectorError | IntentOpenError) -> Outcome:
@@ -25,6 +28,8 @@ def outcome_of(error: ConnectorError | IntentOpenError) -> Outcome:
         return Outcome("stop", (Reason("reconnect", reconnect_text(error)),))
     if isinstance(error, AuthError):
         return Outcome("stop", (Reason("auth", error.message),))
+    if isinstance(error, RateLimitedError):
+        return Outcome("retry", (Reason(RATE_LIMIT, error.message),), due_in_s=error.retry_after_s)
     if isinstance(error, TransientError):
         return Outcome("retry", (Reason("transient", error.message),), due_in_s=error.retry_after_s)
     if isinstance(error, AmbiguousWriteError):

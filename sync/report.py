@@ -53,6 +53,11 @@ def status_text(found: Mapping[str, Any], *, limit: int) -> str:
     for name, job in found["jobs"].items():
         last = f"{job['last_result']} {job['last_run']}" if job["last_run"] else "not yet"
         lines.append(f"Job {name}: {'running, ' if job['running'] else ''}last run {last}")
+    for name, one in found["budget"].items():
+        if one["refused"]:
+            learned = "no limit" if one["per_minute"] is None else f"{one['per_minute']} a minute"
+            pause = f", nobody sends for {one['pause_s']} s" if one["pause_s"] else ""
+            lines.append(f"Requests to {name}: {one['refused']} refused so far (429), now {learned}{pause}")
     return "\n".join([*lines, *_lists(found, limit)])
 
 

@@ -20,12 +20,14 @@ from sqlalchemy.exc import DBAPIError
 
 from sync import control, inbox
 from sync.backup import copy_rows
+from sync.budget import Budget
 from sync.connections import open_clarity, open_freshbooks, require_reachable
 from sync.errors import NoStoreError, SettingsError, StoreError
 from sync.inbox import IngestResult
 from sync.jobs import jobs_of, poll
 from sync.log import bound
 from sync.pool import Pool
+from sync.reading import assumed
 from sync.settings import Settings
 from sync.signin_state import with_sign_in
 from sync.spec_safety import mappings_for, open_mappings
@@ -164,6 +166,45 @@ def run(
             log.error("the store failed", exc_info=error)
             raise StoreError(f"the store failed during the run: {str(error.orig).strip().splitlines()[0]}") from None
     report.elapsed_s = time.monotonic() - clock
+    return report
+
+
+@contextmanager
+def working(
+    settings: Settings,
+    mappings_dir: Path,
+    *,
+    dry_run: bool,
+    flow: Flow | None = None,
+    now: Callable[[], float] = time.time,
+) -> Iterator[tuple[Context, Flow]]:
+    """What a command works with that brings events of its own: as ``run`` opens it, and closed with the block.
+
+    Raises:
+        SyncError, SpecError: As ``run``.
+    """
+    flow = flow or _flow()
+    mappings = flow.load_mappings(mappings_dir)
+    settings.require_freshbooks()
+    require_reachable(settings.freshbooks.api_url, "FRESHBOOKS_API_URL")
+    run_id = uuid.uuid4().hex[:8]
+    with ExitStack() as stack, bound(run=run_id):
+        opened = stack.enter_context(_scratch(settings.store_url) if dry_run else _opened(settings.store_url))
+        inbox.release_dead(opened)
+        try:
+            yield _context(settings, opened, mappings, stack, dry_run=dry_run, run_id=run_id, now=now), flow
+        except DBAPIError as error:
+            log.error("the store failed", exc_info=error)
+            raise StoreError(f"the store failed during the run: {str(error.orig).strip().splitlines()[0]}") from None
+
+
+def drain(
+    context: Context, flow: Flow, *, max_wait_s: float, wait: Callable[[float], object] | None = None
+) -> RunReport:
+    """Work until nothing is due; of the report the fates, what is left, and why it stopped."""
+    report = RunReport(run_id=context.run_id, dry_run=context.dry_run)
+    _drain(context, flow, report, max_wait_s=max_wait_s, on_progress=None, wait=wait or context.stop.wait)
+    report.left = inbox.count_to_do(context.store)
     return report
 
 
@@ -377,12 +418,13 @@ def _context(
         return stack.enter_context(_opened(settings.store_url)) if dry_run else store
 
     open_mappings(mappings, settings, store)
-    freshbooks = open_freshbooks(settings, token_store)
+    budget = Budget(store, "freshbooks", settings.budget.freshbooks_per_minute)
+    freshbooks = open_freshbooks(settings, token_store, pace=budget)
     stack.callback(freshbooks.close)
-    clarity = open_clarity(settings)
+    clarity = open_clarity(settings, pace=Budget(store, "clarity", assumed(settings.profile, "A10")))
     if clarity is not None:
         stack.callback(clarity.close)
-    context = Context(settings, store, mappings, freshbooks, clarity, dry_run, run_id, now)
+    context = Context(settings, store, mappings, freshbooks, clarity, dry_run, run_id, now, budget=budget)
     stack.callback(context.close)
     return context
 
@@ -416,7 +458,7 @@ def _drain(
         due = inbox.next_due_at(context.store, now=context.now(), waiting=False)
         if due is None:
             return
-        pause = max(0.05, due - context.now())
+        pause = max(0.05, due - context.now(), context.hold_off_s())
         if waited + pause > max_wait_s:
             log.warning("run ended before everything was settled", extra={"max_wait_s": max_wait_s})
             return

@@ -125,6 +125,40 @@ class RunnerSettings(_Part):
     on_unapproved: Literal["last", "refuse"] | None = None
 
 
+class BudgetSettings(_Part):
+    """Requests a minute of all processes on one store together (``[budget]`` of mapper.toml).
+
+    Attributes:
+        freshbooks_per_minute: None for no limit until FreshBooks answers 429. Clarity's is A10 of its profile.
+    """
+
+    freshbooks_per_minute: int | None = Field(default=None, ge=1, le=100_000)
+
+
+class CapSettings(_Part):
+    """How much a newly approved spec may invoice before somebody lifts its cap (``[caps]`` of mapper.toml).
+
+    Attributes:
+        invoices: Count; 0 for no cap on it.
+        sum: Of the invoices' totals by currency; without a currency's entry there is no cap on its sum.
+    """
+
+    invoices: int = Field(default=1000, ge=0)
+    sum: dict[str, Decimal] = {code: Decimal(1_000_000) for code in ("USD", "EUR", "GBP", "CAD", "AUD")}
+
+
+class AdoptionSettings(_Part):
+    """Looking for hand-typed invoices before one is created (``[adoption]`` of mapper.toml).
+
+    Attributes:
+        check: For orders of a backfill (a first poll is one), always, or never.
+        days: How far the dates may be apart.
+    """
+
+    check: Literal["backfill", "always", "never"] = "backfill"
+    days: int = Field(default=3, ge=0, le=60)
+
+
 class FreshBooksSettings(_Part):
     """The FreshBooks connection; complete when it has an account and a way to get a token.
 
@@ -186,6 +220,9 @@ class Settings(_Part):
     policies: Policies = Policies()
     poll: PollSettings = PollSettings()
     runner: RunnerSettings = RunnerSettings()
+    budget: BudgetSettings = BudgetSettings()
+    caps: CapSettings = CapSettings()
+    adoption: AdoptionSettings = AdoptionSettings()
     sign_in: SignInSettings = SignInSettings()
     retention: RetentionSettings = RetentionSettings()
     alerts: AlertSettings = AlertSettings()
@@ -331,6 +368,9 @@ def _sections(config: Path | None, env: Mapping[str, str]) -> tuple[dict[str, An
         "retention": RetentionSettings,
         "alerts": AlertSettings,
         "runner": RunnerSettings,
+        "budget": BudgetSettings,
+        "caps": CapSettings,
+        "adoption": AdoptionSettings,
     }
     for name, model in models.items():
         if name in documents[0][1]:

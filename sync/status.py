@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
 from sync import control, records
+from sync.budget import budgets
 from sync.drift import drift_counts
 from sync.engine.presence import processes
 from sync.engine.turns import jobs_status
@@ -110,6 +111,7 @@ def status(store: Store) -> dict[str, Any]:
         },
         "processes": processes(store, now=time.time()),
         "jobs": jobs_status(store, now=time.time()),
+        "budget": budgets(store, now=time.time()),
     }
 
 

@@ -336,6 +336,59 @@ job = sa.Table(
     sa.Column("result", sa.Text),
 )
 
+budget = sa.Table(
+    "budget",
+    metadata,
+    sa.Column("connection", sa.Text, primary_key=True),
+    sa.Column("per_minute", sa.Double),  # what was learned; null while nothing was
+    sa.Column("next_at", sa.Double, nullable=False, default=0.0),
+    sa.Column("window", sa.Text, nullable=False, default="[]"),
+    sa.Column("not_before", sa.Double, nullable=False, default=0.0),
+    sa.Column("learned_at", sa.Double, nullable=False, default=0.0),
+    sa.Column("span_at", sa.Double, nullable=False, default=0.0),
+    sa.Column("span_sent", sa.Integer, nullable=False, default=0),
+    sa.Column("span_refused", sa.Integer, nullable=False, default=0),
+    sa.Column("before_sent", sa.Integer, nullable=False, default=0),
+    sa.Column("before_refused", sa.Integer, nullable=False, default=0),
+    sa.Column("refused", _BigInt, nullable=False, default=0),
+)
+
+first_run = sa.Table(
+    "first_run",
+    metadata,
+    sa.Column("fingerprint", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # counting | lifted
+    sa.Column("since", sa.Double, nullable=False),
+    sa.Column("lifted_at", sa.Double),
+    sa.Column("lifted_by", sa.Text),
+)
+
+first_run_use = sa.Table(
+    "first_run_use",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),  # of the invoice, so that a repetition counts once
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("total", sa.Text, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Index("first_run_use_of", "fingerprint"),
+)
+
+adoption = sa.Table(
+    "adoption",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),  # of the invoice that would be created
+    sa.Column("record_key", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # proposed | accepted | refused
+    sa.Column("wanted", sa.Text, nullable=False),
+    sa.Column("candidates", sa.Text, nullable=False),
+    sa.Column("remote_id", sa.Text),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("decided_at", sa.Double),
+    sa.Column("decided_by", sa.Text),
+    sa.Index("adoption_state", "state", "record_key"),
+)
+
 schema_version = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
 
 

@@ -25,16 +25,19 @@ from connectors.freshbooks import FreshBooks
 from mapspec import Reason
 from sync import control, inbox, records, skips
 from sync.aliases import Aliases
+from sync.budget import Budget
 from sync.control import PausedError
 from sync.drift import DriftWatch
 from sync.errors import IntentOpenError, LaneLostError
+from sync.first_run import FirstRun
+from sync.found import has_found
 from sync.lanes import Event, State, claim_in, settle_in
 from sync.leases import Leases
 from sync.log import bound
 from sync.lookups import Finder
 from sync.outcome import Outcome
 from sync.reading import assumed
-from sync.recovery import WRITE_UNDER_WAY, outcome_of
+from sync.recovery import RATE_LIMIT, WRITE_UNDER_WAY, outcome_of
 from sync.settings import Settings
 from sync.store import Store
 from sync.watch import ToldEvent, Watch
@@ -71,6 +74,8 @@ class Context:
         planned: Of a dry run: ``{"method", "path", "body"}`` each, and where it applies ``"entity"``, ``"total"``
             (Decimal) and ``"currency"`` for the sums.
         now: Unix seconds.
+        budget: Of requests to FreshBooks, shared with other processes.
+        rebuilt: Whether the ledger holds what a rebuild found and nobody has claimed yet.
         stop: Set when the run shall end after the write in hand.
         saved_specs: Fingerprints of the specs that this process knows to be in the store.
     """
@@ -84,6 +89,7 @@ class Context:
     run_id: str
     now: Callable[[], float]
     planned: list[dict[str, Any]] = field(default_factory=list)
+    budget: Budget | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     saved_specs: set[str] = field(default_factory=set)
     watch: Watch = field(default_factory=Watch)
@@ -91,6 +97,8 @@ class Context:
     finder: Finder = field(init=False)
     drift: DriftWatch = field(init=False)
     leases: Leases = field(init=False)
+    first_run: FirstRun = field(init=False)
+    rebuilt: bool = field(init=False)
 
     def __post_init__(self) -> None:
         exact = assumed(self.settings.profile, "A36") == "exact"
@@ -99,6 +107,12 @@ class Context:
         self.drift = DriftWatch(self.store, self.settings.profile, now=self.now)
         wanted = self.settings.runner
         self.leases = Leases(self.store, self.now, lease_s=wanted.lease_s, fresh_s=self.settings.settle_s)
+        self.rebuilt = has_found(self.store)
+        self.first_run = FirstRun(self.store, self.settings.caps)
+
+    def hold_off_s(self) -> float:
+        """Seconds for which FreshBooks is known to take no requests, so that no event need be begun."""
+        return 0.0 if self.budget is None else self.budget.pause_s()
 
     @property
     def paused(self) -> bool:
@@ -194,7 +208,8 @@ class Worker:
         return drained
 
     def step(self) -> Step | None:
-        """Work on the next event that is due; None when nothing is, and while the runner is paused.
+        """Work on the next event that is due; None when nothing is, while FreshBooks takes no requests, and while the
+        runner is paused.
 
         The fate "stop" means that no record can succeed; the event is due again as if it had not been touched.
         """
@@ -203,7 +218,7 @@ class Worker:
 
     def _claim(self, lane_key: str | None) -> Event | None:
         context = self._context
-        if context.paused:
+        if context.paused or context.hold_off_s() > 0:
             return None
         return inbox.next_due(
             context.store,
@@ -256,11 +271,11 @@ class Worker:
             self._known_good = False
             log.error("connection stopped", extra={"connection": "freshbooks", "reasons": [r["id"] for r in reasons]})
             return Step(fate, text), None
-        if fate == "retry" and event.attempts >= MAX_RETRIES:
+        if fate == "retry" and event.attempts >= MAX_RETRIES and reasons[0]["id"] != RATE_LIMIT:
             reasons = [{"id": "gave-up", "message": f"given up after {event.attempts + 1} tries"}, *reasons]
             fate = "dead"
         due = self._due(event, outcome, fate, now)
-        follow = follow and not context.stop.is_set() and not context.paused
+        follow = follow and not (context.stop.is_set() or context.paused or context.hold_off_s() > 0)
 
         def settled(conn: Connection) -> tuple[bool, Event | None]:
             kept = settle_in(

@@ -356,18 +356,30 @@ def row(record_id: str, updated_at: str) -> dict[str, Any]:
     return {"id": record_id, "updatedAt": updated_at, "total": Decimal("1.10")}
 
 
+LATER = 1_800_000_000.0
+
+
 def test_polling_brings_what_changed_once_and_moves_its_cursor(store: Store) -> None:
     shop = Shop(order=[row("1", "2026-03-01T14:00:00Z"), row("2", "2026-03-01T15:00:00Z")])
-    assert poll_clarity(store, shop, now=1, overlap_s=300).result.new == 2
+    assert poll_clarity(store, shop, now=LATER, overlap_s=300).result.new == 2
     shop.rows["order"] = [row("2", "2026-03-01T15:00:00Z"), row("1", "2026-03-01T16:00:00Z")]
-    assert poll_clarity(store, shop, now=2, overlap_s=300).result == inbox.IngestResult(new=1, duplicate=1)
+    assert poll_clarity(store, shop, now=LATER, overlap_s=300).result == inbox.IngestResult(new=1, duplicate=1)
     assert [since for entity, since in shop.asked if entity == "order"] == [
         None,
         datetime(2026, 3, 1, 14, 55, tzinfo=UTC),
     ]
-    event = inbox.next_due(store, now=3, owner="me")
+    event = inbox.next_due(store, now=LATER, owner="me")
     assert event is not None
     assert (event.delivery_id, event.type) == ("poll:order:1:2026-03-01T14:00:00.000000Z", "order.updated")
+
+
+def test_a_record_from_the_future_does_not_carry_the_cursor_there(store: Store) -> None:
+    shop = Shop(order=[row("1", "2026-03-01T14:00:00Z"), row("2", "2099-01-01T00:00:00Z")])
+    poll_clarity(store, shop, now=LATER, overlap_s=300)
+    shop.rows["order"] = [row("3", datetime.fromtimestamp(LATER, UTC).isoformat())]
+    poll_clarity(store, shop, now=LATER + 60, overlap_s=300)
+    assert [since for entity, since in shop.asked if entity == "order"][-1] == datetime.fromtimestamp(LATER - 300, UTC)
+    assert inbox.counts(store) == {"pending": 3}
 
 
 def test_a_list_that_fails_keeps_its_cursor_and_stops_no_other(store: Store) -> None:

@@ -68,6 +68,10 @@ SYNC = (
     "doctor",
     "webhooks",
     "drift",
+    "backfill",
+    "caps",
+    "adopt",
+    "rebuild",
 )
 
 
