@@ -238,7 +238,8 @@ def _lanes(conn: Connection, deliveries: Sequence[Prepared]) -> dict[str, str]:
     """
     named = sorted({one.filing.record_key for one in deliveries if one.filing.record_id != "?"})
     columns = (inbox.c.record_key, inbox.c.lane_key)
-    pending = sa.select(*columns).where(inbox.c.record_key.in_(named), inbox.c.state == "pending")
+    # Not by the index of states, which holds all that is pending.
+    pending = sa.select(*columns).where(inbox.c.record_key.in_(named), inbox.c.state.concat("") == "pending")
     at_work: dict[str, str] = {row.record_key: row.lane_key for row in conn.execute(pending.order_by(inbox.c.seq))}
     orders = {one.filing.order_key for one in deliveries if one.filing.order_key}
     known = lanes_of_records(conn, orders) if orders else {}

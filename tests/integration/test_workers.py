@@ -308,11 +308,8 @@ def test_a_snapshot_that_was_done_is_known_again_without_a_request(books: Books)
 
 
 def test_what_is_polled_again_is_not_even_stored(store: Store) -> None:
-    snapshot = {
-        "id": "poll:1",
-        "type": "order.updated",
-        "data": {"object": "order", "id": "1", "resource": {"id": "1"}},
-    }
+    data: dict[str, Any] = {"object": "order", "id": "1", "resource": {"id": "1"}}
+    snapshot = {"id": "poll:1", "type": "order.updated", "data": data}
     inbox.ingest(store, [snapshot], source="poll", now=1.0)
     event = next_due(store, now=1.0, owner="me")
     assert event is not None
@@ -337,11 +334,12 @@ def test_a_claim_looks_at_indexes_only(tmp_path: Path) -> None:
         "lane_due": lane_statements.DUE_LANE,
         "inbox_ready": lane_statements.READY,
         "inbox_waiting": lane_statements.WAITING_EVENT,
+        "inbox_record": inbox._LANE_AT_WORK,
     }
     with store.read() as conn:
         for index, prepared in statements.items():
             statement: Any = prepared.of("sqlite")
-            filled = statement.params(now=1.0, lane_key="x").compile(
+            filled = statement.params(now=1.0, lane_key="x", record="x").compile(
                 store.engine, compile_kwargs={"literal_binds": True}
             )
             steps = [row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {filled}")]
