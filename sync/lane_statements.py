@@ -18,9 +18,13 @@ _DUE = (
 )
 DUE_LANE = Prepared(_DUE)
 THIS_LANE = Prepared(_DUE.where(lane.c.key == _LANE))
-READY = Prepared(sa.select(inbox).where(inbox.c.lane_key == _LANE, PENDING, NOT_WAITING).order_by(inbox.c.seq).limit(1))
+READY = Prepared(
+    sa.select(inbox).where(inbox.c.lane_key == _LANE, PENDING, NOT_WAITING).order_by(inbox.c.seq).limit(1),
+    by=("inbox", "inbox_ready"),
+)
 WAITING_EVENT = Prepared(
-    sa.select(inbox).where(inbox.c.lane_key == _LANE, PENDING, WAITING).order_by(inbox.c.due, inbox.c.seq).limit(1)
+    sa.select(inbox).where(inbox.c.lane_key == _LANE, PENDING, WAITING).order_by(inbox.c.due, inbox.c.seq).limit(1),
+    by=("inbox", "inbox_waiting"),
 )
 _SET_LANE = sa.update(lane).where(lane.c.key == _LANE)
 _OWN_LANE = sa.update(lane).where(
@@ -51,8 +55,10 @@ COUNT_CLAIM = Prepared(
     .returning(inbox.c.claims, inbox.c.record_key)
 )
 _WAITERS = sa.select(inbox.c.seq, inbox.c.lane_key).where(inbox.c.waits_for == sa.bindparam("waited_for"))
-WOKEN = Prepared(_WAITERS.where(PENDING))
-WOKEN_AND_HELD = Prepared(_WAITERS.where(sa.or_(PENDING, inbox.c.state == sa.literal_column("'held'"))))
+WOKEN = Prepared(_WAITERS.where(PENDING), by=("inbox", "inbox_waits_for"))
+WOKEN_AND_HELD = Prepared(
+    _WAITERS.where(sa.or_(PENDING, inbox.c.state == sa.literal_column("'held'"))), by=("inbox", "inbox_waits_for")
+)
 LANE_OF_RECORD = Prepared(sa.select(record_table.c.lane_key).where(record_table.c.key == sa.bindparam("record")))
 LANE_OF_EVENT = Prepared(
     sa.select(inbox.c.lane_key)

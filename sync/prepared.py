@@ -6,6 +6,7 @@ PostgreSQL, where the way to the server is longer than any of that, it goes the 
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
@@ -41,13 +42,17 @@ class Found:
 class Prepared:
     """A statement with named parameters, to be called with a connection and their values."""
 
-    def __init__(self, statement: sa.Executable | Callable[[str], sa.Executable]) -> None:
+    def __init__(
+        self, statement: sa.Executable | Callable[[str], sa.Executable], *, by: tuple[str, str] | None = None
+    ) -> None:
         """Compile nothing yet.
 
         Args:
             statement: Or what makes it for a dialect's name.
+            by: Table and index: SQLite, which knows no figures of a fresh store, has to use this one.
         """
         self._statement = statement
+        self._by = by
         self._usual: dict[str, sa.Executable] = {}
         self._text = ""
         self._names: Sequence[str] = ()
@@ -98,4 +103,11 @@ class Prepared:
         compiled = statement.compile(dialect=conn.dialect)
         self._names = compiled.positiontup or ()
         self._given = compiled.params
-        self._text = str(compiled)
+        self._text = self.text(str(compiled))
+
+    def text(self, compiled: str) -> str:
+        """The statement's text for SQLite."""
+        if self._by is None:
+            return compiled
+        table, index = self._by
+        return re.sub(rf"FROM {table}\b", f"FROM {table} INDEXED BY {index}", compiled, count=1)

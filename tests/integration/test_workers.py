@@ -342,7 +342,7 @@ def test_a_claim_looks_at_indexes_only(tmp_path: Path) -> None:
             filled = statement.params(now=1.0, lane_key="x", record="x").compile(
                 store.engine, compile_kwargs={"literal_binds": True}
             )
-            steps = [row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {filled}")]
+            steps = [row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {prepared.text(str(filled))}")]
             assert len(steps) == 1, steps
             assert steps[0].startswith("SEARCH"), steps
             assert index in steps[0], steps
