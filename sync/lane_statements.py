@@ -91,7 +91,8 @@ SUPERSEDE = Prepared(
     .where(
         inbox.c.record_key == sa.bindparam("record"),
         inbox.c.seq < sa.bindparam("event_seq"),
-        sa.or_(inbox.c.state == sa.literal_column("'held'"), inbox.c.state == sa.literal_column("'dead'")),
+        # Not by the index of states: a customer's ten thousand held events are nobody else's business.
+        sa.or_(inbox.c.state.concat("") == "held", inbox.c.state.concat("") == "dead"),
         inbox.c.record_id != "?",
     )
     .values(state="superseded")
