@@ -1,0 +1,237 @@
+"""One chaos run: a stream through real processes while answers are lost, tokens expire and processes are killed."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from connectors.sandbox.server import Sandbox, running_sandbox
+from tests.chaos.cluster import Cluster, cluster, has_work_command, wait_until
+from tests.chaos.judge import Finding, doubled, judge, out_of_order
+from tests.chaos.launch import Plan
+from tests.chaos.recorder import Recorder
+from tests.chaos.stream import Step, Stream, make_stream
+
+FAULTS: Final = {
+    "lost_answer": 0.05,
+    "server_error": 0.03,
+    "error_after": 0.02,
+    "rate_limited": 0.03,
+    "slow": 0.02,
+    "conflict": 0.01,
+}
+"""Share of API requests, of both systems."""
+
+_CHUNK = 2
+_DIE_BETWEEN, _DIE_AFTER = 0.01, 0.01
+
+
+@dataclass(frozen=True)
+class Chaos:
+    """What is done to a run.
+
+    Attributes:
+        processes: On SQLite one, as it comes; on PostgreSQL several share the store.
+        kill_every_s: Mean pause between two `kill -9` from outside; 0 for none.
+        expire_every_s: Mean pause between two moments at which all access tokens die; 0 for none.
+        plan: Further disturbances in every process, as for the negative controls.
+        within_s: Longest time to wait for the end.
+    """
+
+    seed: int
+    size: int
+    processes: int = 1
+    kill_every_s: float = 4.0
+    expire_every_s: float = 6.0
+    faults: Any = field(default_factory=lambda: dict(FAULTS))
+    plan: Plan = field(default_factory=lambda: Plan(die_between=_DIE_BETWEEN, die_after=_DIE_AFTER))
+    within_s: float = 120.0
+
+
+@dataclass
+class Verdict:
+    """What a run came to; `findings` is empty when every promise was kept."""
+
+    seed: int
+    changes: int
+    findings: list[Finding]
+    effects: int = 0
+    webhooks: int = 0
+    lost_webhooks: int = 0
+    refused_webhooks: int = 0
+    faults: dict[str, int] = field(default_factory=dict)
+    requests: int = 0
+    kills: int = 0
+    expiries: int = 0
+    held: int = 0
+    elapsed_s: float = 0.0
+
+    def __str__(self) -> str:
+        faults = ", ".join(f"{count} {kind}" for kind, count in sorted(self.faults.items()))
+        head = (
+            f"seed {self.seed}: {self.changes} changes in the shop, {self.webhooks} webhooks ({self.lost_webhooks} lost,"
+            f" {self.refused_webhooks} tries refused), {self.requests} API requests ({faults}), {self.kills} kills,"
+            f" {self.expiries} token expiries, {self.effects} changes of the books, {self.held} held,"
+            f" {self.elapsed_s:.0f} s: {'kept' if not self.findings else 'BROKEN'}"
+        )
+        return "\n".join([head, *(f"  {finding}" for finding in self.findings)])
+
+
+def chaos_run(chaos: Chaos, store_url: str, folder: Path, say: Callable[[str], None] = lambda _line: None) -> Verdict:
+    """One run to its end, or until its time is over; then the judge's word."""
+    stream = make_stream(chaos.seed, chaos.size)
+    switches = {
+        "fault_rates": chaos.faults,
+        "fault_seed": chaos.seed,
+        "slow_s": 0.5,
+        "webhook_duplicate_rate": 0.15,
+        "webhook_reorder_rate": 0.2,
+        "webhook_gap_s": 0.25,
+    }
+    with running_sandbox(**switches) as sandbox, cluster(sandbox, store_url, folder) as processes:
+        run = _Run(chaos, stream, sandbox, processes)
+        return run.go(say)
+
+
+class _Run:
+    def __init__(self, chaos: Chaos, stream: Stream, sandbox: Sandbox, processes: Cluster) -> None:
+        self._chaos = chaos
+        self._stream = stream
+        self._sandbox = sandbox
+        self._processes = processes
+        self._recorder = Recorder(sandbox.state)
+        self._chance = random.Random(chaos.seed + 1)  # noqa: S311 - reproducible kills
+        self._kills = self._expiries = 0
+        self._clock = datetime.now(UTC) - timedelta(seconds=len(stream.steps) // 100 + 1)
+        self._next_kill = self._next_expiry = float("inf")
+
+    def go(self, say: Callable[[str], None]) -> Verdict:
+        began = time.monotonic()
+        self._start()
+        self._next_kill, self._next_expiry = self._later(self._chaos.kill_every_s), self._later(
+            self._chaos.expire_every_s
+        )
+        left = list(self._stream.steps)
+        findings: list[Finding] = []
+        while time.monotonic() < began + self._chaos.within_s:
+            chunk, left = left[:_CHUNK], left[_CHUNK:]
+            for step in chunk:
+                self._change(step)
+            self._disturb()
+            time.sleep(0.1)
+            if left:
+                continue
+            findings = self._findings()
+            if not any(finding.kind == "lost" for finding in findings) and self._at_rest():
+                findings = self._findings()
+                break
+            if any(finding.kind in ("doubled", "out-of-order") for finding in findings):
+                break
+        else:
+            findings = self._findings()
+            say(f"seed {self._chaos.seed}: the time is over, {self._rest()}")
+        return self._verdict(findings, time.monotonic() - began)
+
+    def _start(self) -> None:
+        helpers = has_work_command()
+        for number in range(self._chaos.processes):
+            plan = self._plan(number)
+            self._processes.add(ingress=not number or not helpers, plan=plan, start=False)
+        for slot in self._processes.slots:
+            self._processes.start(slot, wait=False)
+        for slot in self._processes.slots:
+            self._processes.wait_ready(slot)
+
+    def _plan(self, number: int) -> Callable[[int], Plan]:
+        wanted = vars(self._chaos.plan)
+        return lambda life: Plan(**{**wanted, "seed": hash((self._chaos.seed, number, life)) % 2**31})
+
+    def _change(self, step: Step) -> None:
+        self._clock += timedelta(milliseconds=7)
+        stamp = self._clock.strftime("%Y-%m-%dT%H:%M:%S.") + f"{self._clock.microsecond // 1000:03d}Z"
+        with self._sandbox.state.lock:
+            record = {**step.record, "updatedAt": stamp}
+            self._sandbox.state.clarity.put(step.list_name, record, silent=not step.webhook)
+
+    def _disturb(self) -> None:
+        now = time.monotonic()
+        self._kills += self._processes.revive()
+        if now > self._next_kill:
+            self._next_kill = self._later(self._chaos.kill_every_s)
+            slot = self._chance.choice(self._processes.slots)
+            if slot.ready.is_set() and slot.alive:
+                self._processes.kill(slot)
+        if now > self._next_expiry:
+            self._next_expiry = self._later(self._chaos.expire_every_s)
+            self._expire()
+
+    def _expire(self) -> None:
+        """All access tokens die; nobody is killed until one was renewed.
+
+        A process that dies between the answer of a renewal and its commit takes the only refresh token with it, and a
+        person has to sign in again: that hole is FreshBooks', and not what is tried here.
+        """
+        state = self._sandbox.state
+        with state.lock:
+            before = state.oauth.refresh_token
+            state.oauth.expire_all()
+            state.clarity_oauth.expire_all()
+        self._expiries += 1
+        renewed = wait_until(lambda: state.oauth.refresh_token != before, within_s=2.0)
+        if renewed:
+            time.sleep(0.2)  # for the commit of it
+
+    def _later(self, mean_s: float) -> float:
+        return time.monotonic() + self._chance.uniform(0.5, 1.5) * mean_s if mean_s else float("inf")
+
+    def _held(self) -> dict[str, str]:
+        status = self._processes.status()
+        lines = [line for line in status["held"] if line["kind"] != "waiting"] if status else []
+        return {f"{line['entity']}:{line['id']}": line["reason_id"] for line in lines}
+
+    def _findings(self) -> list[Finding]:
+        books = self._recorder.books()
+        early = [*doubled(books), *out_of_order(books.effects)]
+        return early or judge(self._stream.wanted, books, self._held())
+
+    def _at_rest(self) -> bool:
+        """Whether every webhook was taken or dropped, and nothing in the inbox is still to be done."""
+        with self._sandbox.state.lock:
+            deliveries = list(self._sandbox.state.deliveries.log)
+        under_way = any(not d.delivered and len(d.statuses) < 8 for d in deliveries)
+        status = self._processes.status()
+        return not under_way and status is not None and status["inbox"]["pending"] == len(status["waiting"])
+
+    def _rest(self) -> str:
+        status = self._processes.status()
+        return "no process answers" if status is None else f"inbox {status['inbox']}, {status['connections']}"
+
+    def _verdict(self, findings: list[Finding], elapsed_s: float) -> Verdict:
+        held = len(self._held())
+        state = self._sandbox.state
+        with state.lock:
+            faults: dict[str, int] = {}
+            for entry in state.history:
+                if entry["fault"]:
+                    faults[entry["fault"]] = faults.get(entry["fault"], 0) + 1
+            log = list(state.deliveries.log)
+            return Verdict(
+                seed=self._chaos.seed,
+                changes=len(self._stream.steps),
+                findings=findings,
+                effects=len(self._recorder.effects),
+                webhooks=len(log),
+                lost_webhooks=sum(not step.webhook for step in self._stream.steps),
+                refused_webhooks=sum(status >= 300 or not status for d in log for status in d.statuses),
+                faults=faults,
+                requests=len(state.history),
+                kills=self._processes.deaths,
+                expiries=self._expiries,
+                held=held,
+                elapsed_s=elapsed_s,
+            )
