@@ -30,7 +30,7 @@ interval_s = 2
 overlap_s = 10
 
 [runner]
-lease_s = {lease_s}
+{runner}
 """
 
 
@@ -82,15 +82,18 @@ class Cluster:
         http_timeout_s: float = 2.0,
         lease_s: float = 3.0,
         clarity: bool = True,
+        runner: Mapping[str, int] | None = None,
     ) -> None:
         """Start nothing yet.
 
         Args:
             clarity: Whether the runner may ask Clarity: fetch records and poll.
+            runner: Further settings of the ``[runner]`` section.
         """
         self._sandbox = sandbox
         self._folder = folder
-        (folder / "mapper.toml").write_text(_TOML.format(lease_s=lease_s), encoding="utf-8")
+        runner = "\n".join(f"{name} = {value}" for name, value in {"lease_s": lease_s, **(runner or {})}.items())
+        (folder / "mapper.toml").write_text(_TOML.format(runner=runner), encoding="utf-8")
         self._environ = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", "")))),
@@ -214,10 +217,13 @@ class Cluster:
         if bad:
             raise RuntimeError("; ".join(bad))
 
+    def said(self, slot: Slot) -> str:
+        """What its last process has written to stderr so far."""
+        return (self._folder / f"{slot.name}-{slot.lives}.log").read_text("utf-8", "replace")
+
     def last_words(self, slot: Slot) -> str:
-        """The end of what its last process said."""
-        text = (self._folder / f"{slot.name}-{slot.lives}.log").read_text("utf-8", "replace")
-        return text[-2000:].strip()
+        """The end of that."""
+        return self.said(slot)[-2000:].strip()
 
 
 @contextmanager

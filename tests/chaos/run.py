@@ -27,8 +27,8 @@ FAULTS: Final = {
 }
 """Share of API requests, of both systems."""
 
-_CHUNK = 2
-_DIE_BETWEEN, _DIE_AFTER = 0.01, 0.01
+_CHUNK = 2  # a tenth of a second
+DIE_BETWEEN, DIE_AFTER = 0.01, 0.01
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Chaos:
     Attributes:
         processes: On SQLite one, as it comes; on PostgreSQL several share the store.
         kill_every_s: Mean pause between two `kill -9` from outside; 0 for none.
+        most_kills: After so many deaths, of whatever cause, processes are left alive.
         expire_every_s: Mean pause between two moments at which all access tokens die; 0 for none.
         plan: Further disturbances in every process, as for the negative controls.
         within_s: Longest time to wait for the end.
@@ -47,9 +48,10 @@ class Chaos:
     size: int
     processes: int = 1
     kill_every_s: float = 4.0
+    most_kills: int = 10_000
     expire_every_s: float = 6.0
     faults: Any = field(default_factory=lambda: dict(FAULTS))
-    plan: Plan = field(default_factory=lambda: Plan(die_between=_DIE_BETWEEN, die_after=_DIE_AFTER))
+    plan: Plan = field(default_factory=lambda: Plan(die_between=DIE_BETWEEN, die_after=DIE_AFTER))
     within_s: float = 120.0
 
 
@@ -106,7 +108,7 @@ class _Run:
         self._processes = processes
         self._recorder = Recorder(sandbox.state)
         self._chance = random.Random(chaos.seed + 1)  # noqa: S311 - reproducible kills
-        self._kills = self._expiries = 0
+        self._expiries = 0
         self._clock = datetime.now(UTC) - timedelta(seconds=len(stream.steps) // 100 + 1)
         self._next_kill = self._next_expiry = float("inf")
 
@@ -149,7 +151,13 @@ class _Run:
 
     def _plan(self, number: int) -> Callable[[int], Plan]:
         wanted = vars(self._chaos.plan)
-        return lambda life: Plan(**{**wanted, "seed": hash((self._chaos.seed, number, life)) % 2**31})
+
+        def plan(life: int) -> Plan:
+            if self._processes.deaths >= self._chaos.most_kills:
+                return Plan(**{**wanted, "die_between": 0.0, "die_after": 0.0})
+            return Plan(**{**wanted, "seed": hash((self._chaos.seed, number, life)) % 2**31})
+
+        return plan
 
     def _change(self, step: Step) -> None:
         self._clock += timedelta(milliseconds=7)
@@ -160,8 +168,8 @@ class _Run:
 
     def _disturb(self) -> None:
         now = time.monotonic()
-        self._kills += self._processes.revive()
-        if now > self._next_kill:
+        self._processes.revive()
+        if now > self._next_kill and self._processes.deaths < self._chaos.most_kills:
             self._next_kill = self._later(self._chaos.kill_every_s)
             slot = self._chance.choice(self._processes.slots)
             if slot.ready.is_set() and slot.alive:

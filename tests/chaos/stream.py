@@ -119,6 +119,7 @@ def _wanted(cases: Sequence[Case], steps: Sequence[Step]) -> Wanted:
     customers: dict[str, int] = {}
     items: dict[str, int] = {}
     payments: dict[str, str] = {}
+    held: dict[str, str] = {}
     for case in cases:
         email = str(case.order["customer"].get("email") or "").strip().casefold()
         if email and case.label == "post":
@@ -129,11 +130,17 @@ def _wanted(cases: Sequence[Case], steps: Sequence[Step]) -> Wanted:
             revision = int(record["billingAddress"]["line2"].removeprefix("Rev "))
             email = str(record["email"]).strip().casefold()
             customers[email] = max(revision, customers.get(email, 0))
+        elif step.list_name == "products" and not _in_cents(record["price"]):
+            held[f"product:{record['id']}"] = "check-failed"  # FreshBooks would round the price
         elif step.list_name == "products" and record["active"]:
             items[record["sku"]] = max(int(record["description"].rpartition("Rev ")[2]), items.get(record["sku"], 0))
         elif step.list_name == "payments":
             payments[str(record["id"])] = str(record["orderId"])
-    return Wanted(orders, customers, items, payments)
+    return Wanted(orders, customers, items, payments, held)
+
+
+def _in_cents(price: str) -> bool:
+    return Decimal(price) == Decimal(price).quantize(Decimal("0.01"))
 
 
 def _wanted_order(case: Case) -> WantedOrder:
