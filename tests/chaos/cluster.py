@@ -34,11 +34,11 @@ overlap_s = 10
 """
 
 
-def has_work_command() -> bool:
-    """Whether processes without an ingress can help."""
+def commands() -> set[str]:
+    """The commands of this version of `mapper-sync`."""
     from sync.__main__ import build_parser
 
-    return any("work" in (action.choices or ()) for action in build_parser()._actions if action.dest == "command")
+    return {name for action in build_parser()._actions if action.dest == "command" for name in action.choices or ()}
 
 
 @dataclass
@@ -57,6 +57,7 @@ class Slot:
     process: subprocess.Popen[str] | None = None
     lives: int = 0
     ready: threading.Event = field(default_factory=threading.Event)
+    reader: threading.Thread | None = None
 
     @property
     def url(self) -> str:
@@ -79,8 +80,8 @@ class Cluster:
         folder: Path,
         *,
         settle_s: float = 0.3,
-        http_timeout_s: float = 2.0,
-        lease_s: float = 3.0,
+        http_timeout_s: float = 1.0,
+        lease_s: float = 2.0,
         clarity: bool = True,
         runner: Mapping[str, int] | None = None,
     ) -> None:
@@ -92,8 +93,8 @@ class Cluster:
         """
         self._sandbox = sandbox
         self._folder = folder
-        runner = "\n".join(f"{name} = {value}" for name, value in {"lease_s": lease_s, **(runner or {})}.items())
-        (folder / "mapper.toml").write_text(_TOML.format(runner=runner), encoding="utf-8")
+        lines = "\n".join(f"{name} = {value}" for name, value in {"lease_s": lease_s, **(runner or {})}.items())
+        (folder / "mapper.toml").write_text(_TOML.format(runner=lines), encoding="utf-8")
         self._environ = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", "")))),
@@ -135,6 +136,8 @@ class Cluster:
         Raises:
             RuntimeError: It does not become ready.
         """
+        if slot.reader is not None:
+            slot.reader.join()
         slot.lives += 1
         slot.ready.clear()
         command = ["serve", "--port", str(slot.port)] if slot.port else ["work"]
@@ -152,7 +155,8 @@ class Cluster:
                 text=True,
             )
         assert slot.process.stdout is not None
-        threading.Thread(target=_read_ready, args=(slot.process.stdout, slot.ready), daemon=True).start()
+        slot.reader = threading.Thread(target=_read_ready, args=(slot.process.stdout, slot.ready), daemon=True)
+        slot.reader.start()
         if wait:
             self.wait_ready(slot)
 
@@ -236,8 +240,8 @@ def cluster(sandbox: Sandbox, store_url: str, folder: Path, **options: Any) -> I
         for slot in made.slots:
             if slot.alive:
                 made.kill(slot)
-            if slot.process is not None and slot.process.stdout is not None:
-                slot.process.stdout.close()
+            if slot.reader is not None:
+                slot.reader.join()
 
 
 def wait_until(true: Callable[[], bool], *, within_s: float, step_s: float = 0.05) -> bool:
@@ -261,13 +265,11 @@ def is_stopped(slot: Slot) -> bool:
 
 
 def _read_ready(stdout: IO[str], ready: threading.Event) -> None:
-    try:
+    with stdout:
         if stdout.readline():
             ready.set()
         for _ in stdout:
             pass
-    except ValueError:
-        pass  # closed at the end of the test
 
 
 def _free_port() -> int:

@@ -17,6 +17,7 @@ import re
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -61,7 +62,8 @@ class Boundaries:
 
     def watch(self) -> None:
         """See every commit and every request of this process from now on."""
-        commit, send, exchange = DefaultDialect.do_commit, httpx2.Client.send, Transport.exchange
+        dialects = cast(Any, DefaultDialect)
+        commit, send, exchange = dialects.do_commit, httpx2.Client.send, Transport.exchange
         changes: dict[int, int] = {}
 
         def do_commit(dialect: Any, connection: Any) -> None:
@@ -82,8 +84,8 @@ class Boundaries:
             self.reach(f"answer read to {method}", durable=False)
             return answer
 
-        patched = cast(Any, DefaultDialect), cast(Any, httpx2.Client), cast(Any, Transport)
-        patched[0].do_commit, patched[1].send, patched[2].exchange = do_commit, do_send, do_exchange
+        clients, transports = cast(Any, httpx2.Client), cast(Any, Transport)
+        dialects.do_commit, clients.send, transports.exchange = do_commit, do_send, do_exchange
 
 
 def _run(job: Mapping[str, Any], approved: Flow) -> None:
@@ -127,7 +129,7 @@ def _serve() -> None:
                 code = 0
             finally:
                 if code:
-                    sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+                    traceback.print_exc()
                     sys.stderr.flush()
                 os._exit(code)
         _, waited = os.waitpid(child, 0)

@@ -1,4 +1,4 @@
-"""The judge: from what Clarity emitted and what FreshBooks holds, what was lost, doubled, out of order or not to the cent.
+"""The judge: what was lost, doubled, out of order or not to the cent, by what Clarity emitted and FreshBooks holds.
 
 Pure, and blind to the runner's own tables: it reads the books' rows, the changes that made them, and what
 `/api/status` tells an operator. It shares no code with the runner.

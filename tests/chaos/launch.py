@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
+from importlib import import_module
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -25,7 +26,6 @@ import httpx2
 from connectors.errors import AmbiguousWriteError
 from connectors.freshbooks import FreshBooks
 from connectors.http import Transport
-
 
 HANGING = b"hangs as planned\n"
 """What a process says when a thread of it begins to wait for ever."""
@@ -76,11 +76,8 @@ def arrange(plan: Plan) -> None:
 
 def _unchecked() -> None:
     """The lane is proved ours before a write is prepared, and never looked at again."""
-    try:
-        from sync.leases import Leases
-    except ImportError:  # nothing is checked in any case
-        return
-    cast(Any, Leases).check = lambda *_arguments: None
+    leases: Any = import_module("sync.leases")
+    leases.Leases.check = lambda *_arguments: None
 
 
 def _naive() -> None:

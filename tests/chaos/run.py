@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from connectors.sandbox.server import Sandbox, running_sandbox
-from tests.chaos.cluster import Cluster, cluster, has_work_command, wait_until
+from tests.chaos.cluster import Cluster, cluster, commands, wait_until
 from tests.chaos.judge import Finding, doubled, judge, out_of_order
 from tests.chaos.launch import Plan
 from tests.chaos.recorder import Recorder
@@ -41,13 +41,13 @@ class Chaos:
         most_kills: After so many deaths, of whatever cause, processes are left alive.
         expire_every_s: Mean pause between two moments at which all access tokens die; 0 for none.
         plan: Further disturbances in every process, as for the negative controls.
-        within_s: Longest time to wait for the end.
+        within_s: Longest time of disturbances; the run may then take as long again in peace.
     """
 
     seed: int
     size: int
     processes: int = 1
-    kill_every_s: float = 4.0
+    kill_every_s: float = 8.0
     most_kills: int = 10_000
     expire_every_s: float = 6.0
     faults: Any = field(default_factory=lambda: dict(FAULTS))
@@ -57,7 +57,11 @@ class Chaos:
 
 @dataclass
 class Verdict:
-    """What a run came to; `findings` is empty when every promise was kept."""
+    """What a run came to; `findings` is empty when every promise was kept.
+
+    Attributes:
+        quiet: The disturbances had to end first.
+    """
 
     seed: int
     changes: int
@@ -72,14 +76,17 @@ class Verdict:
     expiries: int = 0
     held: int = 0
     elapsed_s: float = 0.0
+    quiet: bool = False
 
     def __str__(self) -> str:
         faults = ", ".join(f"{count} {kind}" for kind, count in sorted(self.faults.items()))
+        end = "kept" if not self.findings else "BROKEN"
         head = (
-            f"seed {self.seed}: {self.changes} changes in the shop, {self.webhooks} webhooks ({self.lost_webhooks} lost,"
-            f" {self.refused_webhooks} tries refused), {self.requests} API requests ({faults}), {self.kills} kills,"
-            f" {self.expiries} token expiries, {self.effects} changes of the books, {self.held} held,"
-            f" {self.elapsed_s:.0f} s: {'kept' if not self.findings else 'BROKEN'}"
+            f"seed {self.seed}: {self.changes} changes in the shop,"
+            f" {self.webhooks} webhooks ({self.lost_webhooks} lost, {self.refused_webhooks} tries refused),"
+            f" {self.requests} API requests ({faults}), {self.kills} kills, {self.expiries} token expiries,"
+            f" {self.effects} changes of the books, {self.held} held,"
+            f" {self.elapsed_s:.0f} s{', the end in peace' if self.quiet else ''}: {end}"
         )
         return "\n".join([head, *(f"  {finding}" for finding in self.findings)])
 
@@ -115,32 +122,47 @@ class _Run:
     def go(self, say: Callable[[str], None]) -> Verdict:
         began = time.monotonic()
         self._start()
-        self._next_kill, self._next_expiry = self._later(self._chaos.kill_every_s), self._later(
-            self._chaos.expire_every_s
+        self._next_kill, self._next_expiry = (
+            self._later(self._chaos.kill_every_s),
+            self._later(self._chaos.expire_every_s),
         )
         left = list(self._stream.steps)
-        findings: list[Finding] = []
-        while time.monotonic() < began + self._chaos.within_s:
+        while left and time.monotonic() < began + self._chaos.within_s:
             chunk, left = left[:_CHUNK], left[_CHUNK:]
             for step in chunk:
                 self._change(step)
             self._disturb()
             time.sleep(0.1)
-            if left:
+        findings, quiet = self._until_done(began + self._chaos.within_s, disturbed=True), False
+        if findings is None:
+            say(f"seed {self._chaos.seed}: the time for disturbances is over, {self._rest()}")
+            findings, quiet = self._until_done(time.monotonic() + self._chaos.within_s, disturbed=False), True
+        if findings is None:
+            say(f"seed {self._chaos.seed}: all time is over, {self._rest()}")
+            findings = self._findings(self._held() or {})
+        return self._verdict(findings, time.monotonic() - began, quiet=quiet)
+
+    def _until_done(self, until: float, *, disturbed: bool) -> list[Finding] | None:
+        """The judge's last word, once nothing is lost and all is at rest or something is broken; None for no end."""
+        while time.monotonic() < until:
+            if disturbed:
+                self._disturb()
+            else:
+                self._processes.revive()
+            time.sleep(0.2)
+            books = self._recorder.books()
+            if broken := [*doubled(books), *out_of_order(books.effects)]:
+                return broken
+            held = self._held()
+            if held is None or not self._at_rest():
                 continue
-            findings = self._findings()
-            if not any(finding.kind == "lost" for finding in findings) and self._at_rest():
-                findings = self._findings()
-                break
-            if any(finding.kind in ("doubled", "out-of-order") for finding in findings):
-                break
-        else:
-            findings = self._findings()
-            say(f"seed {self._chaos.seed}: the time is over, {self._rest()}")
-        return self._verdict(findings, time.monotonic() - began)
+            findings = self._findings(held)
+            if not any(finding.kind == "lost" for finding in findings):
+                return findings
+        return None
 
     def _start(self) -> None:
-        helpers = has_work_command()
+        helpers = "work" in commands()
         for number in range(self._chaos.processes):
             plan = self._plan(number)
             self._processes.add(ingress=not number or not helpers, plan=plan, start=False)
@@ -197,15 +219,16 @@ class _Run:
     def _later(self, mean_s: float) -> float:
         return time.monotonic() + self._chance.uniform(0.5, 1.5) * mean_s if mean_s else float("inf")
 
-    def _held(self) -> dict[str, str]:
+    def _held(self) -> dict[str, str] | None:
+        """None when no process answers."""
         status = self._processes.status()
-        lines = [line for line in status["held"] if line["kind"] != "waiting"] if status else []
+        if status is None:
+            return None
+        lines = [line for line in status["held"] if line["kind"] != "waiting"]
         return {f"{line['entity']}:{line['id']}": line["reason_id"] for line in lines}
 
-    def _findings(self) -> list[Finding]:
-        books = self._recorder.books()
-        early = [*doubled(books), *out_of_order(books.effects)]
-        return early or judge(self._stream.wanted, books, self._held())
+    def _findings(self, held: dict[str, str]) -> list[Finding]:
+        return judge(self._stream.wanted, self._recorder.books(), held)
 
     def _at_rest(self) -> bool:
         """Whether every webhook was taken or dropped, and nothing in the inbox is still to be done."""
@@ -219,8 +242,8 @@ class _Run:
         status = self._processes.status()
         return "no process answers" if status is None else f"inbox {status['inbox']}, {status['connections']}"
 
-    def _verdict(self, findings: list[Finding], elapsed_s: float) -> Verdict:
-        held = len(self._held())
+    def _verdict(self, findings: list[Finding], elapsed_s: float, *, quiet: bool) -> Verdict:
+        held = len(self._held() or {})
         state = self._sandbox.state
         with state.lock:
             faults: dict[str, int] = {}
@@ -242,4 +265,5 @@ class _Run:
                 expiries=self._expiries,
                 held=held,
                 elapsed_s=elapsed_s,
+                quiet=quiet,
             )

@@ -95,7 +95,7 @@ def _late_accounts(cases: Sequence[Case], chance: random.Random) -> Iterator[Rec
 def _revised(record: Record, number: int) -> Record:
     revised = deepcopy(record)
     if "sku" in revised:
-        revised["description"] = f"{revised['description']} Rev {number}"
+        revised["description"] = f"Rev {number} {revised['description']}"  # long ones are cut at their end
     else:
         revised["billingAddress"]["line2"] = f"Rev {number}"
         revised["addresses"] = [deepcopy(revised["billingAddress"])]
@@ -133,7 +133,7 @@ def _wanted(cases: Sequence[Case], steps: Sequence[Step]) -> Wanted:
         elif step.list_name == "products" and not _in_cents(record["price"]):
             held[f"product:{record['id']}"] = "check-failed"  # FreshBooks would round the price
         elif step.list_name == "products" and record["active"]:
-            items[record["sku"]] = max(int(record["description"].rpartition("Rev ")[2]), items.get(record["sku"], 0))
+            items[record["sku"]] = max(int(record["description"].split()[1]), items.get(record["sku"], 0))
         elif step.list_name == "payments":
             payments[str(record["id"])] = str(record["orderId"])
     return Wanted(orders, customers, items, payments, held)
