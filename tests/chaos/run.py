@@ -231,12 +231,15 @@ class _Run:
         return judge(self._stream.wanted, self._recorder.books(), held)
 
     def _at_rest(self) -> bool:
-        """Whether every webhook was taken or dropped, and nothing in the inbox is still to be done."""
+        """Whether every webhook was taken by somebody or dropped, and nothing in the inbox is still to be done."""
+        most = self._sandbox.state.switches.webhook_attempts
         with self._sandbox.state.lock:
-            deliveries = list(self._sandbox.state.deliveries.log)
-        under_way = any(not d.delivered and len(d.statuses) < 8 for d in deliveries)
+            log = list(self._sandbox.state.deliveries.log)
+        taken = {delivery.label["id"] for delivery in log if delivery.delivered}
+        if any(delivery.label["id"] not in taken and len(delivery.statuses) < most for delivery in log):
+            return False
         status = self._processes.status()
-        return not under_way and status is not None and status["inbox"]["pending"] == len(status["waiting"])
+        return status is not None and status["inbox"]["pending"] == len(status["waiting"])
 
     def _rest(self) -> str:
         status = self._processes.status()
