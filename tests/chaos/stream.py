@@ -79,15 +79,16 @@ def _chains(cases: Sequence[Case], chance: random.Random) -> Iterator[list[tuple
 
 
 def _late_accounts(cases: Sequence[Case], chance: random.Random) -> Iterator[Record]:
-    """Accounts that guests open after, or while, their order is on its way."""
-    number = 900_000
+    """Accounts that guests open after, or while, their order is on its way; one for each e-mail."""
+    taken: set[str] = set()
     for case in cases:
         guest = case.order["customer"]
-        if guest.get("id") is None and guest.get("email") and chance.random() < _LATE_ACCOUNTS:
-            number += 1
+        email = str(guest.get("email") or "").casefold()
+        if guest.get("id") is None and email and email not in taken and chance.random() < _LATE_ACCOUNTS:
+            taken.add(email)
             address = case.order["billingAddress"]
             yield {
-                **guest, "id": str(number), "currency": case.order["currency"], "language": "en",
+                **guest, "id": str(900_000 + len(taken)), "currency": case.order["currency"], "language": "en",
                 "billingAddress": dict(address), "addresses": [dict(address)], "createdAt": case.order["createdAt"],
             }  # fmt: skip
 
