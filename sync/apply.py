@@ -513,8 +513,10 @@ class Applier:
             self.adopt(action, there)
             self._change(action, there, body, None)
             return
-        unchanged = entry.content_hash == action.content_hash or _older(self.source_version, entry.source_version)
-        if unchanged or entry.phase == "planned":
+        # Versions of two records do not compare: that of an order says nothing about the client it has made.
+        comparable = entry.record_key.partition(":")[0] == self.event.entity
+        older = comparable and _older(self.source_version, entry.source_version)
+        if entry.content_hash == action.content_hash or older or entry.phase == "planned":
             self.outputs[action.step] = {"id": _id(entry.remote_id)}
             return
         self._change(action, self.context.freshbooks.get(action.entity, entry.remote_id), body, entry)

@@ -90,13 +90,14 @@ def expected_payments(order: Mapping[str, Any]) -> Decimal:
     """Return the money to post against the invoice: captured or settled, in the order's currency."""
     return _decimal(
         sum(
-            (_number(row["amount"]) for row in _received(order) if row["currency"] == order["currency"]),
+            (_number(row["amount"]) for row in received(order) if row["currency"] == order["currency"]),
             Fraction(0),
         )
     )
 
 
-def _received(order: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def received(order: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the payments that are money: captured or settled, in whatever currency."""
     return [
         row
         for row in order.get("payments", [])
