@@ -212,9 +212,16 @@ class _Run:
             state.oauth.expire_all()
             state.clarity_oauth.expire_all()
         self._expiries += 1
-        renewed = wait_until(lambda: state.oauth.refresh_token != before, within_s=2.0)
-        if renewed:
-            time.sleep(0.2)  # for the commit of it
+        if not wait_until(lambda: state.oauth.refresh_token != before, within_s=2.0):
+            return
+        with state.lock:
+            seen = len(state.history)
+        wait_until(lambda: self._used_since(seen), within_s=5.0)  # a token is used once it is kept
+
+    def _used_since(self, number: int) -> bool:
+        state = self._sandbox.state
+        with state.lock:
+            return any("/accounting/" in row["path"] and 200 <= row["status"] < 300 for row in state.history[number:])
 
     def _later(self, mean_s: float) -> float:
         return time.monotonic() + self._chance.uniform(0.5, 1.5) * mean_s if mean_s else float("inf")
