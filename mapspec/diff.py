@@ -108,6 +108,24 @@ def shown(aspect: Aspect, value: Any) -> str:
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
 
+def sides(change: Change) -> tuple[str, str]:
+    """Both sides of a change as lines of text; of steps, those that differ and "…" for the others around them."""
+    if change.aspect != "steps":
+        return shown(change.aspect, change.before), shown(change.aspect, change.after)
+    old, new = list(change.before), list(change.after)
+    head = 0
+    while head < min(len(old), len(new)) and old[head] == new[head]:
+        head += 1
+    tail = 0
+    while tail < min(len(old), len(new)) - head and old[-1 - tail] == new[-1 - tail]:
+        tail += 1
+    texts = []
+    for chain in (old, new):
+        middle = [shown("steps", [step]) for step in chain[head : len(chain) - tail]]
+        texts.append(" > ".join([*(["…"] if head else []), *middle, *(["…"] if tail else [])]))
+    return texts[0], texts[1]
+
+
 def bare(step: Mapping[str, Any]) -> str:
     """`to_date: settings.timezone`; a name alone where there is no argument."""
     return ", ".join(name if value is None else f"{name}: {flow(value)}" for name, value in step.items())

@@ -256,8 +256,8 @@ def _judge(change: Change, before: _Topics, after: _Topics) -> Iterator[Judged]:
         yield _of_setting(change, before, after)
     elif aspect == "table":
         topic = _gravest({before.of_table(change.part[7:]), after.of_table(change.part[7:])})
-        row = f"'{name}' " if name and name != "missing" else "what a missing key means " if name else ""
-        yield finding_of(change, _TOPIC_RULE.get(topic, "table-changed"), f"table {change.part[7:]}: {row}{what}")
+        row = f"row '{name}'" if name and name != "missing" else "what a missing key means" if name else "table"
+        yield finding_of(change, _TOPIC_RULE.get(topic, "table-changed"), f"{row} {what}")
     elif aspect in ("gate", "gate_order"):
         text = "the order of the gate changed" if aspect == "gate_order" else f"gate '{name}' {what}"
         yield finding_of(change, "gate-changed", text)
@@ -282,7 +282,7 @@ def _of_setting(change: Change, before: _Topics, after: _Topics) -> Judged:
     name = change.part[9:]
     topics = {before.of_setting(name), after.of_setting(name)}
     rule = "gate-changed" if "gate" in topics else _TOPIC_RULE.get(_gravest(topics), "setting-changed")
-    return finding_of(change, rule, f"setting '{name}' {change.what}")
+    return finding_of(change, rule, f"setting {change.what}")
 
 
 def _of_step(change: Change) -> Judged:

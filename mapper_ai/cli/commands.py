@@ -13,6 +13,7 @@ DONE: Final = 0
 FINDINGS: Final = 1
 USAGE: Final = 2
 INVALID: Final = 3
+NOT_COMPARED: Final = 4
 INTERRUPTED: Final = 130
 
 Run = Callable[[argparse.Namespace], int]
@@ -108,6 +109,12 @@ COMMANDS: Final[dict[str, Command]] = {
         "mapper approve order-to-invoice.yaml --part invoice.create_date invoice.terms --by ana\n"
         "  MAPPER_USER=ana mapper approve order-to-invoice.yaml --all",
     ),
+    "review": Command(
+        "review",
+        "what a mapping change means: risk, approvals, effect on samples",
+        "mapper review --base origin/main --samples samples --format markdown\n"
+        "  mapper review --base HEAD~1 mappings/acme --fail-on medium",
+    ),
     "decisions": Command(
         "decisions",
         "what suggestions learned from people's decisions: list, forget, export",
@@ -155,7 +162,7 @@ def overview() -> str:
         "Proposes mappings between Clarity eCommerce and FreshBooks, for people to review, approve and run.\n\n"
         f"commands:\n{rows}\n\n"
         "mapper COMMAND --help shows its options and an example. Approved mappings are run by mapper-sync.\n"
-        "exit codes: 0 done, 1 findings or aborted, 2 usage, 3 invalid input\n"
+        "exit codes: 0 done, 1 findings or aborted, 2 usage, 3 invalid input, 4 could not compare\n"
     )
 
 

@@ -1,0 +1,258 @@
+"""What a change of a mapping does to samples: values, decisions, request bodies and totals, before and after."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from mapper_ai.services.draft_data import plain_data
+from mapper_ai.services.masking import Masker
+from mapper_ai.services.review.report import (
+    DecisionChange,
+    Effects,
+    Example,
+    PartEffect,
+    RequestChange,
+    TotalChange,
+)
+from mapper_ai.services.review.samples import Sample
+from mapspec import CompiledSpec, Draft, MappingSpec, TransformError
+from mapspec.assertions import invoice_totals
+from mapspec.numbers import currency_digits, plain
+
+EXAMPLES: Final = 3
+MAX_TEXT: Final = 60  # characters of a value
+_EMPTY: Final = "(empty)"
+Leaves = dict[str, dict[str, str]]
+
+
+@dataclass
+class _Sums:
+    """What documents of one target and currency come to."""
+
+    before: Decimal = Decimal(0)
+    after: Decimal = Decimal(0)
+    samples: int = 0
+
+
+def effects_of(
+    old: CompiledSpec, new: CompiledSpec, samples: Sequence[Sample], masker: Masker, samples_before: int
+) -> tuple[Effects, int, int]:
+    """Effects, and the samples that are not held before and after."""
+    parts: dict[str, list[Example]] = {}
+    counts: dict[str, int] = {}
+    decisions: list[DecisionChange] = []
+    requests: list[RequestChange] = []
+    sums: dict[tuple[str, str], _Sums] = {}
+    passed = [0, 0]
+    known = _known_parts(old.spec) | _known_parts(new.spec)
+    for sample in samples:
+        drafts = old.apply(sample.record), new.apply(sample.record)
+        for side, draft in enumerate(drafts):
+            passed[side] += draft.decision != "hold"
+        # Bodies are compared as data: equal ones, nearly all, are not looked at closer.
+        bodies = tuple(_bodies(draft) for draft in drafts)
+        if drafts[0].decision == drafts[1].decision == "go":
+            _add_totals(sums, old.spec, *drafts)
+        if drafts[0].decision == drafts[1].decision and bodies[0] == bodies[1]:
+            continue
+        name, masked = _masked(masker, sample, bodies)
+        if drafts[0].decision != drafts[1].decision:
+            decisions.append(_decision(name, *drafts))
+        requests += _requests(name, *drafts)
+        plain_leaves = [_leaves(side, known) for side in bodies]
+        wanted = _differing(*plain_leaves)
+        for part in wanted:
+            counts[part] = counts.get(part, 0) + 1
+        shown = [_leaves(side, known) for side in masked]
+        for part in wanted:
+            rows = parts.setdefault(part, [])
+            if len(rows) < EXAMPLES:
+                rows.append(_example(name, part, plain_leaves, shown))
+    found = {part: PartEffect(part, counts[part], tuple(rows)) for part, rows in parts.items()}
+    totals = tuple(_total(*key, row) for key, row in sorted(sums.items()) if row.before != row.after)
+    effects = Effects(len(samples), samples_before, found, tuple(decisions), tuple(requests), totals)
+    return effects, passed[0], passed[1]
+
+
+def passed_by(spec: CompiledSpec, samples: Sequence[Sample]) -> int:
+    """Samples that are not held."""
+    return sum(spec.apply(sample.record).decision != "hold" for sample in samples)
+
+
+def effect_text(effects: Effects, parts: Collection[str]) -> str:
+    """What becomes of some parts, in a line: how many samples, and the first difference."""
+    rows = [row for part, row in effects.parts.items() if _covers(parts, part)]
+    if not rows:
+        return f"none of {effects.samples} samples differs" if effects.samples else ""
+    row = max(rows, key=lambda row: row.count)
+    example = row.examples[0]
+    more = f", and {len(rows) - 1} more field(s)" if len(rows) > 1 else ""
+    where = f"{row.part}: " if len(parts) > 1 else ""
+    values = f"{example.before} -> {example.after}"
+    text = f"{row.count} of {effects.samples} samples differ: {where}{values} ({example.sample}){more}"
+    return " ".join(text.split())
+
+
+def _covers(parts: Collection[str], part: str) -> bool:
+    """Whether a value belongs to one of the parts; a rule may fill members below it."""
+    return part in parts or any(part.startswith(f"{other}.") for other in parts)
+
+
+def _known_parts(spec: MappingSpec) -> set[str]:
+    return {part for part in spec.rules() if not part.startswith("values.")} | set(spec.blocks())
+
+
+def _bodies(draft: Draft) -> dict[str, list[tuple[str, Any]]]:
+    """Documents as they would be sent; none of a record that is skipped or waits."""
+    return {
+        target: [(row.key or str(row.index), plain_data(row.body)) for row in rows]
+        for target, rows in draft.documents.items()
+        if rows
+    }
+
+
+def _decision(name: str, before: Draft, after: Draft) -> DecisionChange:
+    # Why it does not go; where it goes now, why it did not.
+    said = after if after.decision != "go" else before
+    return DecisionChange(name, before.decision, after.decision, said.reasons[0].message if said.reasons else "")
+
+
+def _requests(name: str, before: Draft, after: Draft) -> Iterator[RequestChange]:
+    sides: list[dict[tuple[str, str], tuple[int, str]]] = []
+    for draft in (before, after):
+        rows = draft.documents if draft.decision == "go" else {}
+        sides.append(
+            {
+                (target, row.key or str(row.index)): (number, digest(row.body))
+                for target, documents in rows.items()
+                for number, row in enumerate(documents, 1)
+            }
+        )
+    for key in dict.fromkeys((*sides[0], *sides[1])):
+        one, other = sides[0].get(key), sides[1].get(key)
+        if one is None or other is None or one[1] != other[1]:
+            # Keys may be e-mail addresses: a document is told by its place.
+            number = (other or one or (1, ""))[0]
+            yield RequestChange(name, key[0], number, one[1] if one else "", other[1] if other else "")
+
+
+def digest(body: Mapping[str, Any]) -> str:
+    """Short digest of a request body."""
+    text = json.dumps(plain_data(body), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def _leaves(bodies: Mapping[str, Sequence[tuple[str, Any]]], known: Collection[str]) -> Leaves:
+    """Part -> place -> text. Places are told apart where a part has many values: documents, elements of a list."""
+    found: Leaves = {}
+
+    def walk(value: Any, part: str, place: str) -> None:
+        if isinstance(value, Mapping) and not (part in known and set(value) <= {"amount", "code"}):
+            for name, inner in value.items():
+                walk(inner, f"{part}.{name}", place)
+        elif isinstance(value, list):
+            found.setdefault(f"{part}[]", {})[place] = f"{len(value)} elements"
+            for number, row in enumerate(value, 1):
+                walk(row, f"{part}[]", f"{place} line {number}".strip())
+        else:
+            found.setdefault(part, {})[place] = _text(value)
+
+    for target, rows in bodies.items():
+        for number, (_, body) in enumerate(rows, 1):
+            walk(body, target, f"{target} {number}" if len(rows) > 1 else "")
+    return found
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(str(value[name]) for name in ("amount", "code") if name in value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _EMPTY if value is None else str(value)
+
+
+def _differing(before: Leaves, after: Leaves) -> list[str]:
+    return [part for part in dict.fromkeys((*before, *after)) if before.get(part) != after.get(part)]
+
+
+def _masked(masker: Masker, sample: Sample, bodies: Sequence[Any]) -> tuple[str, list[Any]]:
+    """The sample's name and its documents with pseudonyms; the record beside them tells whose names to look for."""
+    documents = [{target: [body for _, body in rows] for target, rows in side.items()} for side in bodies]
+    name, masked = masker.mask_named(
+        sample.name, {"record": sample.record, "before": documents[0], "after": documents[1]}
+    )
+    return name, [
+        {target: [("", body) for body in rows] for target, rows in masked[side].items()} for side in ("before", "after")
+    ]
+
+
+def _example(name: str, part: str, leaves: Sequence[Leaves], shown: Sequence[Leaves]) -> Example:
+    values = [side.get(part, {}) for side in leaves]
+    place = next(p for p in dict.fromkeys((*values[0], *values[1])) if values[0].get(p) != values[1].get(p))
+    texts = [side.get(part, {}).get(place, _EMPTY) for side in shown]
+    before, after = _windows(*texts)
+    if before == after:
+        after = f"{after} (differs in what is masked)"
+    return Example(f"{name} {place}".strip(), before, after)
+
+
+def _windows(before: str, after: str) -> tuple[str, str]:
+    """Both texts short, around the place where they part."""
+    if max(len(before), len(after)) <= MAX_TEXT:
+        return before, after
+    same = next(
+        (n for n, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after))
+    )
+    start = max(0, same - MAX_TEXT // 2)
+
+    def shorter(text: str) -> str:
+        cut = text[start : start + MAX_TEXT]
+        return ("…" if start else "") + cut + ("…" if len(text) > start + MAX_TEXT else "")
+
+    return shorter(before), shorter(after)
+
+
+def _add_totals(sums: dict[tuple[str, str], _Sums], spec: MappingSpec, before: Draft, after: Draft) -> None:
+    for target in dict.fromkeys((*before.documents, *after.documents)):
+        sides = [_amounts(draft, target) for draft in (before, after)]
+        for currency in dict.fromkeys((*sides[0], *sides[1])):
+            pair = [side.get(currency, Decimal(0)) for side in sides]
+            row = sums.setdefault((target, currency), _Sums())
+            row.before += pair[0]
+            row.after += pair[1]
+            row.samples += pair[0] != pair[1]
+
+
+def _amounts(draft: Draft, target: str) -> dict[str, Decimal]:
+    """What the documents of a target come to, by currency: an invoice by FreshBooks' arithmetic, else its amount."""
+    found: dict[str, Decimal] = {}
+    for document in draft.documents.get(target, ()):
+        body = document.body
+        lists = [name for name, value in body.items() if isinstance(value, list) and value]
+        money = body.get("amount")
+        if isinstance(money, Mapping) and "amount" in money:
+            _sum(found, str(money.get("code", "")), Decimal(str(money["amount"])))
+            continue
+        for name in lists:
+            currency = str(body.get("currency_code") or draft.currency or "")
+            try:
+                # The smallest of the plausible totals: which rule counts is the same on both sides.
+                _sum(found, currency, min(invoice_totals(body, name, currency_digits(currency))))
+            except TransformError:
+                continue
+    return found
+
+
+def _sum(found: dict[str, Decimal], currency: str, amount: Decimal) -> None:
+    found[currency] = found.get(currency, Decimal(0)) + amount
+
+
+def _total(target: str, currency: str, row: _Sums) -> TotalChange:
+    change = row.after - row.before
+    sign = "+" if change > 0 else ""
+    return TotalChange(target, currency, plain(row.before), plain(row.after), f"{sign}{plain(change)}", row.samples)
