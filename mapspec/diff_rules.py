@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from mapspec import strictness
-from mapspec.chains import ChainError, chain_type
+from mapspec.chains import ANY, ChainError, chain_type
 from mapspec.check_reads import settings_of, tables_of
 from mapspec.diff import Change, Diff
 from mapspec.model import FieldRule, LineMoney, MappingSpec, operations_of
@@ -400,10 +400,12 @@ def _read(chain: Iterable[Operation]) -> list[str]:
 
 
 def _type(chain: tuple[Operation, ...]) -> str:
+    """The type of a chain; of what comes from the source as it is nobody knows, and it is sent as a text."""
     try:
-        return chain_type(chain)
+        found = chain_type(chain)
     except ChainError:
-        return "any"
+        found = ANY
+    return "text" if found == ANY else found
 
 
 def _cut(chain: tuple[Operation, ...]) -> int | None:

@@ -115,6 +115,16 @@ COMMANDS: Final[dict[str, Command]] = {
         "mapper review --base origin/main --samples samples --format markdown\n"
         "  mapper review --base HEAD~1 mappings/acme --fail-on medium",
     ),
+    "install-git": Command(
+        "gitting",
+        "let this clone compare and merge mappings part by part",
+        "mapper install-git\n  mapper install-git --remove",
+    ),
+    "git-driver": Command(
+        "gitting",
+        "what git calls after install-git: a mapping as lines, or a merge of two",
+        "mapper git-driver textconv mappings/acme/order-to-invoice.yaml",
+    ),
     "decisions": Command(
         "decisions",
         "what suggestions learned from people's decisions: list, forget, export",

@@ -12,7 +12,7 @@ from mapper_ai.services.review.coverage import coverage_of
 from mapper_ai.services.review.effects import effect_text, effects_of, passed_by
 from mapper_ai.services.review.policy import Policy
 from mapper_ai.services.review.reach import Reach
-from mapper_ai.services.review.report import Effects, Finding, SpecReview
+from mapper_ai.services.review.report import Effects, Finding, SpecReview, TotalChange
 from mapper_ai.services.review.samples import Sample
 from mapspec import CompiledSpec, MappingSpec, digests, part_line, unapproved
 from mapspec.diff import Diff, diff_specs, sides
@@ -148,11 +148,14 @@ def _counts(diff: Diff, spec: MappingSpec) -> dict[str, int]:
 def _of_changes(diff: Diff, new: Side, effects: Effects) -> Iterator[Finding]:
     reach = Reach(diff.old, diff.new)
     current = digests(new.spec)
+    alone = all(change.part == FLOW for change in diff.changes)
     for row in judge(diff):
-        yield _of_change(row, new, effects, reach, current)
+        yield _of_change(row, new, effects, reach, current, alone=alone)
 
 
-def _of_change(row: Judged, new: Side, effects: Effects, reach: Reach, current: Mapping[str, str]) -> Finding:
+def _of_change(
+    row: Judged, new: Side, effects: Effects, reach: Reach, current: Mapping[str, str], *, alone: bool
+) -> Finding:
     change = row.change
     before, after = sides(change)
     users = sorted(part for part in reach.of(row.part) if part in current) if row.part.startswith("tables.") else []
@@ -165,8 +168,18 @@ def _of_change(row: Judged, new: Side, effects: Effects, reach: Reach, current: 
         after=after,
         approved=missing or next(filter(None, approvals), ""),
         origin=_origin(new.spec, row.part),
-        effect=effect_text(effects, reach.of(row.part)),
+        effect=_effect_of(row.part, effects, reach, alone=alone),
     )
+
+
+def _effect_of(part: str, effects: Effects, reach: Reach, *, alone: bool) -> str:
+    if part != FLOW:
+        return effect_text(effects, reach.of(part))
+    # The flow reaches everything: what samples show is its doing only where nothing else changed.
+    if not alone or not effects.samples:
+        return ""
+    differ = {row.sample for row in effects.requests} | {row.sample for row in effects.decisions}
+    return f"{len(differ) or 'none'} of {effects.samples} samples sent otherwise"
 
 
 def _origin(spec: MappingSpec, part: str) -> str:
@@ -190,17 +203,25 @@ def _of_effects(diff: Diff, new: Side, effects: Effects) -> Iterator[Finding]:
         for row in effects.decisions:
             ways[f"{row.before} -> {row.after}"] = ways.get(f"{row.before} -> {row.after}", 0) + 1
         text = ", ".join(f"{count} of {effects.samples} samples {way}" for way, count in ways.items())
-        finding = _finding(new, "decision-changed", FLOW, "samples are treated otherwise", _first_place(diff))
+        finding = _finding(new, "decision-changed", FLOW, "samples are treated otherwise", _cause(diff))
         yield replace(finding, effect=f"{text} ({effects.decisions[0].sample})")
+    by_target: dict[str, list[TotalChange]] = {}
     for total in effects.totals:
-        message = f"{total.target}: the samples come to another total in {total.currency or 'no currency'}"
-        finding = _finding(new, "total-changed", "spec", message, _first_place(diff))
-        text = f"{total.before} -> {total.after} ({total.change}) in {total.samples} of {effects.samples} samples"
-        yield replace(finding, name=f"{total.target} {total.currency}", effect=text)
+        by_target.setdefault(total.target, []).append(total)
+    for target, rows in by_target.items():
+        finding = _finding(new, "total-changed", "spec", f"{target}: the samples come to another total", _cause(diff))
+        texts = [
+            f"{row.before} -> {row.after} {row.currency} ({row.change}) in {row.samples} of {effects.samples} samples"
+            for row in rows
+        ]
+        yield replace(finding, name=target, effect=", ".join(texts))
 
 
-def _first_place(diff: Diff) -> Loc:
-    return diff.changes[0].loc if diff.changes else ()
+def _cause(diff: Diff) -> Loc:
+    """Where the first change stands that is about amounts, else the first of all."""
+    about = ("money-changed", "tax-changed", "currency-changed")
+    rows = list(judge(diff))
+    return next((row.loc for row in rows if row.rule in about), rows[0].loc if rows else ())
 
 
 def _of_samples(old: Side, new: Side, terms: Terms) -> Iterator[Finding]:

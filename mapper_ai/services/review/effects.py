@@ -22,7 +22,7 @@ from mapper_ai.services.review.report import (
 from mapper_ai.services.review.samples import Sample
 from mapspec import CompiledSpec, Draft, MappingSpec, TransformError
 from mapspec.assertions import invoice_totals
-from mapspec.numbers import currency_digits, plain
+from mapspec.numbers import currency_digits
 
 EXAMPLES: Final = 3
 MAX_TEXT: Final = 60  # characters of a value
@@ -253,6 +253,7 @@ def _sum(found: dict[str, Decimal], currency: str, amount: Decimal) -> None:
 
 
 def _total(target: str, currency: str, row: _Sums) -> TotalChange:
-    change = row.after - row.before
-    sign = "+" if change > 0 else ""
-    return TotalChange(target, currency, plain(row.before), plain(row.after), f"{sign}{plain(change)}", row.samples)
+    digits = currency_digits(currency)
+    before, after, change = (f"{amount:.{digits}f}" for amount in (row.before, row.after, row.after - row.before))
+    sign = "+" if row.after > row.before else ""
+    return TotalChange(target, currency, before, after, sign + change, row.samples)

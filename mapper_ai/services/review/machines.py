@@ -23,8 +23,9 @@ _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010f
 
 
 def as_sarif(review: Review, fail_on: FailOn = "high") -> str:
-    """SARIF 2.1.0 with one run. What a mapping leaves out is a suppressed result."""
-    rules = list(RULES.values())
+    """SARIF 2.1.0 with one run and the rules that found something. What a mapping leaves out is a suppressed result."""
+    used = {row.id for spec in review.specs for row in (*spec.findings, *spec.suppressed)}
+    rules = [rule for rule in RULES.values() if rule.id in used]
     places = {rule.id: place for place, rule in enumerate(rules)}
     results = [_result(row, places[row.id]) for spec in review.specs for row in (*spec.findings, *spec.suppressed)]
     driver = {
@@ -45,7 +46,7 @@ def as_sarif(review: Review, fail_on: FailOn = "high") -> str:
         "tool": {"driver": driver},
         "automationDetails": {"id": "mapper-review/"},
         "columnKind": "unicodeCodePoints",
-        "originalUriBaseIds": {"ROOT": {"description": {"text": "The root of the repository."}}},
+        "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The root of the repository."}}},
         "invocations": [
             {
                 "executionSuccessful": True,
@@ -73,7 +74,7 @@ def _result(row: Finding, place: int) -> dict[str, Any]:
                 "physicalLocation": {
                     "artifactLocation": {
                         "uri": quote(row.path.encode("utf-8", "surrogateescape")),
-                        "uriBaseId": "ROOT",
+                        "uriBaseId": "%SRCROOT%",
                     },
                     "region": {"startLine": row.line, "startColumn": row.column},
                 },
