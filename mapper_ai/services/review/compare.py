@@ -72,7 +72,7 @@ def compare_sides(old: Side, new: Side, terms: Terms, history: Callable[[], Hist
     found += _of_approvals(old.spec, new, terms, history)
     return replace(
         _reviewed(new, found, terms, old.spec.suppressed),
-        state="changed" if found or diff.changes or diff.renames else "same",
+        state="changed" if found or diff.changes or diff.renames or old.path != new.path else "same",
         version_before=old.spec.version,
         moved_from=old.path if old.path != new.path else "",
         renames=tuple(f"{one} -> {other}" for one, other in diff.renames.pairs()),
