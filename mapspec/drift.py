@@ -85,6 +85,7 @@ class Expected:
 
     Attributes:
         kinds: JSON kinds that are as expected; empty where any is.
+        instead: For each reader the plain paths that stand in when this one is absent.
         values: Folded words that the spec knows there; None where it does not go by a list.
         opened: Members below it are not told as new.
     """
@@ -92,6 +93,7 @@ class Expected:
     path: str
     kinds: frozenset[str] = frozenset()
     parts: tuple[str, ...] = ()
+    instead: tuple[frozenset[str], ...] = ()
     values: frozenset[str] | None = None
     opened: bool = False
 
@@ -159,7 +161,10 @@ def expected_shape(
             path = read.path.source_path(read.each or "")
             _add(known, path)
             row = known[_plain(path)]
-            known[_plain(path)] = replace(row, parts=tuple(dict.fromkeys((*row.parts, read.part))))
+            others = (other for other in read.instead if other.root in ("record", "item"))
+            instead = frozenset(_plain(other.source_path(read.each or "")) for other in others)
+            parts = tuple(dict.fromkeys((*row.parts, read.part)))
+            known[_plain(path)] = replace(row, parts=parts, instead=(*row.instead, instead))
     _know_words(known, _listed(spec), words)
     usual = {plain: count / total for plain, count in present.items()}
     return Shape(known, tuple(_needs(spec)), usual)
@@ -223,9 +228,10 @@ def compare(shape: Shape, records: Iterable[Mapping[str, Any]]) -> list[Drift]:
                 row = replace(known, count=known.count + 1, detail=detail)
             sums[key] = row
     for plain, share in shape.usual.items():
-        if plain not in seen and total and (1 - share) ** total < BY_CHANCE:
-            row = Drift("missing", shape.paths[plain].path, "", shape.paths[plain].parts, total)
-            sums.setdefault(("missing", row.path, ""), row)
+        told = shape.paths[plain]
+        followed = bool(told.instead) and all(group & seen for group in told.instead)
+        if plain not in seen and not followed and total and (1 - share) ** total < BY_CHANCE:
+            sums.setdefault(("missing", told.path, ""), Drift("missing", told.path, "", told.parts, total))
     # What stood below something that is gone or another thing now has gone with it.
     lost = {_plain(row.path) + "." for row in sums.values() if row.kind in ("missing", "changed")}
     rows = [

@@ -115,6 +115,11 @@ COMMANDS: Final[dict[str, Command]] = {
         "mapper review --base origin/main --samples samples --format markdown\n"
         "  mapper review --base HEAD~1 mappings/acme --fail-on medium",
     ),
+    "drift": Command(
+        "drift",
+        "what changed in payloads since a mapping was approved, and a change to propose",
+        "mapper drift mappings/acme/order-to-invoice.yaml --samples new/ --known samples/ --branch drift-november",
+    ),
     "install-git": Command(
         "gitting",
         "let this clone compare and merge mappings part by part",

@@ -120,8 +120,16 @@ def _from_disk(folder: Path | None) -> SampleSets:
         files = sample_files(folder)
     except SampleError as error:
         raise CompareError(str(error)) from None
-    samples = [made for file in files for made in _named(str(file), read_samples(file))]
-    return SampleSets(None, tuple(samples), _key(file.read_bytes() for file in files))
+    return SampleSets(None, tuple(samples_at(folder)), _key(file.read_bytes() for file in files))
+
+
+def samples_at(path: Path) -> list[Sample]:
+    """The samples of a file, or of all sample files below a folder.
+
+    Raises:
+        SampleError: There is none, or one is malformed.
+    """
+    return [made for file in sample_files(path) for made in _named(str(file), read_samples(file))]
 
 
 def _parsed(entry: Entry, contents: Mapping[str, bytes]) -> list[Sample]:
