@@ -41,6 +41,10 @@ MAPPER = (
     "explain",
     "schema",
     "approve",
+    "review",
+    "drift",
+    "install-git",
+    "git-driver",
     "decisions",
     "bench",
     "fmt",
@@ -67,7 +71,7 @@ def test_every_command_explains_itself_with_an_example(words: tuple[str, str]) -
 
 def test_commands_of_the_readme_exist() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8") + (ROOT / "docs/operations.md").read_text(encoding="utf-8")
-    for program, name in re.findall(r"(?:^|`)(mapper|mapper-sync) ([a-z]+)", text, re.MULTILINE):
+    for program, name in re.findall(r"(?:^|`)(mapper|mapper-sync) ([a-z]+(?:-[a-z]+)*)", text, re.MULTILINE):
         assert name in (MAPPER if program == "mapper" else SYNC), f"{program} {name}"
 
 

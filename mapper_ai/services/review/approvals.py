@@ -14,7 +14,12 @@ History = Sequence[tuple[tuple[str, ...], str | None]]
 
 
 def approval_problems(
-    old: MappingSpec | None, new: MappingSpec, policy: Policy, history: Callable[[], History]
+    old: MappingSpec | None,
+    new: MappingSpec,
+    policy: Policy,
+    history: Callable[[], History],
+    before: Mapping[str, str],
+    after: Mapping[str, str],
 ) -> Iterator[tuple[str, str, str]]:
     """(rule, part, message) for every part whose content or approval is not what it was at the base.
 
@@ -23,9 +28,9 @@ def approval_problems(
         new: The mapping at the head.
         policy: What approvals must fulfil.
         history: Called only where it matters who changed a part.
+        before: Digests of the parts at the base.
+        after: Digests of the parts at the head.
     """
-    before = {} if old is None else digests(old)
-    after = digests(new)
     authors: Mapping[str, set[str]] | None = None
     for part, digest in after.items():
         approval = approval_of(new, part)

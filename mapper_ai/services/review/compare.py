@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cached_property
 
 from mapper_ai.services.masking import Masker
 from mapper_ai.services.review.approvals import History, approval_problems, approved_by
@@ -36,6 +37,11 @@ class Side:
     compiled: CompiledSpec
     samples: Sequence[Sample] = ()
 
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Digests of the parts."""
+        return digests(self.spec)
+
 
 @dataclass(frozen=True)
 class Terms:
@@ -62,37 +68,39 @@ def compare_sides(old: Side, new: Side, terms: Terms, history: Callable[[], Hist
         passed = both[0], both[1]
     elif new.samples:
         passed = (passed_by(new.compiled, new.samples),) * 2
-    found = [*_of_changes(diff, new, effects), *_of_effects(diff, new, effects)]
+    reach = Reach(diff.old, diff.new) if diff.changes else Reach()
+    judged = list(judge(diff))
+    found = [*_of_changes(diff, judged, new, effects, reach), *_of_effects(diff, judged, new, effects, reach)]
     if diff.changes and new.spec.version <= old.spec.version:
         message = (
             f"the meaning changed and the version is still {new.spec.version}; set version: {old.spec.version + 1}"
         )
         found.append(_finding(new, "version-not-bumped", "spec", message, ("version",)))
     found += _of_samples(old, new, terms)
-    found += _of_approvals(old.spec, new, terms, history)
+    found += _of_approvals(old, new, terms, history)
     return replace(
         _reviewed(new, found, terms, old.spec.suppressed),
         state="changed" if found or diff.changes or diff.renames or old.path != new.path else "same",
         version_before=old.spec.version,
         moved_from=old.path if old.path != new.path else "",
         renames=tuple(f"{one} -> {other}" for one, other in diff.renames.pairs()),
-        counts=_counts(diff, new.spec),
-        before=coverage_of(old.spec, passed[0]),
-        after=coverage_of(new.spec, passed[1]),
+        counts=_counts(diff, new),
+        before=coverage_of(old.spec, passed[0], old.digests),
+        after=coverage_of(new.spec, passed[1], new.digests),
         effects=effects,
     )
 
 
 def new_side(new: Side, terms: Terms, history: Callable[[], History] = tuple) -> SpecReview:
     """A mapping that the base does not have."""
-    parts = digests(new.spec)
+    parts = new.digests
     found = [_finding(new, "spec-added", "spec", f"new mapping with {len(parts)} parts", ("spec",))]
     found += _of_approvals(None, new, terms, history)
     return replace(
         _reviewed(new, found, terms, ()),
         state="added",
-        counts={"changed": 0, "added": len(parts), "removed": 0, "unapproved": len(unapproved(new.spec))},
-        after=coverage_of(new.spec, passed_by(new.compiled, new.samples)),
+        counts={"changed": 0, "added": len(parts), "removed": 0, "unapproved": len(unapproved(new.spec, parts))},
+        after=coverage_of(new.spec, passed_by(new.compiled, new.samples), parts),
         effects=Effects(len(new.samples), len(new.samples)),
     )
 
@@ -107,8 +115,8 @@ def gone_side(old: Side) -> SpecReview:
         old.path,
         "removed",
         version_before=old.spec.version,
-        counts={"changed": 0, "added": 0, "removed": len(digests(old.spec)), "unapproved": 0},
-        before=coverage_of(old.spec, passed_by(old.compiled, old.samples)),
+        counts={"changed": 0, "added": 0, "removed": len(old.digests), "unapproved": 0},
+        before=coverage_of(old.spec, passed_by(old.compiled, old.samples), old.digests),
         effects=Effects(0, len(old.samples)),
         findings=(finding,),
     )
@@ -125,7 +133,7 @@ def _reviewed(new: Side, found: list[Finding], terms: Terms, earlier: Sequence[S
         version_after=spec.version,
         findings=tuple(kept),
         suppressed=tuple(left),
-        parts=(*digests(spec), *(f"assertion {row.id}" for row in spec.assertions)),
+        parts=(*new.digests, *(f"assertion {row.id}" for row in spec.assertions)),
     )
 
 
@@ -136,27 +144,23 @@ def _differ(old: MappingSpec, new: MappingSpec) -> bool:
     )
 
 
-def _counts(diff: Diff, spec: MappingSpec) -> dict[str, int]:
+def _counts(diff: Diff, new: Side) -> dict[str, int]:
     ways: dict[str, str] = {}
     for change in diff.changes:
         whole = change.aspect in ("rule", "list")
         ways.setdefault(change.part, change.what if whole else "changed")
     counts = {way: list(ways.values()).count(way) for way in ("changed", "added", "removed")}
-    return {**counts, "unapproved": len(unapproved(spec))}
+    return {**counts, "unapproved": len(unapproved(new.spec, new.digests))}
 
 
-def _of_changes(diff: Diff, new: Side, effects: Effects) -> Iterator[Finding]:
-    reach = Reach(diff.old, diff.new)
-    current = digests(new.spec)
+def _of_changes(diff: Diff, judged: Sequence[Judged], new: Side, effects: Effects, reach: Reach) -> Iterator[Finding]:
     alone = all(change.part == FLOW for change in diff.changes)
-    for row in judge(diff):
-        yield _of_change(row, new, effects, reach, current, alone=alone)
+    for row in judged:
+        yield _of_change(row, new, effects, reach, alone=alone)
 
 
-def _of_change(
-    row: Judged, new: Side, effects: Effects, reach: Reach, current: Mapping[str, str], *, alone: bool
-) -> Finding:
-    change = row.change
+def _of_change(row: Judged, new: Side, effects: Effects, reach: Reach, *, alone: bool) -> Finding:
+    change, current = row.change, new.digests
     before, after = sides(change)
     users = sorted(part for part in reach.of(row.part) if part in current) if row.part.startswith("tables.") else []
     approvals = [approved_by(new.spec, part, current) for part in (users or [row.part])]
@@ -168,13 +172,15 @@ def _of_change(
         after=after,
         approved=missing or next(filter(None, approvals), ""),
         origin=_origin(new.spec, row.part),
-        effect=_effect_of(row.part, effects, reach, alone=alone),
+        effect=_effect_of(row, effects, reach, alone=alone),
     )
 
 
-def _effect_of(part: str, effects: Effects, reach: Reach, *, alone: bool) -> str:
-    if part != FLOW:
-        return effect_text(effects, reach.of(part))
+def _effect_of(row: Judged, effects: Effects, reach: Reach, *, alone: bool) -> str:
+    if row.rule == "key-changed" and effects.keys:
+        return f"{effects.keys} of {effects.samples} samples are known by another key"
+    if row.part != FLOW:
+        return effect_text(effects, reach.of(row.part))
     # The flow reaches everything: what samples show is its doing only where nothing else changed.
     if not alone or not effects.samples:
         return ""
@@ -190,8 +196,7 @@ def _origin(spec: MappingSpec, part: str) -> str:
     return f"{sure}{rule.origin.by}"
 
 
-def _of_effects(diff: Diff, new: Side, effects: Effects) -> Iterator[Finding]:
-    reach = Reach(diff.old, diff.new)
+def _of_effects(diff: Diff, judged: Sequence[Judged], new: Side, effects: Effects, reach: Reach) -> Iterator[Finding]:
     explained = {part for change in diff.changes for part in reach.of(change.part)}
     explained |= {change.name for change in diff.changes if change.aspect == "moved"}
     for part in effects.parts:
@@ -203,13 +208,13 @@ def _of_effects(diff: Diff, new: Side, effects: Effects) -> Iterator[Finding]:
         for row in effects.decisions:
             ways[f"{row.before} -> {row.after}"] = ways.get(f"{row.before} -> {row.after}", 0) + 1
         text = ", ".join(f"{count} of {effects.samples} samples {way}" for way, count in ways.items())
-        finding = _finding(new, "decision-changed", FLOW, "samples are treated otherwise", _cause(diff))
+        finding = _finding(new, "decision-changed", FLOW, "samples are treated otherwise", _cause(judged))
         yield replace(finding, effect=f"{text} ({effects.decisions[0].sample})")
     by_target: dict[str, list[TotalChange]] = {}
     for total in effects.totals:
         by_target.setdefault(total.target, []).append(total)
     for target, rows in by_target.items():
-        finding = _finding(new, "total-changed", "spec", f"{target}: the samples come to another total", _cause(diff))
+        finding = _finding(new, "total-changed", "spec", f"{target}: the samples come to another total", _cause(judged))
         texts = [
             f"{row.before} -> {row.after} {row.currency} ({row.change}) in {row.samples} of {effects.samples} samples"
             for row in rows
@@ -217,11 +222,10 @@ def _of_effects(diff: Diff, new: Side, effects: Effects) -> Iterator[Finding]:
         yield replace(finding, name=target, effect=", ".join(texts))
 
 
-def _cause(diff: Diff) -> Loc:
+def _cause(judged: Sequence[Judged]) -> Loc:
     """Where the first change stands that is about amounts, else the first of all."""
     about = ("money-changed", "tax-changed", "currency-changed")
-    rows = list(judge(diff))
-    return next((row.loc for row in rows if row.rule in about), rows[0].loc if rows else ())
+    return next((row.loc for row in judged if row.rule in about), judged[0].loc if judged else ())
 
 
 def _of_samples(old: Side, new: Side, terms: Terms) -> Iterator[Finding]:
@@ -233,11 +237,10 @@ def _of_samples(old: Side, new: Side, terms: Terms) -> Iterator[Finding]:
     yield _finding(new, "samples-shrunk", "spec", message, ("spec",))
 
 
-def _of_approvals(
-    old: MappingSpec | None, new: Side, terms: Terms, history: Callable[[], History]
-) -> Iterator[Finding]:
-    current = digests(new.spec)
-    for rule, part, message in approval_problems(old, new.spec, terms.policy, history):
+def _of_approvals(old: Side | None, new: Side, terms: Terms, history: Callable[[], History]) -> Iterator[Finding]:
+    current = new.digests
+    sides = (None, {}) if old is None else (old.spec, old.digests)
+    for rule, part, message in approval_problems(sides[0], new.spec, terms.policy, history, sides[1], current):
         place = ("approval",) if part == FLOW else (*_place_of(new.spec, part), "approval")
         finding = _finding(new, rule, part, message, place)
         yield replace(finding, approved=approved_by(new.spec, part, current), origin=_origin(new.spec, part))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from connectors.registry import has_entity, load_system
 from mapper_ai.services.review.report import Coverage
-from mapspec import MappingSpec, digests, unapproved
+from mapspec import MappingSpec, unapproved
 
 
-def coverage_of(spec: MappingSpec, passed: int) -> Coverage:
-    """The coverage; `passed` samples are not held."""
+def coverage_of(spec: MappingSpec, passed: int, current: Mapping[str, str]) -> Coverage:
+    """The coverage; `passed` samples are not held, `current` are the digests of the parts."""
     required = covered = 0
     mapped = set(spec.fields) | set(spec.rules())
     written = {step.target for step in spec.flow if step.target}
@@ -23,14 +25,13 @@ def coverage_of(spec: MappingSpec, passed: int) -> Coverage:
                 continue
             required += 1
             covered += any(full == part or full.startswith(part + ".") for part in mapped)
-    parts = digests(spec)
-    waiting = len(unapproved(spec))
+    waiting = len(unapproved(spec, current))
     return Coverage(
         fields=len(spec.rules()),
         required=required,
         covered=covered,
-        approved=len(parts) - waiting,
-        parts=len(parts),
+        approved=len(current) - waiting,
+        parts=len(current),
         passed=passed,
     )
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
 from mapper_ai.services.draft_data import plain_data
 from mapper_ai.services.masking import Masker
+from mapper_ai.services.review.before import old_drafts
 from mapper_ai.services.review.report import (
     DecisionChange,
     Effects,
@@ -27,7 +28,18 @@ from mapspec.numbers import currency_digits
 EXAMPLES: Final = 3
 MAX_TEXT: Final = 60  # characters of a value
 _EMPTY: Final = "(empty)"
+MAX_REQUESTS: Final = 50  # changed requests that are told one by one
 Leaves = dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A document on both sides, the `number`th of its target; None where it is not made."""
+
+    target: str
+    number: int
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
 
 
 @dataclass
@@ -50,32 +62,37 @@ def effects_of(
     sums: dict[tuple[str, str], _Sums] = {}
     passed = [0, 0]
     known = _known_parts(old.spec) | _known_parts(new.spec)
+    before = old_drafts(old, new.spec)
+    keys = 0
     for sample in samples:
-        drafts = old.apply(sample.record), new.apply(sample.record)
+        after = new.apply(sample.record)
+        drafts = before(sample.record, after), after
         for side, draft in enumerate(drafts):
             passed[side] += draft.decision != "hold"
-        # Bodies are compared as data: equal ones, nearly all, are not looked at closer.
-        bodies = tuple(_bodies(draft) for draft in drafts)
         if drafts[0].decision == drafts[1].decision == "go":
             _add_totals(sums, old.spec, *drafts)
-        if drafts[0].decision == drafts[1].decision and bodies[0] == bodies[1]:
+        if drafts[0].decision == drafts[1].decision and drafts[0].documents == drafts[1].documents:
             continue
-        name, masked = _masked(masker, sample, bodies)
         if drafts[0].decision != drafts[1].decision:
-            decisions.append(_decision(name, *drafts))
-        requests += _requests(name, *drafts)
-        plain_leaves = [_leaves(side, known) for side in bodies]
-        wanted = _differing(*plain_leaves)
+            decisions.append(_decision(sample.name, *drafts))
+        keys += _keys(drafts[0]) != _keys(drafts[1])
+        pairs = _paired(*drafts)
+        requests += _requests(sample.name, pairs, *drafts, room=MAX_REQUESTS - len(requests))
+        names = [_differing_members(pair) for pair in pairs]
+        leaves = [_leaves(_members(pairs, names, side), known) for side in ("before", "after")]
+        wanted = _differing(*leaves)
         for part in wanted:
             counts[part] = counts.get(part, 0) + 1
-        shown = [_leaves(side, known) for side in masked]
-        for part in wanted:
-            rows = parts.setdefault(part, [])
-            if len(rows) < EXAMPLES:
-                rows.append(_example(name, part, plain_leaves, shown))
+        # Masking takes far longer than mapping: only what is shown is masked.
+        wanted = [part for part in wanted if len(parts.get(part, ())) < EXAMPLES]
+        if wanted:
+            hidden = _masked(masker, sample, pairs)
+            shown = [_leaves(_members(hidden, names, side), known) for side in ("before", "after")]
+            for part in wanted:
+                parts.setdefault(part, []).append(_example(sample.name, part, leaves, shown))
     found = {part: PartEffect(part, counts[part], tuple(rows)) for part, rows in parts.items()}
     totals = tuple(_total(*key, row) for key, row in sorted(sums.items()) if row.before != row.after)
-    effects = Effects(len(samples), samples_before, found, tuple(decisions), tuple(requests), totals)
+    effects = Effects(len(samples), samples_before, keys, found, tuple(decisions), tuple(requests), totals)
     return effects, passed[0], passed[1]
 
 
@@ -107,13 +124,27 @@ def _known_parts(spec: MappingSpec) -> set[str]:
     return {part for part in spec.rules() if not part.startswith("values.")} | set(spec.blocks())
 
 
-def _bodies(draft: Draft) -> dict[str, list[tuple[str, Any]]]:
-    """Documents as they would be sent; none of a record that is skipped or waits."""
-    return {
-        target: [(row.key or str(row.index), plain_data(row.body)) for row in rows]
-        for target, rows in draft.documents.items()
-        if rows
-    }
+def _keys(draft: Draft) -> tuple[object, ...]:
+    return dict(draft.keys), {target: [row.key for row in rows] for target, rows in draft.documents.items()}
+
+
+def _paired(before: Draft, after: Draft) -> list[Pair]:
+    """The documents of both sides side by side: by their place, or by key where one side has more of a target."""
+    pairs: list[Pair] = []
+    for target in dict.fromkeys((*before.documents, *after.documents)):
+        rows = [draft.documents.get(target, ()) for draft in (before, after)]
+        if len(rows[0]) == len(rows[1]):
+            pairs += [Pair(target, n, a.body, b.body) for n, (a, b) in enumerate(zip(*rows, strict=True), 1)]
+            continue
+        keyed = [{row.key or str(row.index): row.body for row in side} for side in rows]
+        keys = dict.fromkeys((*keyed[0], *keyed[1]))
+        pairs += [Pair(target, n, keyed[0].get(key), keyed[1].get(key)) for n, key in enumerate(keys, 1)]
+    return pairs
+
+
+def _differing_members(pair: Pair) -> list[str]:
+    one, other = pair.before or {}, pair.after or {}
+    return [name for name in dict.fromkeys((*one, *other)) if one.get(name) != other.get(name)]
 
 
 def _decision(name: str, before: Draft, after: Draft) -> DecisionChange:
@@ -122,54 +153,49 @@ def _decision(name: str, before: Draft, after: Draft) -> DecisionChange:
     return DecisionChange(name, before.decision, after.decision, said.reasons[0].message if said.reasons else "")
 
 
-def _requests(name: str, before: Draft, after: Draft) -> Iterator[RequestChange]:
-    sides: list[dict[tuple[str, str], tuple[int, str]]] = []
-    for draft in (before, after):
-        rows = draft.documents if draft.decision == "go" else {}
-        sides.append(
-            {
-                (target, row.key or str(row.index)): (number, digest(row.body))
-                for target, documents in rows.items()
-                for number, row in enumerate(documents, 1)
-            }
-        )
-    for key in dict.fromkeys((*sides[0], *sides[1])):
-        one, other = sides[0].get(key), sides[1].get(key)
-        if one is None or other is None or one[1] != other[1]:
+def _requests(name: str, pairs: Sequence[Pair], before: Draft, after: Draft, room: int) -> Iterator[RequestChange]:
+    """Requests that differ, at most as many as there is room for; nothing is sent of a record that does not go."""
+    goes = before.decision == "go", after.decision == "go"
+    for pair in pairs:
+        one, other = pair.before if goes[0] else None, pair.after if goes[1] else None
+        if one != other and room > 0:
+            room -= 1
             # Keys may be e-mail addresses: a document is told by its place.
-            number = (other or one or (1, ""))[0]
-            yield RequestChange(name, key[0], number, one[1] if one else "", other[1] if other else "")
+            digests = (digest(side) if side is not None else "" for side in (one, other))
+            yield RequestChange(name, pair.target, pair.number, *digests)
 
 
 def digest(body: Mapping[str, Any]) -> str:
     """Short digest of a request body."""
-    text = json.dumps(plain_data(body), sort_keys=True, ensure_ascii=False)
+    text = json.dumps(body, sort_keys=True, ensure_ascii=False, default=plain_data)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
-def _leaves(bodies: Mapping[str, Sequence[tuple[str, Any]]], known: Collection[str]) -> Leaves:
+def _leaves(bodies: Iterable[tuple[str, str, Mapping[str, Any]]], known: Collection[str]) -> Leaves:
     """Part -> place -> text. Places are told apart where a part has many values: documents, elements of a list."""
     found: Leaves = {}
 
     def walk(value: Any, part: str, place: str) -> None:
-        if isinstance(value, Mapping) and not (part in known and set(value) <= {"amount", "code"}):
+        kind = type(value)  # bodies are plain data; asking for a Mapping takes longer than the rest
+        if kind is dict and not (part in known and set(value) <= {"amount", "code"}):
             for name, inner in value.items():
                 walk(inner, f"{part}.{name}", place)
-        elif isinstance(value, list):
+        elif kind is list:
             found.setdefault(f"{part}[]", {})[place] = f"{len(value)} elements"
             for number, row in enumerate(value, 1):
                 walk(row, f"{part}[]", f"{place} line {number}".strip())
         else:
             found.setdefault(part, {})[place] = _text(value)
 
-    for target, rows in bodies.items():
-        for number, (_, body) in enumerate(rows, 1):
-            walk(body, target, f"{target} {number}" if len(rows) > 1 else "")
+    for target, place, body in bodies:
+        walk(body, target, place)
     return found
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, Mapping):
+    if type(value) is str:
+        return value
+    if isinstance(value, dict):
         return " ".join(str(value[name]) for name in ("amount", "code") if name in value)
     if isinstance(value, bool):
         return str(value).lower()
@@ -180,14 +206,29 @@ def _differing(before: Leaves, after: Leaves) -> list[str]:
     return [part for part in dict.fromkeys((*before, *after)) if before.get(part) != after.get(part)]
 
 
-def _masked(masker: Masker, sample: Sample, bodies: Sequence[Any]) -> tuple[str, list[Any]]:
-    """The sample's name and its documents with pseudonyms; the record beside them tells whose names to look for."""
-    documents = [{target: [body for _, body in rows] for target, rows in side.items()} for side in bodies]
-    name, masked = masker.mask_named(
-        sample.name, {"record": sample.record, "before": documents[0], "after": documents[1]}
-    )
-    return name, [
-        {target: [("", body) for body in rows] for target, rows in masked[side].items()} for side in ("before", "after")
+def _members(pairs: Sequence[Pair], names: Sequence[Sequence[str]], side: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """(target, place, the members that differ) of one side's documents."""
+    many = {pair.target for pair in pairs if pair.number > 1}
+    found = []
+    for pair, differing in zip(pairs, names, strict=True):
+        body = pair.before if side == "before" else pair.after
+        place = f"{pair.target} {pair.number}" if pair.target in many else ""
+        members = {name: plain_data(body[name]) for name in differing if name in body} if body is not None else {}
+        found.append((pair.target, place, members))
+    return found
+
+
+def _masked(masker: Masker, sample: Sample, pairs: Sequence[Pair]) -> list[Pair]:
+    """The documents with pseudonyms.
+
+    They go through the masker whole, and with the record: it tells by its neighbours what a member is, and whose names
+    to look for in texts.
+    """
+    whole = [{pair.target: {"before": plain_data(pair.before), "after": plain_data(pair.after)}} for pair in pairs]
+    masked = masker.mask({"record": sample.record, "documents": whole})["documents"]
+    return [
+        Pair(pair.target, pair.number, made[pair.target]["before"], made[pair.target]["after"])
+        for pair, made in zip(pairs, masked, strict=True)
     ]
 
 

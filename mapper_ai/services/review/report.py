@@ -137,10 +137,15 @@ class TotalChange:
 
 @dataclass(frozen=True)
 class Effects:
-    """What a change does to the samples. Texts are masked."""
+    """What a change does to the samples. Texts are masked.
+
+    Attributes:
+        keys: Samples with a document that is known by another key.
+    """
 
     samples: int = 0
     samples_before: int = 0
+    keys: int = 0
     parts: Mapping[str, PartEffect] = field(default_factory=dict)
     decisions: tuple[DecisionChange, ...] = ()
     requests: tuple[RequestChange, ...] = ()
