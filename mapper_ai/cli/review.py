@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -46,6 +47,8 @@ def run_review(args: argparse.Namespace) -> int:
     from mapper_ai.services.review.gitread import CompareError
     from mapper_ai.services.review.run import NothingToReviewError, review
 
+    # A short run that makes much and frees it at the end: looking for cycles again and again is a sixth of its time.
+    gc.set_threshold(200_000)
     today = args.today or datetime.now(UTC).date()
     try:
         found = review(Path.cwd(), args.base, head=args.head, paths=args.paths, samples=args.samples, today=today)
