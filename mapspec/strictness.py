@@ -53,7 +53,7 @@ def _joined(verdicts: set[Verdict | None]) -> Verdict:
     """The gravest: what is looser in one way is looser, whatever it is in another."""
     for verdict in ("looser", "other", "tighter"):
         if verdict in verdicts:
-            return verdict  # type: ignore[return-value] # one of the three
+            return verdict
     return "other"
 
 

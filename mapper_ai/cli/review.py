@@ -58,7 +58,8 @@ def run_review(args: argparse.Namespace) -> int:
     except NothingToReviewError as error:
         complain(error)
         return USAGE
-    text = FORMATS[args.format](found, args.fail_on)
+    # A lone surrogate in a path or value cannot be written, and must not hide the rest.
+    text = FORMATS[args.format](found, args.fail_on).encode("utf-8", "replace").decode("utf-8")
     for notice in found.notices:
         note(f"mapper: {notice}")
     if args.output is not None:

@@ -19,6 +19,7 @@ _COMMANDS: Final = {"high": "error", "medium": "warning", "low": "notice"}
 # GitHub shows ten of a kind from one step and drops the rest without a word.
 MAX_ANNOTATIONS: Final = 10
 _SEVERITIES: Final = {"high": "critical", "medium": "major", "low": "minor"}
+_UNPRINTED: Final = re.compile("[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -112,6 +113,7 @@ def _commands(review: Review, fail_on: FailOn) -> Iterator[str]:
 
 
 def _data(text: str) -> str:
+    text = _UNPRINTED.sub(" ", text)
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
