@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mapspec import MappingSpec
 
 KNOWN: Final = "samples"
+_ENTITIES: Final = ("order", "customer", "client", "payment", "product", "item", "invoice", "refund")
 _WORDS: Final = {"missing": "missing", "changed": "another type", "value": "new value", "new": "new"}
 
 
@@ -67,10 +68,10 @@ def run_drift(args: argparse.Namespace) -> int:
 
 def _records(path: Path, spec: MappingSpec) -> list[dict[str, Any]]:
     from mapper_ai.errors import InputError
-    from mapper_ai.services.review.samples import chosen, kinds_of, samples_at
+    from mapper_ai.services.review.samples import Kinds, chosen, samples_at
 
     samples = samples_at(path)
-    entities = kinds_of([spec]) | {"order", "customer", "client", "payment", "product", "item", "invoice", "refund"}
+    entities = Kinds(frozenset({spec.source.entity.casefold(), *_ENTITIES}), frozenset({spec.source.system.casefold()}))
     found = (
         [row.record for row in chosen(spec, samples, entities)] if path.is_dir() else [row.record for row in samples]
     )

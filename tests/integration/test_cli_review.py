@@ -188,6 +188,44 @@ def test_no_mapping_where_one_was_named_is_wrong_usage(repo: Repo, capsys: Captu
     failed(["--base", "main", "/"], 2, capsys, says="is outside the repository")
 
 
+def test_other_yaml_in_a_folder_is_left_alone_and_a_mapping_that_lost_its_name_is_not(
+    repo: Repo, capsys: Captured
+) -> None:
+    repo.commit({"mappings/chart.yaml": "name: chart\nreplicas: 3\n", MAPPING: approved(repo.edit(NOTES))})
+    assert main(["review", "--base", "main", "."]) == 0
+    assert "source-changed" in capsys.readouterr().out
+    failed(["--base", "main", "mappings/chart.yaml"], 3, capsys, says="mappings/chart.yaml")
+    repo.commit({MAPPING: repo.edit(("spec: acme", "spc: acme"))})
+    failed(["--base", "main"], 3, capsys, says=MAPPING)
+
+
+def test_a_folder_may_tell_the_system_of_its_samples(repo: Repo, capsys: Captured) -> None:
+    repo.commit({MAPPING: approved(repo.edit(NOTES)), "samples/clarity-rest/order__9.json": json.dumps(order(9))})
+    other = approved(
+        SPEC.replace("acme/order-to-invoice", "acme/cef").replace("clarity-rest", "clarity-cef"), bump=False
+    )
+    repo.commit({"mappings/acme/cef.yaml": other})
+    assert main(["review", "--base", "main", "--format", "json", "--fail-on", "never", *TODAY]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert {spec["spec"]: spec["effects"]["samples"] for spec in data["specs"]} == {
+        "acme/cef": 5,
+        "acme/order-to-invoice": 6,
+    }
+
+
+def test_names_with_blanks_and_umlauts_are_quoted_where_they_must_be(repo: Repo, capsys: Captured) -> None:
+    repo.git("mv", "mappings", "Zuordnungen für Bücher")
+    repo.commit({}, "move")
+    name = "Zuordnungen für Bücher/acme/order-to-invoice.yaml"
+    repo.commit({name: approved(repo.edit(NOTES, name=name))})
+    assert main(["review", "--base", "HEAD~1", "--format", "sarif", "Zuordnungen für Bücher", *TODAY]) == 0
+    result = json.loads(capsys.readouterr().out)["runs"][0]["results"][0]
+    uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert uri == "Zuordnungen%20f%C3%BCr%20B%C3%BCcher/acme/order-to-invoice.yaml"
+    assert main(["review", "--base", "HEAD~1", "Zuordnungen für Bücher", *TODAY]) == 0
+    assert f"{name}:" in capsys.readouterr().out
+
+
 def test_two_files_with_one_id_fail(repo: Repo, capsys: Captured) -> None:
     repo.commit({"mappings/acme/copy.yaml": repo.text()})
     failed(["--base", "main"], 3, capsys, says="give each mapping its own")

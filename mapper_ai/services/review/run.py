@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -14,12 +15,14 @@ from mapper_ai.services.review.compare import Side, Terms, compare_sides, gone_s
 from mapper_ai.services.review.gitread import CompareError, Entry, Repository
 from mapper_ai.services.review.policy import CONFIG, Policy, read_policy
 from mapper_ai.services.review.report import Review, SpecReview
-from mapper_ai.services.review.samples import Sample, SampleSets, check_limit, chosen, kinds_of, read_sets
+from mapper_ai.services.review.samples import Kinds, Sample, SampleSets, check_limit, chosen, kinds_of, read_sets
 from mapper_ai.services.specs import compile_at
 from mapspec import MappingSpec, SpecError, load_with_lines
 from mapspec.yamltext import Loc
 
 DEFAULT_PLACE: Final = "mappings"
+# A YAML file of a folder that names no spec on either side is something else: a workflow, a chart.
+_MAPPING: Final = re.compile(rb"""(?:^|[{,])[ \t]*["']?spec["']?[ \t]*:""", re.MULTILINE)
 MAX_SAMPLES: Final = 10_000
 
 
@@ -68,6 +71,11 @@ def review(
     entries = [_entries(repository, commit, places) for commit in (start, tip)]
     _all_found(paths or [Path(DEFAULT_PLACE)], places, entries)
     contents = repository.contents([*entries[0], *entries[1]])
+    mappings = {
+        row.path for side in entries for row in side if row.path in places or _MAPPING.search(contents[row.blob])
+    }
+    entries = [[row for row in side if row.path in mappings] for side in entries]
+    _all_found(paths or [Path(DEFAULT_PLACE)], places, entries)
     old = _read_all(entries[0], contents, at_base=start)
     new = _read_all(entries[1], contents, at_base="", known=old)
     sets = read_sets(repository, samples, start, tip)
@@ -166,7 +174,7 @@ def _compared(
     before: _File | None,
     after: _File | None,
     sets: SampleSets | None,
-    kinds: frozenset[str],
+    kinds: Kinds,
     terms: Terms,
     start: str,
     history: Callable[[], History],

@@ -84,17 +84,24 @@ def read_sets(repository: Repository, folder: Path | None, base: str, head: str)
     return SampleSets(tuple(before), tuple(after), _key(contents[entry.blob] for entry in entries[1]))
 
 
-def chosen(spec: MappingSpec, samples: Iterable[Sample], kinds: frozenset[str]) -> list[Sample]:
-    """The samples of a mapping: by the name of their file or folder, else by what they hold.
+@dataclass(frozen=True)
+class Kinds:
+    """What names of files and folders may tell: entities (`order`, `payment`) and systems (`clarity-cef`)."""
 
-    Args:
-        kinds: Kinds of records that file names may tell (`order`, `payment`).
-    """
+    entities: frozenset[str]
+    systems: frozenset[str] = frozenset()
+
+
+def chosen(spec: MappingSpec, samples: Iterable[Sample], kinds: Kinds) -> list[Sample]:
+    """The samples of a mapping: by the name of their file or folder, else by what they hold."""
     entity = spec.source.entity.casefold()
     names = {read.path.segments[0][0] for read in reads_of(spec) if read.path.root == "record" and read.path.segments}
     found = []
     for sample in samples:
-        told = sample.words & kinds
+        systems = kinds.systems & {part.casefold() for part in PurePosixPath(sample.file).parts}
+        if systems and spec.source.system.casefold() not in systems:
+            continue
+        told = sample.words & kinds.entities
         if told:
             if entity in told:
                 found.append(sample)
@@ -103,9 +110,13 @@ def chosen(spec: MappingSpec, samples: Iterable[Sample], kinds: frozenset[str]) 
     return found
 
 
-def kinds_of(specs: Iterable[MappingSpec]) -> frozenset[str]:
+def kinds_of(specs: Iterable[MappingSpec]) -> Kinds:
     """Kinds of records that the mappings read."""
-    return frozenset(spec.source.entity.casefold() for spec in specs)
+    rows = list(specs)
+    return Kinds(
+        frozenset(spec.source.entity.casefold() for spec in rows),
+        frozenset(spec.source.system.casefold() for spec in rows),
+    )
 
 
 def _sample_entries(repository: Repository, commit: str, place: str) -> list[Entry]:
