@@ -145,8 +145,10 @@ class Masker:
             return members
         if isinstance(value, list | tuple):
             return [self._masked(item, names, siblings, known) for item in value]
+        if value is None or isinstance(value, bool) or value == REMOVED:
+            return value
         kind = kind_of_field(names, siblings)
-        if not kind or value is None or isinstance(value, bool) or value == REMOVED:
+        if not kind:
             return value
         new = self._value(kind, value)
         if kind in ("name", "company", SOMEBODY) and isinstance(value, str) and new != value:

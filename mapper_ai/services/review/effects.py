@@ -63,6 +63,7 @@ def effects_of(
     passed = [0, 0]
     known = _known_parts(old.spec) | _known_parts(new.spec)
     before = old_drafts(old, new.spec)
+    lists = _list_members(old.spec, new.spec)
     keys = 0
     for sample in samples:
         after = new.apply(sample.record)
@@ -70,7 +71,7 @@ def effects_of(
         for side, draft in enumerate(drafts):
             passed[side] += draft.decision != "hold"
         if drafts[0].decision == drafts[1].decision == "go":
-            _add_totals(sums, old.spec, *drafts)
+            _add_totals(sums, lists, *drafts)
         if drafts[0].decision == drafts[1].decision and drafts[0].documents == drafts[1].documents:
             continue
         if drafts[0].decision != drafts[1].decision:
@@ -86,7 +87,7 @@ def effects_of(
         # Masking takes far longer than mapping: only what is shown is masked.
         wanted = [part for part in wanted if len(parts.get(part, ())) < EXAMPLES]
         if wanted:
-            hidden = _masked(masker, sample, pairs)
+            hidden = _masked(masker, sample, pairs, names)
             shown = [_leaves(_members(hidden, names, side), known) for side in ("before", "after")]
             for part in wanted:
                 parts.setdefault(part, []).append(_example(sample.name, part, leaves, shown))
@@ -218,18 +219,27 @@ def _members(pairs: Sequence[Pair], names: Sequence[Sequence[str]], side: str) -
     return found
 
 
-def _masked(masker: Masker, sample: Sample, pairs: Sequence[Pair]) -> list[Pair]:
-    """The documents with pseudonyms.
+def _masked(masker: Masker, sample: Sample, pairs: Sequence[Pair], names: Sequence[Sequence[str]]) -> list[Pair]:
+    """The documents with pseudonyms in the members that differ.
 
-    They go through the masker whole, and with the record: it tells by its neighbours what a member is, and whose names
-    to look for in texts.
+    They go through the masker with the names of their other members, and with the record: it tells by its neighbours
+    what a member is, and whose names to look for in texts.
     """
-    whole = [{pair.target: {"before": plain_data(pair.before), "after": plain_data(pair.after)}} for pair in pairs]
+    whole = [
+        {pair.target: {"before": _only(pair.before, differing), "after": _only(pair.after, differing)}}
+        for pair, differing in zip(pairs, names, strict=True)
+    ]
     masked = masker.mask({"record": sample.record, "documents": whole})["documents"]
     return [
         Pair(pair.target, pair.number, made[pair.target]["before"], made[pair.target]["after"])
         for pair, made in zip(pairs, masked, strict=True)
     ]
+
+
+def _only(body: Mapping[str, Any] | None, names: Collection[str]) -> dict[str, Any] | None:
+    if body is None:
+        return None
+    return {name: plain_data(value) if name in names else None for name, value in body.items()}
 
 
 def _example(name: str, part: str, leaves: Sequence[Leaves], shown: Sequence[Leaves]) -> Example:
@@ -258,9 +268,23 @@ def _windows(before: str, after: str) -> tuple[str, str]:
     return shorter(before), shorter(after)
 
 
-def _add_totals(sums: dict[tuple[str, str], _Sums], spec: MappingSpec, before: Draft, after: Draft) -> None:
+def _list_members(*specs: MappingSpec) -> dict[str, dict[str, None]]:
+    """The lists that each target may have."""
+    found: dict[str, dict[str, None]] = {}
+    for spec in specs:
+        for target in spec.targets:
+            found.setdefault(target, {})
+        for block in spec.blocks():
+            target, _, member = block.removesuffix("[]").partition(".")
+            found[target][member] = None
+    return found
+
+
+def _add_totals(
+    sums: dict[tuple[str, str], _Sums], lists: Mapping[str, Iterable[str]], before: Draft, after: Draft
+) -> None:
     for target in dict.fromkeys((*before.documents, *after.documents)):
-        sides = [_amounts(draft, target) for draft in (before, after)]
+        sides = [_amounts(draft, target, lists.get(target, ())) for draft in (before, after)]
         for currency in dict.fromkeys((*sides[0], *sides[1])):
             pair = [side.get(currency, Decimal(0)) for side in sides]
             row = sums.setdefault((target, currency), _Sums())
@@ -269,12 +293,11 @@ def _add_totals(sums: dict[tuple[str, str], _Sums], spec: MappingSpec, before: D
             row.samples += pair[0] != pair[1]
 
 
-def _amounts(draft: Draft, target: str) -> dict[str, Decimal]:
+def _amounts(draft: Draft, target: str, lists: Iterable[str]) -> dict[str, Decimal]:
     """What the documents of a target come to, by currency: an invoice by FreshBooks' arithmetic, else its amount."""
     found: dict[str, Decimal] = {}
     for document in draft.documents.get(target, ()):
         body = document.body
-        lists = [name for name, value in body.items() if isinstance(value, list) and value]
         money = body.get("amount")
         if isinstance(money, Mapping) and "amount" in money:
             _sum(found, str(money.get("code", "")), Decimal(str(money["amount"])))
