@@ -19,13 +19,13 @@ done <<< "${PATHS:-mappings}"
 arguments=(review "--base=$BASE" "--fail-on=${FAIL_ON:-high}")
 if [ -n "${SAMPLES:-}" ]; then arguments+=("--samples=$SAMPLES"); fi
 
-# --output leaves stdout free; what goes wrong is one line on stderr.
-"${mapper[@]}" "${arguments[@]}" --format=markdown --output="$out/review.md" -- "${paths[@]}" 2> "$out/errors.txt"
+# Annotations go to stdout, which GitHub reads; what goes wrong is one line on stderr.
+rm -f "$out/review.md" "$out/review.sarif"
+"${mapper[@]}" "${arguments[@]}" --format=github --also="markdown=$out/review.md" --also="sarif=$out/review.sarif" \
+  -- "${paths[@]}" 2> "$out/errors.txt"
 code=$?
 cat "$out/errors.txt" >&2
 if [ "$code" -le 1 ] && [ -s "$out/review.md" ]; then
-  "${mapper[@]}" "${arguments[@]}" --format=github -- "${paths[@]}" 2> /dev/null || true
-  "${mapper[@]}" "${arguments[@]}" --format=sarif --output="$out/review.sarif" -- "${paths[@]}" 2> /dev/null || true
   files=()
   while IFS= read -r -d '' file; do files+=("$file"); done \
     < <(find "${paths[@]}" -type f \( -name '*.yaml' -o -name '*.yml' \) -print0 2> /dev/null | sort -z)

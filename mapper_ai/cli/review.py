@@ -26,6 +26,14 @@ def configure_review(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=_FORMATS, default="text", metavar="F", help=" | ".join(_FORMATS))
     parser.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to the terminal")
     parser.add_argument(
+        "--also",
+        action="append",
+        default=[],
+        type=_format_and_file,
+        metavar="F=FILE",
+        help="write another format to a file, too: sarif=review.sarif; may be repeated",
+    )
+    parser.add_argument(
         "--fail-on",
         choices=get_args(FailOn),
         default="high",
@@ -58,12 +66,24 @@ def run_review(args: argparse.Namespace) -> int:
     except NothingToReviewError as error:
         complain(error)
         return USAGE
-    # A lone surrogate in a path or value cannot be written, and must not hide the rest.
-    text = FORMATS[args.format](found, args.fail_on).encode("utf-8", "replace").decode("utf-8")
+
+    def text_of(name: str) -> str:
+        # A lone surrogate in a path or value cannot be written, and must not hide the rest.
+        return FORMATS[name](found, args.fail_on).encode("utf-8", "replace").decode("utf-8")
+
     for notice in found.notices:
         note(f"mapper: {notice}")
+    for name, path in args.also:
+        write_text(path, text_of(name))
     if args.output is not None:
-        write_text(args.output, text)
+        write_text(args.output, text_of(args.format))
     else:
-        sys.stdout.write(text)
+        sys.stdout.write(text_of(args.format))
     return FINDINGS if found.blocking(args.fail_on) else DONE
+
+
+def _format_and_file(text: str) -> tuple[str, Path]:
+    name, _, path = text.partition("=")
+    if name not in _FORMATS or not path:
+        raise argparse.ArgumentTypeError(f"'{text}' is no FORMAT=FILE; formats: {', '.join(_FORMATS)}")
+    return name, Path(path)

@@ -112,6 +112,19 @@ def test_preview_loads_neither_the_suggester_nor_the_app() -> None:
     assert set(answer.stdout.rsplit("LOADED", 1)[1].split()) & {"streamlit", "sklearn", "numpy", "sqlalchemy"} == set()
 
 
+def test_the_review_needs_no_studio_packages() -> None:
+    code = (
+        "import sys\n"
+        "from mapper_ai.services.review.formats import FORMATS\n"
+        "from mapper_ai.services.review.run import review\n"
+        "from mapper_ai.services import drifting, gitmerge\n"
+        "print('LOADED', *sorted(sys.modules))\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(answer.stdout.rsplit("LOADED", 1)[1].split())
+    assert loaded & {"streamlit", "sklearn", "numpy", "rapidfuzz", "duckdb", "openai"} == set()
+
+
 def test_nobody_imports_the_app() -> None:
     for path in tracked("*.py"):
         if path.name == "app.py" or "tests" in path.parts:
