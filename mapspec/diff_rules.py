@@ -12,31 +12,21 @@ from typing import Final, Literal
 
 from mapspec import strictness
 from mapspec.chains import ANY, ChainError, chain_type
-from mapspec.check_reads import settings_of, tables_of
 from mapspec.diff import Change, Diff
-from mapspec.model import FieldRule, LineMoney, MappingSpec, operations_of
+from mapspec.diff_topics import Topics, gravest
+from mapspec.model import operations_of
 from mapspec.ops import (
-    Allocate,
     Coalesce,
     Default,
-    LinePrice,
     LookupRemote,
     MaxLength,
     Operation,
-    PercentOf,
-    Round,
-    Scale,
-    ToMoney,
     parse_step,
-    placeholders,
 )
-from mapspec.paths import Path
 from mapspec.yamltext import Loc
 
 Risk = Literal["high", "medium", "low"]
 RISKS: Final[tuple[Risk, ...]] = ("high", "medium", "low")
-Topic = Literal["tax", "currency", "key", "money", ""]
-_GRAVITY: Final[tuple[Topic, ...]] = ("key", "tax", "currency", "money")
 
 
 @dataclass(frozen=True)
@@ -125,9 +115,6 @@ _TOPIC_RULE: Final[Mapping[str, str]] = {
     "currency": "currency-changed",
     "key": "key-changed",
 }
-_MONEY_MEMBERS: Final = frozenset(
-    {"amount", "unit_cost", "qty", "quantity", "price", "total", "rate", "discount_value", "inventory", "paid"}
-)
 _TAX_OF_MONEY: Final = frozenset(
     {
         "tax",
@@ -143,9 +130,6 @@ _TAX_OF_MONEY: Final = frozenset(
         "prices_include_tax",
     }
 )
-_TAX_WORDS: Final = ("taxname", "taxamount", "taxrate", "taxpercent", "tax_name", "tax_amount", "tax_rate", "compound")
-# The members in which records are found again (rules 12): (entity, member).
-_MARKERS: Final = frozenset({("invoice", "invoice_number"), ("payment", "note"), ("client", "email"), ("item", "sku")})
 
 
 @dataclass(frozen=True)
@@ -160,79 +144,9 @@ class Judged:
     loc: Loc
 
 
-class _Topics:
-    """What the parts of a spec are about."""
-
-    def __init__(self, spec: MappingSpec) -> None:
-        self._spec = spec
-        self._keys = _values_behind(spec, _key_paths(spec))
-        self._currencies = _values_behind(spec, _currency_paths(spec))
-        self._matched = {(step.target, name) for step in spec.flow for name in step.match if step.target}
-        self._tables: dict[str, set[str]] = {}
-        for name, part in tables_of(spec):
-            self._tables.setdefault(name, set()).add(part)
-        self._settings: dict[str, set[str]] = {}
-        for name, part in settings_of(spec):
-            self._settings.setdefault(name, set()).add(part)
-
-    def of(self, part: str) -> Topic:
-        """The topic of a field or named value."""
-        if part.startswith("values."):
-            name = part[7:]
-            if name in self._keys:
-                return "key"
-            if name in self._currencies or "currency" in name.lower():
-                return "currency"
-            rule = self._spec.values.get(name)
-            return self._by_content(name, rule)
-        target, _, member = part.partition(".")
-        entity = self._spec.entity_of(target) if target in self._spec.targets else target
-        last = member.rsplit(".", 1)[-1]
-        if (target, member) in self._matched or (entity, member) in _MARKERS:
-            return "key"
-        return self._by_content(last, self._spec.rules().get(part))
-
-    def required(self, part: str) -> bool:
-        """Whether records are held when the part stays empty."""
-        rule = self._spec.rules().get(part)
-        return rule is not None and rule.required
-
-    def _by_content(self, name: str, rule: FieldRule | None) -> Topic:
-        small = name.lower()
-        if any(word in small for word in _TAX_WORDS) or small == "tax":
-            return "tax"
-        if "currency" in small:
-            return "currency"
-        if small in _MONEY_MEMBERS or (rule is not None and _makes_money(rule.steps)):
-            return "money"
-        return ""
-
-    def of_table(self, name: str) -> Topic:
-        """What the values of a table are used for."""
-        topics: set[str] = set()
-        for part in self._tables.get(name, ()):
-            block = self._spec.blocks().get(part)
-            topics.add("tax" if block is not None else self.of(part))
-        return _gravest(topics)
-
-    def of_setting(self, name: str) -> Topic | Literal["gate"]:
-        """What a setting is used for."""
-        topics: set[str] = set()
-        for part in self._settings.get(name, ()):
-            if part == "flow":
-                return "gate"
-            if part.startswith("tables."):
-                topics.add(self.of_table(part[7:]))
-            elif part in self._spec.blocks():
-                topics.add("money")
-            else:
-                topics.add(self.of(part))
-        return _gravest(topics)
-
-
 def judge(diff: Diff) -> Iterator[Judged]:
     """What the rules say of every change, in the order of the changes."""
-    before, after = _Topics(diff.old), _Topics(diff.new)
+    before, after = Topics(diff.old), Topics(diff.new)
     for change in diff.changes:
         yield from _judge(change, before, after)
 
@@ -242,7 +156,7 @@ def finding_of(change: Change, rule: str, message: str, *, risk: Risk | None = N
     return Judged(rule, risk or RULES[rule].risk, change.part, message, change, change.loc)
 
 
-def _judge(change: Change, before: _Topics, after: _Topics) -> Iterator[Judged]:
+def _judge(change: Change, before: Topics, after: Topics) -> Iterator[Judged]:
     aspect, what, name = change.aspect, change.what, change.name
     if aspect == "spec":
         yield finding_of(change, "spec-renamed", "the mapping has another name")
@@ -255,7 +169,7 @@ def _judge(change: Change, before: _Topics, after: _Topics) -> Iterator[Judged]:
     elif aspect == "setting":
         yield _of_setting(change, before, after)
     elif aspect == "table":
-        topic = _gravest({before.of_table(change.part[7:]), after.of_table(change.part[7:])})
+        topic = gravest({before.of_table(change.part[7:]), after.of_table(change.part[7:])})
         row = f"row '{name}'" if name and name != "missing" else "what a missing key means" if name else "table"
         yield finding_of(change, _TOPIC_RULE.get(topic, "table-changed"), f"{row} {what}")
     elif aspect in ("gate", "gate_order"):
@@ -278,10 +192,10 @@ def _of_source(change: Change) -> Judged:
     return finding_of(change, rules.get(change.name, "source-changed"), f"source {change.name} {change.what}")
 
 
-def _of_setting(change: Change, before: _Topics, after: _Topics) -> Judged:
+def _of_setting(change: Change, before: Topics, after: Topics) -> Judged:
     name = change.part[9:]
     topics = {before.of_setting(name), after.of_setting(name)}
-    rule = "gate-changed" if "gate" in topics else _TOPIC_RULE.get(_gravest(topics), "setting-changed")
+    rule = "gate-changed" if "gate" in topics else _TOPIC_RULE.get(gravest(topics), "setting-changed")
     return finding_of(change, rule, f"setting {change.what}")
 
 
@@ -307,7 +221,7 @@ def _of_assertion(change: Change) -> Judged:
     return finding_of(change, "assertion-loosened", f"assertion '{change.name}' {word}")
 
 
-def _of_list(change: Change, before: _Topics, after: _Topics) -> Judged:
+def _of_list(change: Change, before: Topics, after: Topics) -> Judged:
     if change.aspect == "list":
         rule = "money-changed" if "money" in (change.after or change.before) else f"field-{change.what}"
         if change.what == "changed":
@@ -324,7 +238,7 @@ def _of_list(change: Change, before: _Topics, after: _Topics) -> Judged:
     return finding_of(change, _TOPIC_RULE[topic], f"{label} {change.what}")
 
 
-def _of_rule(change: Change, before: _Topics, after: _Topics) -> Iterator[Judged]:
+def _of_rule(change: Change, before: Topics, after: Topics) -> Iterator[Judged]:
     aspect, part = change.aspect, change.part
     if aspect == "check":
         verdict = strictness.of_check(change.name, change.before, change.after)
@@ -348,7 +262,7 @@ def _of_rule(change: Change, before: _Topics, after: _Topics) -> Iterator[Judged
         text = "updates no longer overwrite the field" if change.after else "updates now overwrite the field"
         yield finding_of(change, "overwrite-changed", text)
     elif aspect == "moved":
-        topic = _gravest({before.of(change.name), after.of(part)})
+        topic = gravest({before.of(change.name), after.of(part)})
         yield finding_of(change, _TOPIC_RULE.get(topic, "field-moved"), f"written here and no longer to {change.name}")
     elif aspect == "rule":
         topic = before.of(part) if change.what == "removed" else after.of(part)
@@ -357,10 +271,10 @@ def _of_rule(change: Change, before: _Topics, after: _Topics) -> Iterator[Judged
         rule = _TOPIC_RULE.get(topic, f"field-{change.what}")
         yield finding_of(change, rule, f"{label} {change.what}", risk="high" if needed else None)
     elif aspect == "steps":
-        yield from _of_steps(change, _gravest({before.of(part), after.of(part)}), after)
+        yield from _of_steps(change, gravest({before.of(part), after.of(part)}), after)
 
 
-def _of_steps(change: Change, topic: str, after: _Topics) -> Iterator[Judged]:
+def _of_steps(change: Change, topic: str, after: Topics) -> Iterator[Judged]:
     old, new = (tuple(parse_step(step) for step in side) for side in (change.before, change.after))
     looked_up = [{op.of for op in operations_of(side) if isinstance(op, LookupRemote)} for side in (old, new)]
     if looked_up[1] - looked_up[0]:
@@ -417,42 +331,3 @@ def _defaults(chain: tuple[Operation, ...]) -> bool:
         if isinstance(op, Default) or (isinstance(op, Coalesce) and any(p.root == "settings" for p in op.paths_)):
             return True
     return False
-
-
-def _makes_money(chain: tuple[Operation, ...]) -> bool:
-    kinds = (ToMoney, Round, Scale, PercentOf, Allocate)
-    ops = operations_of(chain)
-    prices = any(isinstance(op, LinePrice) and op.part in ("quantity", "unit_cost") for op in ops)
-    return prices or any(isinstance(op, kinds) for op in ops)
-
-
-def _gravest(topics: Iterable[str]) -> Topic:
-    found = set(topics)
-    return next((topic for topic in _GRAVITY if topic in found), "")
-
-
-def _key_paths(spec: MappingSpec) -> list[Path]:
-    return [path for step in spec.flow for text in step.key for path in placeholders(text)]
-
-
-def _currency_paths(spec: MappingSpec) -> list[Path]:
-    monies: list[LineMoney] = [block.money for block in spec.blocks().values() if block.money is not None]
-    found = [money.currency for money in monies]
-    for rule in spec.rules().values():
-        found += [path for op in operations_of(rule.steps) if isinstance(op, ToMoney) for path in op.paths()]
-    return found
-
-
-def _values_behind(spec: MappingSpec, paths: Iterable[Path]) -> set[str]:
-    """Named values that the paths read, and those that they read in turn."""
-    found: set[str] = set()
-    todo = list(paths)
-    while todo:
-        path = todo.pop()
-        if path.root != "values" or (name := path.segments[0][0]) in found:
-            continue
-        found.add(name)
-        rule = spec.values.get(name)
-        if rule is not None:
-            todo += [inner for op in operations_of(rule.steps) for inner in (*op.paths(), *op.element_paths())]
-    return found
