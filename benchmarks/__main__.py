@@ -3,6 +3,7 @@
 startup   `mapper --help` and `mapper preview` beside a bare interpreter
 transform a spec's engine beside hand-written Python and JSONata bindings; orders a second; a large spec's start
 suggest   suggestions for 300 and 1,000 fields a side beside valentine's Coma, where it is installed
+review    `mapper review` of ten specs with 300 fields each on 200 samples beside `git diff`
 ingress   durable webhooks a second over 32 connections, on SQLite and on PostgreSQL
 runner    `sync.runner.run` beside a bare httpx2 loop that makes the same calls, with one worker and with four; claims
           a second; one poisoned customer; records that are done already
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable
 
 from benchmarks.ingress import ingress_benchmark, on_postgresql
+from benchmarks.review import review_benchmark
 from benchmarks.runner import MAPPINGS, ROOT, claims, runner, settled
 from benchmarks.suggest import suggest_benchmark
 from benchmarks.transform import transform
@@ -56,6 +58,7 @@ if __name__ == "__main__":
     startup()
     transform()
     suggest_benchmark()
+    review_benchmark()
     ingress_benchmark()
     on_postgresql()
     runner()

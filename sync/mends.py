@@ -20,7 +20,7 @@ MENDS: Final[Mapping[str, str]] = {
     "connector-error": f"Look at the message and the story of the record, mend what it names, {_AGAIN}.",
     "gave-up": f"See in the message behind it what failed each time; when that is mended, {_AGAIN[5:]}.",
     "in-doubt": f"{_NOTHING}: it is looked up before anything is sent again.",
-    "mapping-stopped": "Have the mapping approved as it stands, or put its last approved version back; the events go on.",
+    "mapping-stopped": "Have the mapping approved, or put its last approved version back; the events go on.",
     "no-mapping": "Nothing to do, unless this kind of event should be posted: then a mapping has to name it.",
     "no-record-id": "The event names no record: have the sender corrected; the record itself comes with the next poll.",
     "no-snapshot": f"Set up the connection to Clarity, or send the event with its record, {_AGAIN}.",
