@@ -478,17 +478,23 @@ class Api:
         self, method: str, url: str, content: bytes | None, operation: str, more: Mapping[str, str] | None = None
     ) -> tuple[Answer, str]:
         """The answer, and the token it was got with."""
+        self._take_place()  # first, so that the token is not older than it need be
         token = self._tokens.token()
         answer = self._send(method, url, content, token, operation, more)
         for _ in range(_RENEWALS):
             if answer.status != 401:  # else refused before anything was done, so a write may be sent again
                 break
+            self._take_place()
             renewed = self._tokens.refreshed(token)
             if renewed == token:
                 break
             token = renewed
             answer = self._send(method, url, content, token, operation, more)
         return answer, token
+
+    def _take_place(self) -> None:
+        if self._pace is not None:
+            self._pace.wait()
 
     def _send(
         self,
@@ -499,8 +505,6 @@ class Api:
         operation: str,
         more: Mapping[str, str] | None,
     ) -> Answer:
-        if self._pace is not None:
-            self._pace.wait()
         headers = {
             **(more or {}),
             **self._credential(token),

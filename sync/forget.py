@@ -31,6 +31,7 @@ from sync.store import lane as lane_table
 from sync.store import ledger as ledger_table
 from sync.store import note as note_table
 from sync.store import record as record_table
+from sync.store import reservation as reservation_table
 from sync.store import skip as skip_table
 
 _CHUNK: Final = 400  # values in one IN; SQLite takes a limited number
@@ -215,13 +216,14 @@ def _erase(conn: Connection, keys: list[str], person: _Person, *, now: float) ->
         conn.execute(
             sa.update(record_table)
             .where(record_table.c.key.in_(part))
-            .values(payload=ERASED, sha256="", lane_key=lane_of_record)
+            .values(payload=ERASED, sha256="", settled=None, lane_key=lane_of_record)
         )
         for row in conn.execute(sa.select(ledger_table).where(ledger_table.c.record_key.in_(part))).all():
             detail = {name: value for name, value in loads(row.detail).items() if name != "fields"}
             key = row.key
             if "@" in key:
                 key = f"{key.rpartition(':')[0]}:forgotten-{secrets.token_hex(8)}"
+                conn.execute(sa.update(reservation_table).where(reservation_table.c.key == row.key).values(key=key))
             # The digests of single fields could be tried out; the one of the whole body stays.
             conn.execute(
                 sa.update(ledger_table).where(ledger_table.c.key == row.key).values(key=key, detail=dumps(detail))

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from connectors.freshbooks import normalised
 from sync import ledger
 from sync.envelope import dumps
+from sync.masked import shown_key
 from sync.outcome import held
 from sync.store import Store
 from sync.store import ledger as ledger_table
@@ -113,7 +114,10 @@ def _take(applier: Applier, action: Action, entry: Entry) -> None:
     )
     with applier.context.store.write() as conn:
         conn.execute(statement)
-    log.info("claimed after a rebuild", extra={"key": action.key})
+    taken = ledger.get(applier.context.store, action.key)
+    if taken is not None:
+        applier.enter(taken)
+    log.info("claimed after a rebuild", extra={"key": shown_key(action.key)})
     what = f"invoice {entry.remote_id} of this order"
     if action.entity == "invoice" and entry.detail["deleted"]:
         raise held("invoice-deleted", f"{what} was deleted in FreshBooks: decide")

@@ -237,10 +237,7 @@ def _lanes(conn: Connection, deliveries: Sequence[Prepared]) -> dict[str, str]:
     It is where its record still has work, so that no two workers have that in hand; else its order's; else its own.
     """
     named = sorted({one.filing.record_key for one in deliveries if one.filing.record_id != "?"})
-    columns = (inbox.c.record_key, inbox.c.lane_key)
-    # Not by the index of states, which holds all that is pending.
-    pending = sa.select(*columns).where(inbox.c.record_key.in_(named), inbox.c.state.concat("") == "pending")
-    at_work: dict[str, str] = {row.record_key: row.lane_key for row in conn.execute(pending.order_by(inbox.c.seq))}
+    at_work: dict[str, str] = {row.record_key: row.lane_key for row in conn.execute(at_work_of(named))}
     orders = {one.filing.order_key for one in deliveries if one.filing.order_key}
     known = lanes_of_records(conn, orders) if orders else {}
     found: dict[str, str] = {}
@@ -253,6 +250,17 @@ def _lanes(conn: Connection, deliveries: Sequence[Prepared]) -> dict[str, str]:
         if filing.record_key in orders:  # an order that comes together with its payments
             known.setdefault(filing.record_key, lane_key)
     return found
+
+
+def at_work_of(record_keys: Sequence[str]) -> sa.Select[Any]:
+    """The lanes where records have work to be done, the newest event last."""
+    # Not by the index of states, which holds all that is pending.
+    pending = inbox.c.state.concat("") == "pending"
+    return (
+        sa.select(inbox.c.record_key, inbox.c.lane_key)
+        .where(inbox.c.record_key.in_(record_keys), pending)
+        .order_by(inbox.c.seq)
+    )
 
 
 def lanes_of_records(conn: Connection, keys: Iterable[str]) -> dict[str, str]:

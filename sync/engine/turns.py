@@ -80,7 +80,7 @@ def jobs_status(store: Store, *, now: float) -> dict[str, dict[str, Any]]:
         rows = conn.execute(sa.select(job).order_by(job.c.name)).all()
     return {
         row.name: {
-            "every_s": row.every_s,
+            "every_s": round(row.every_s),
             "running": row.owner is not None and not _is_free(row, now),
             "runs": row.runs,
             "last_run": _iso(row.ended_at),

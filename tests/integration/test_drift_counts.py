@@ -17,7 +17,7 @@ from mapspec.drift import Drift
 from mapspec.drift_changes import apply_proposals, propose
 from sync.__main__ import main
 from sync.drift import KEPT_DAYS, MAX_WAYS, DriftWatch, drift_alerts, drift_reports
-from sync.ingress import prometheus_text
+from sync.metrics import Metrics
 from sync.spec_safety import LiveMappings
 from sync.specs import ApprovedSpec
 from sync.status import status
@@ -155,7 +155,7 @@ def test_an_alert_wants_a_share_of_the_last_days(store: Store, days: Days, appro
     assert file == "order-to-invoice.yaml"
     assert "in 6 of 6 records" in text and "mapper-sync drift" in text
     told = status(store)
-    assert prometheus_text(store, {}, now=days.at)
+    assert b"mapper_drift_records" in Metrics(store, now=lambda: days.at).text()
     assert told["mappings"][0]["state"] == "runs"
 
 

@@ -27,7 +27,7 @@ from sync import inbox, ingress
 from sync.envelope import MAX_DEPTH
 from sync.http_server import MAX_HEADER_BYTES, BoundedProtocol, server_config
 from sync.ingress import MAX_BODY_BYTES, create_app
-from sync.runner import listen
+from sync.serving import listen
 from sync.store import Store, open_store
 from sync.webhook_secrets import WebhookSecrets
 
