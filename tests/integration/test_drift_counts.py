@@ -95,7 +95,15 @@ def test_differences_of_all_kinds_are_counted_by_several_processes(
     kinds = {kind for kind, _, _ in found(store, days)}
     assert kinds == {"new", "missing", "changed", "value"}
     assert set(found(store, days).values()) == {3}
-    assert found(store, days)["value", "status", "awaiting pickup"] == 3
+    assert found(store, days)["value", "status", ""] == 3
+
+
+def test_a_word_is_named_when_several_records_hold_it(store: Store, days: Days, approved: ApprovedSpec) -> None:
+    watching = watch(store, days)
+    for word in ("Awaiting Pickup", "Ana Lima", "Awaiting Pickup", "Awaiting Pickup", "Awaiting Pickup"):
+        watching.observe(approved, order(status=word))
+    watching.flush()
+    assert found(store, days) == {("value", "status", "awaiting pickup"): 2, ("value", "status", ""): 3}
 
 
 def test_counts_go_to_the_store_every_few_seconds(store: Store, days: Days, approved: ApprovedSpec) -> None:

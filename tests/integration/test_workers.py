@@ -17,12 +17,12 @@ import pytest
 
 from sync import inbox, lane_statements, ledger, records
 from sync.errors import IntentOpenError, LaneLostError, StaleLeaseError
+from sync.intake import at_work_of
 from sync.lanes import next_due
 from sync.leases import Leases
 from sync.outcome import Settled
-from sync.settings import RunnerSettings
-from sync.intake import at_work_of
 from sync.prepared import Prepared
+from sync.settings import RunnerSettings
 from sync.store import Store, open_store
 from tests.flows import Books, envelope, order
 
