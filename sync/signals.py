@@ -11,9 +11,10 @@ def stop_on_signals() -> threading.Event:
     """SIGINT and SIGTERM end the command after the write in hand; the second one ends it at once."""
     stop = threading.Event()
 
-    def handle(number: int, _frame: FrameType | None) -> None:
+    def handle(_number: int, _frame: FrameType | None) -> None:
         stop.set()
-        signal.signal(number, signal.SIG_DFL)
+        for known in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(known, signal.SIG_DFL)
 
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
