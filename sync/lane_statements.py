@@ -54,7 +54,16 @@ COUNT_CLAIM = Prepared(
     .values(claims=inbox.c.claims + 1)
     .returning(inbox.c.claims, inbox.c.record_key)
 )
-_WAITERS = sa.select(inbox.c.seq, inbox.c.lane_key).where(inbox.c.waits_for == sa.bindparam("waited_for"))
+_IN_HAND = (
+    sa.select(lane.c.key)
+    .where(lane.c.key == inbox.c.lane_key, lane.c.seq == inbox.c.seq, lane.c.owner.is_not(None))
+    .correlate(inbox)
+)
+_WAITERS = sa.select(inbox.c.seq, inbox.c.lane_key).where(
+    inbox.c.waits_for == sa.bindparam("waited_for"),
+    # Whoever has it in hand sees at its end that this one was settled meanwhile.
+    ~_IN_HAND.exists(),
+)
 WOKEN = Prepared(_WAITERS.where(PENDING), by=("inbox", "inbox_waits_for"))
 WOKEN_AND_HELD = Prepared(
     _WAITERS.where(sa.or_(PENDING, inbox.c.state == sa.literal_column("'held'"))), by=("inbox", "inbox_waits_for")
@@ -68,7 +77,8 @@ LANE_OF_EVENT = Prepared(
 )
 SETTLE = Prepared(
     sa.update(inbox)
-    .where(inbox.c.seq == sa.bindparam("event_seq"))
+    # One that was moved to another lane meanwhile is due there, and its outcome is told from there.
+    .where(inbox.c.seq == sa.bindparam("event_seq"), inbox.c.lane_key == sa.bindparam("from_lane"), PENDING)
     .values(
         state=sa.bindparam("to_state"),
         fate=sa.bindparam("to_fate"),

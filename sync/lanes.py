@@ -259,7 +259,7 @@ def settle(
         settled: The snapshot that need not be worked on again by the same mapping.
 
     Returns:
-        False when another worker has taken the lane meanwhile; nothing was recorded then.
+        False when another worker has taken the lane or the event meanwhile; nothing was recorded then.
     """
     return store.transact(
         lambda conn: settle_in(
@@ -296,6 +296,7 @@ def settle_in(
         state, due = "pending", now  # what it waits for was settled while this one was being worked on
     outcome = {
         "event_seq": event.seq,
+        "from_lane": event.lane_key,
         "to_state": state,
         "to_fate": fate,
         "with_reasons": json.dumps([dict(reason) for reason in reasons]),
@@ -303,7 +304,9 @@ def settle_in(
         "to_wait_for": waits_for,
         "at": None if state == "pending" else now,
     }
-    sql.SETTLE(conn, outcome)
+    if sql.SETTLE(conn, outcome).rowcount != 1:
+        _refresh(conn, event.lane_key, now)
+        return False
     if settled is not None:
         known = {"record": event.record_key, "snapshot": settled.sha256, "by": str(settled)}
         sql.SETTLE_RECORD(conn, known)

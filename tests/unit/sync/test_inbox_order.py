@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from sync import inbox, records
 from sync.errors import LaneLostError
 from sync.inbox import Event, ingest, next_due, settle
 from sync.lanes import here
 from sync.store import Store, open_store
+from sync.store import inbox as inbox_table
 
 ME, OTHER = "host|1|1|me", "host|1|1|other"
 
@@ -150,6 +152,38 @@ def test_a_record_settled_while_the_waiting_one_was_in_hand_is_not_missed(store:
     settle(store, order, state="done", fate="done", now=2)
     settle(store, payment, state="pending", fate="waiting", waits_for="order:1", due=500, now=3)
     assert taken(store, now=3).record_key == "payment:9"
+
+
+def waiting_in_a_lane_of_its_own(store: Store) -> None:
+    """A payment that came before anything was known of its order."""
+    put(store, event(1, record="payment:9", customer="", orderId="5"))
+    settle(store, taken(store), state="pending", fate="waiting", waits_for="order:5", due=3.0, now=1.0)
+    put(store, event(2, record="order:5", customer="7"), now=2.0)
+
+
+def test_what_is_woken_while_it_is_in_hand_is_given_to_nobody_else(store: Store) -> None:
+    waiting_in_a_lane_of_its_own(store)
+    order = taken(store, 2.0)
+    payment = taken(store, 4.0)
+    assert (order.record_key, payment.record_key) == ("order:5", "payment:9")
+    settle(store, order, state="done", fate="done", now=5.0)
+    assert take(store, 5.0, OTHER) is None
+    settle(store, payment, state="pending", fate="retry", due=6.0, now=5.0)
+    assert drain(store, 7.0) == ["evt_1"]
+
+
+def test_an_outcome_of_an_event_that_has_gone_to_another_lane_does_not_count(store: Store) -> None:
+    waiting_in_a_lane_of_its_own(store)
+    order = taken(store, 2.0)
+    payment = taken(store, 4.0)
+    with store.write() as conn:  # as a claim and a wake that do not see each other leave it
+        conn.execute(sa.update(inbox_table).where(inbox_table.c.seq == 1).values(lane_key="customer:7"))
+    settle(store, order, state="done", fate="done", now=5.0)
+    again = taken(store, 5.0)
+    assert again.record_key == "payment:9"
+    assert settle(store, again, state="done", fate="done", now=6.0)
+    assert not settle(store, payment, state="pending", fate="retry", due=7.0, now=6.0)
+    assert inbox.counts(store) == {"done": 2}
 
 
 def test_a_payment_goes_into_the_lane_of_its_order(store: Store) -> None:
