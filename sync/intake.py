@@ -35,6 +35,7 @@ from sync.envelope import (
 from sync.lanes import touch
 from sync.outcome import Settled
 from sync.reading import Reading, shipped
+from sync.records import not_older_than
 from sync.store import Store, inbox
 from sync.store import record as record_table
 
@@ -181,7 +182,7 @@ def _statements(is_sqlite: bool) -> _Statements:
     changed = {name: record.excluded[name] for name in kept}
     return _Statements(
         insert(inbox).on_conflict_do_nothing(index_elements=["delivery_id"]),
-        record.on_conflict_do_update(index_elements=["key"], set_=changed),
+        record.on_conflict_do_update(index_elements=["key"], set_=changed, where=not_older_than(record)),
     )
 
 

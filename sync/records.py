@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from connectors.scrub import scrub
@@ -150,8 +151,15 @@ def _remembering(dialect: str) -> sa.Executable:
     names = ("key", "entity", "id", "lane_key", "version", "payload", "sha256", "seen_at")
     fresh = insert_into(record_table, dialect).values({name: sa.bindparam(name) for name in names})
     return fresh.on_conflict_do_update(
-        index_elements=["key"], set_={name: fresh.excluded[name] for name in names if name != "key"}
+        index_elements=["key"],
+        set_={name: fresh.excluded[name] for name in names if name != "key"},
+        where=not_older_than(fresh),
     )
+
+
+def not_older_than(fresh: sqlite.Insert | postgresql.Insert) -> sa.ColumnElement[bool]:
+    """Asked again while the row is locked: another transaction may have kept a newer snapshot since it was read."""
+    return sa.or_(record_table.c.version.is_(None), fresh.excluded.version >= record_table.c.version)
 
 
 _REMEMBER = Prepared(_remembering)
