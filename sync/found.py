@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 
 from connectors.freshbooks import normalised
 from sync import ledger
 from sync.envelope import dumps
+from sync.errors import IntentOpenError
 from sync.masked import shown_key
 from sync.outcome import held
 from sync.store import Store
@@ -99,9 +101,10 @@ def _take(applier: Applier, action: Action, entry: Entry) -> None:
     detail = {**entry.detail, "fields": fields, "weak": action.weak_key}
     statement = (
         sa.update(ledger_table)
-        .where(ledger_table.c.key == entry.key)
+        .where(ledger_table.c.key == entry.key, ledger_table.c.revision == entry.revision)
         .values(
             key=action.key,
+            revision=ledger_table.c.revision + 1,
             record_key=applier.event.record_key,
             state=state,
             phase=phase,
@@ -112,12 +115,16 @@ def _take(applier: Applier, action: Action, entry: Entry) -> None:
             at=applier.now,
         )
     )
-    with applier.context.store.write() as conn:
-        conn.execute(statement)
-    taken = ledger.get(applier.context.store, action.key)
-    if taken is not None:
-        applier.enter(taken)
-    log.info("claimed after a rebuild", extra={"key": shown_key(action.key)})
+    store, shown = applier.context.store, shown_key(action.key)
+    try:
+        claimed = store.transact(lambda conn: conn.execute(statement).rowcount == 1)
+    except IntegrityError:
+        claimed = False
+    there = ledger.get(store, action.key)
+    if not claimed or there is None:
+        raise IntentOpenError(f"{shown}: what a rebuild found of it was claimed by another record; looking again")
+    applier.enter(there)
+    log.info("claimed after a rebuild", extra={"key": shown})
     what = f"invoice {entry.remote_id} of this order"
     if action.entity == "invoice" and entry.detail["deleted"]:
         raise held("invoice-deleted", f"{what} was deleted in FreshBooks: decide")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from connectors.sandbox.generator import events, generate
 from sync import ledger
+from sync.log import JsonFormatter
 from sync.rebuild import RebuildReport, rebuild
 from sync.runner import RunReport, run
 from sync.settings import Settings
@@ -208,3 +210,24 @@ def test_the_command_prints_what_was_found(
     assert told["entities"]["invoice"]["sums"] == {"USD": "11.80"}
     assert main(arguments) == 0
     assert "invoice: 1 read, 1 with our marker" in capsys.readouterr().out
+
+
+def test_what_was_found_is_claimed_at_once_and_told_without_an_address(
+    books: Books, caplog: pytest.LogCaptureFixture
+) -> None:
+    guest = {"email": "kim@canary.example", "firstName": "Kim", "lastName": "Ro"}  # its natural key is the e-mail
+    bodies = [envelope("order.created", order(id="1", orderNumber="G-1", customer=guest)), *plain_orders(2)]
+    go(books, *bodies)
+    lose_the_store(books)
+    back(books)
+    with caplog.at_level(logging.INFO):
+        again = go(books, *bodies)
+    assert again.fates == {"done": 3}  # none of them was looked at twice
+    assert again.exit_code == 0
+    shown = "\n".join(JsonFormatter().format(line) for line in caplog.records)
+    assert "claimed after a rebuild" in shown and "canary" not in shown
+
+
+def plain_orders(count: int) -> list[dict[str, Any]]:
+    numbers = range(10, 10 + count)
+    return [envelope("order.created", order(id=str(n), orderNumber=f"R-{n}", payments=[])) for n in numbers]
