@@ -35,7 +35,7 @@ CUSTOMER_VALUES = frozenset(
 )
 """The columns that may hold customer values, scrubbed of card data and secrets; the others hold ids, digests, amounts
 and reasons only. A test keeps it so. A client without an id has its e-mail in its natural key (rule 12), so in
-``ledger.key`` and ``attempt.key``; no message, log or screen shows such a key."""
+``ledger.key``, ``attempt.key`` and ``reservation.key``; no message, log or screen shows such a key."""
 BUSY_TIMEOUT_S = 30
 _DEADLOCKS = 5
 _AUTOCOMMIT = {"isolation_level": "AUTOCOMMIT"}
