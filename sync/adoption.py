@@ -26,6 +26,7 @@ from sync.errors import InputError, IntentOpenError
 from sync.first_run import whoever
 from sync.inbox import redrive
 from sync.outcome import held
+from sync.prepared import Prepared
 from sync.store import Store
 from sync.store import adoption as adoption_table
 from sync.store import ledger as ledger_table
@@ -71,14 +72,14 @@ def look(applier: Applier, action: Action, body: Mapping[str, Any]) -> None:
     """Before an invoice is created: raises EndedError (held) while a hand-typed one may be it."""
     context = applier.context
     check = context.settings.adoption.check
-    if check == "never" or (check == BACKFILL and applier.event.source != BACKFILL):
+    if check == "never":
+        return
+    known = context.store.rows(_DECIDED, {"wanted": action.key})
+    # What was proposed waits for its answer, whatever brings the order again.
+    if not known and check == BACKFILL and applier.event.source != BACKFILL:
         return
     client_id = str(body["customerid"])
-    if not client_id.isdigit() or _is_new(applier, client_id):
-        return
-    with context.store.read() as conn:
-        known = conn.execute(sa.select(adoption_table).where(adoption_table.c.key == action.key)).one_or_none()
-    if known is not None and known.state == "refused":
+    if not client_id.isdigit() or _is_new(applier, client_id) or (known and known[0].state == "refused"):
         return
     found = _candidates(applier, action, body, client_id)
     if not found:
@@ -111,6 +112,9 @@ def look(applier: Applier, action: Action, body: Mapping[str, Any]) -> None:
         f"its client has the {which} {named} over the same {action.total} {action.currency}, typed in by hand as it"
         f" seems: 'mapper-sync adopt accept {applier.event.record_key}', or 'refuse' to post the order all the same",
     )
+
+
+_DECIDED = Prepared(sa.select(adoption_table.c.state).where(adoption_table.c.key == sa.bindparam("wanted")))
 
 
 def _is_new(applier: Applier, client_id: str) -> bool:
@@ -216,13 +220,14 @@ def accept(store: Store, record: str, *, invoice: str | None = None, now: float,
     }
     statement = store.insert(ledger_table).values(key=proposal.key, created_at=now, **values)
     free = ledger_table.c.state == "refused"
+    grown = {"revision": ledger_table.c.revision + 1}  # whoever has looked before now may not write any more
     with store.write() as conn:
         mine = sa.and_(ledger_table.c.entity == "invoice", ledger_table.c.remote_id == remote_id)
         taken = conn.scalar(sa.select(ledger_table.c.key).where(mine))
         if taken is not None:
             raise InputError(f"{proposal.record_key}: invoice {remote_id} belongs to {taken} already; refuse this one")
         entered = conn.execute(
-            statement.on_conflict_do_update(index_elements=["key"], set_=values, where=free).returning(
+            statement.on_conflict_do_update(index_elements=["key"], set_={**values, **grown}, where=free).returning(
                 ledger_table.c.key
             )
         ).one_or_none()

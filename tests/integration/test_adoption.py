@@ -17,7 +17,7 @@ from sync import adoption, ledger
 from sync.adoption import proposals
 from sync.backfill import Span, backfill
 from sync.backfill_report import BackfillReport
-from sync.errors import InputError
+from sync.errors import InputError, IntentOpenError
 from sync.first_run import FirstRun, uses
 from sync.outcome import EndedError
 from sync.runner import run as run_once
@@ -240,3 +240,27 @@ def test_a_spec_that_is_in_the_ledger_has_had_its_first_run(books: Books) -> Non
     capped = books.settings.model_copy(update={"caps": CapSettings(invoices=1, sum={})})
     assert run_once(capped, books.mappings, events=books.file(bodies)).exit_code == 0
     assert len(books.table("invoice")) == 3
+
+
+def test_what_was_proposed_is_not_doubled_by_the_next_webhook_of_its_order(shop: Books, keeper: Bookkeeper) -> None:
+    record = put(shop)
+    keeper.types()
+    go(shop)
+    later = {**record, "updatedAt": "2026-03-12T10:00:00Z"}
+    report = run_once(shop.settings, shop.mappings, events=shop.file([envelope("order.updated", later)]), max_wait_s=20)
+    assert reasons(report) == {"order:71": "adoption-proposed"}
+    assert len(shop.table("invoice")) == 1
+
+
+def test_who_looked_before_an_invoice_was_adopted_may_not_create_one(shop: Books, keeper: Bookkeeper) -> None:
+    put(shop)
+    keeper.types()
+    go(shop)
+    store = opened(shop)
+    key = proposals(store)[0].key
+    ledger.open_intent(store, key, entity="invoice", record_key="order:71", phase="created", now=1.0)
+    seen = ledger.set_state(store, key, "refused", now=2.0)  # as a server's refusal leaves it
+    adoption.accept(store, "order:71", now=3.0)
+    with pytest.raises(IntentOpenError):
+        ledger.open_intent(store, key, entity="invoice", record_key="order:71", phase="created", seen=seen, now=4.0)
+    store.close()
