@@ -33,9 +33,10 @@ MAPPING_AGAIN_S = 30.0
 
 def process(event: Event, context: Context) -> Outcome:
     """Bring one event as far as it gets now; expected errors become outcomes."""
-    approved = context.mappings.by_entity.get(event.entity)
-    if approved is None and event.entity in context.mappings.waiting:
-        return _without_mapping(event.entity, context)
+    mappings = context.mappings.current  # one look: they may be exchanged at any moment
+    approved = mappings.by_entity.get(event.entity)
+    if approved is None and event.entity in mappings.waiting:
+        return _without_mapping(event.entity, mappings.waiting[event.entity])
     if approved is None or event.type not in approved.compiled.spec.source.events:
         return Outcome("skipped", (Reason("no-mapping", f"no approved mapping takes {event.type}"),))
     try:
@@ -98,9 +99,9 @@ def _is_settled(event: Event, context: Context, approved: ApprovedSpec) -> bool:
     return (event.version or "") <= (known.version or "")
 
 
-def _without_mapping(entity: str, context: Context) -> Outcome:
+def _without_mapping(entity: str, problem: str) -> Outcome:
     """Nothing is lost because a mapping may not run at the moment."""
-    why = f"the mapping of '{entity}' may not run: {context.mappings.waiting[entity]}"
+    why = f"the mapping of '{entity}' may not run: {problem}"
     return Outcome("waiting", (Reason("mapping-stopped", why),), due_in_s=MAPPING_AGAIN_S)
 
 
