@@ -22,6 +22,7 @@ from sync.specs import ApprovedSpec, load_mappings
 
 if TYPE_CHECKING:
     from sync.inbox import Event
+    from sync.records import Snapshot
     from sync.worker import Context
 
 __all__ = ["load_mappings", "process"]
@@ -95,8 +96,16 @@ def _is_settled(event: Event, context: Context, approved: ApprovedSpec) -> bool:
     known = records.latest(context.store, event.record_key)
     if known is None or known.settled != str(Settled(known.sha256, approved.fingerprint)):
         return False
-    # An event without a snapshot may tell of a change that is not known yet.
-    return (event.version or "") <= (known.version or "")
+    if event.type.endswith(".cancelled"):  # says more than its record does: the two have to be compared
+        return False
+    return not _tells_of_a_change(event, known)
+
+
+def _tells_of_a_change(event: Event, known: Snapshot) -> bool:
+    """Whether an event may tell of a change that is not known yet, as one without a snapshot does (A16)."""
+    if event.version is None:
+        return event.resource is None
+    return event.version > (known.version or "")
 
 
 def _without_mapping(entity: str, problem: str) -> Outcome:
@@ -109,8 +118,7 @@ def _draft(event: Event, context: Context, approved: ApprovedSpec) -> Draft:
     """Map the newest snapshot; what does not fulfil the contract is fetched once, where Clarity can be asked."""
     known = records.latest(context.store, event.record_key)
     payload: Mapping[str, Any] | None = known.payload if known is not None else event.resource
-    if event.resource is None and (known is None or (known.version or "") < (event.version or "")):
-        # The event tells of a change that is not known yet (A16).
+    if event.resource is None and (known is None or _tells_of_a_change(event, known)):
         payload = _fetch(event.entity, event.record_id, context) or payload
     draft = _mapped(payload, context, approved.compiled) if payload else None
     if draft is not None and draft.decision != "hold":

@@ -228,7 +228,6 @@ def _erase(conn: Connection, keys: list[str], person: _Person, *, now: float) ->
             key = row.key
             if "@" in key:
                 key = f"{key.rpartition(':')[0]}:forgotten-{secrets.token_hex(8)}"
-                conn.execute(sa.update(reservation_table).where(reservation_table.c.key == row.key).values(key=key))
             # The digests of single fields could be tried out; the one of the whole body stays.
             conn.execute(
                 sa.update(ledger_table).where(ledger_table.c.key == row.key).values(key=key, detail=dumps(detail))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sync.runner import run
-from tests.flows import Books, envelope, order
+from tests.flows import Books, envelope, order, reasons
 from tests.integration.test_backfill import fill, paged, plain_orders
 
 
@@ -95,3 +95,21 @@ def test_the_first_poll_looks_for_hand_typed_invoices_too(shop: Books) -> None:
         api.create("invoice", body)
     report = shop.run()
     assert [line["reason_id"] for line in report.status["held"]] == ["adoption-proposed"]
+
+
+def test_a_cancellation_is_heard_though_its_record_was_posted_just_as_it_is(books: Books) -> None:
+    (one,) = plain_orders(1)
+    assert books.run(envelope("order.created", one)).exit_code == 0
+    report = books.run(envelope("order.cancelled", one, event_id="evt-gone"))
+    assert reasons(report) == {f"order:{one['id']}": "event-contradicts-record"}
+
+
+def test_an_event_that_brings_neither_its_record_nor_a_time_is_asked_about(shop: Books) -> None:
+    (one,) = plain_orders(1)
+    fill(shop, one)
+    shop.run()
+    with shop.sandbox.state.lock:
+        shop.sandbox.state.clarity.put("orders", {**one, "status": "Cancelled"}, silent=True)
+    thin = {"id": "evt-thin", "type": "order.updated", "data": {"object": "order", "id": one["id"]}}
+    report = shop.run(thin)
+    assert reasons(report) == {f"order:{one['id']}": "cancelled-after-invoice"}
