@@ -21,7 +21,7 @@ from sync import found, ledger, skips
 from sync.errors import IntentOpenError, StaleLeaseError
 from sync.findings import refusals
 from sync.invoices import InvoiceWriter
-from sync.ledger import Entry, LedgerState, Reserved, Tried
+from sync.ledger import Entry, LedgerState, Reserved, Source, Tried
 from sync.masked import shown_key
 from sync.outcome import dead, held, later
 from sync.plan import Action, digest, filled
@@ -159,7 +159,7 @@ class Applier:
 
         def again() -> None:
             nonlocal entry
-            entry = self.enter(ledger.reopen_intent(self.context.store, entry, self.event, now=self.now))
+            entry = self._renewed(entry)
 
         try:
             row = self._send(lambda: self.context.freshbooks.create(action.entity, body), again)
@@ -239,9 +239,7 @@ class Applier:
                 "payment-in-doubt", f"payment {shown_key(action.key)}: no clear answer; look in FreshBooks and decide"
             )
         looks = int(entry.detail.get("looks", 0))
-        left_s = entry.at + (self.context.settings.settle_s if looks else self._doubt_s(entry)) - self.now
-        if left_s > 0:
-            raise later("in-doubt", f"{shown_key(action.key)}: waiting until a lost answer would be visible", left_s)
+        self._wait(entry, self.context.settings.settle_s if looks else self._doubt_s(entry))
         there = look()
         if there is not None:
             return self.adopt(action, there)
@@ -253,6 +251,30 @@ class Applier:
         self._set(entry, "refused")
         return None
 
+    def settled(self, action: Action) -> Entry | None:
+        """The entry, once no change of its object that was begun earlier can still take effect.
+
+        What came of such a change need not be known: its object is there and is read before it is changed again. Only
+        a newer change must not be overtaken by it.
+
+        Raises:
+            EndedError: Too early to tell.
+        """
+        entry = self.entry(action.key)
+        if entry is None or not entry.changing:
+            return entry
+        self._wait(entry, self._doubt_s(entry))
+        detail, change = dict(entry.detail), entry.detail["change"]
+        del detail["change"]
+        detail["meant"] = [*detail.get("meant", ()), change["fields"]]
+        source = Source(change["record"], change["version"])
+        return self._set(entry, change["from"], content_hash=ledger.UNSURE, source=source, detail=detail)
+
+    def _wait(self, entry: Entry, seconds: float) -> None:
+        left_s = entry.at + seconds - self.now
+        if left_s > 0:
+            raise later("in-doubt", f"{shown_key(entry.key)}: waiting until a lost answer would be visible", left_s)
+
     def adopt(self, action: Action, row: Row, *, phase: str = "adopted") -> Row:
         """Enter an object that is there already into the ledger as ours."""
         if self.context.dry_run:
@@ -260,23 +282,30 @@ class Applier:
         entry = self.entry(action.key)
         if entry is None or entry.state not in ledger.LIVE:
             self._intent(action, phase)
-        self.confirm(action, row, phase=phase)
+        # What is upserted is yet to be compared, and nobody may take it for done if that is never reached.
+        self.confirm(action, row, phase=phase, content=None if action.kind == "upsert" else True)
         log.info("adopted", extra={"key": shown_key(action.key)})
         return row
 
     def confirm(
-        self, action: Action, row: Row, *, phase: str, content: bool = True, tried: Tried | None = None
+        self, action: Action, row: Row, *, phase: str, content: bool | None = True, tried: Tried | None = None
     ) -> Entry:
         """Commit what the server answered, and the request behind it.
+
+        Args:
+            content: Whether all that the action wants is there now; False: as before, None: to be found out.
 
         Raises:
             IntentOpenError: Somebody else has changed the entry; the request is recorded all the same.
         """
         entry = self.entry(action.key)
         detail = dict(entry.detail) if entry else {}
-        detail.pop("looks", None)
+        for passing in ("looks", "change", "meant"):
+            detail.pop(passing, None)
         if content:
             detail["fields"] = dict(action.fields or {})
+        elif content is None:
+            detail.pop("fields", None)
         if action.entity == "payment":
             detail |= {"invoice": str(row.get("invoiceid")), "weak": action.weak_key}
         return self.enter(
@@ -285,7 +314,8 @@ class Applier:
                 action.key,
                 remote_id=str(row["id"]),
                 phase=phase,
-                content_hash=action.content_hash if content else None,
+                content_hash=action.content_hash if content else ledger.UNSURE if content is None else None,
+                source=self._source if content else None,
                 total=action.total,
                 currency=action.currency,
                 detail=detail,
@@ -296,34 +326,70 @@ class Applier:
         )
 
     def put(
-        self,
-        action: Action,
-        remote_id: str,
-        body: Mapping[str, Any],
-        send: Callable[[], Row],
-        *,
-        confirmed: str | None = None,
+        self, action: Action, remote_id: str, body: Mapping[str, Any], send: Callable[[], Row], *, phase: str = ""
     ) -> Row:
-        """Send a change of an existing object; repeating it is harmless, so doubt ends in a retry.
+        """Send a change of an existing object; no later change of it is sent before this one has a known end.
 
         Args:
-            confirmed: The phase that it brings the entry to, committed with the request.
+            phase: Given when the object is all that the action wants then: the phase that this brings the entry to.
+
+        Raises:
+            EndedError: In doubt: it may be applied later than whatever would be sent now.
         """
         self._suits_account(action.entity, body)
+        self.context.may_write()
+        before = self.entry(action.key)
+        if before is None or before.state in ledger.LIVE:
+            raise IntentOpenError(f"{shown_key(action.key)}: not known well enough to be changed; looking again")
+        change = {
+            "from": before.state,
+            "record": self.event.record_key,
+            "version": self.source_version,
+            "fields": dict(action.fields or {}),
+        }
+        detail = {**before.detail, "change": change}
+        entry = self._renewed(before, detail)
+        request = {"method": "PUT", "entity": action.entity, "id": remote_id, "body": dict(body)}
+
+        def again() -> None:
+            nonlocal entry
+            entry = self._renewed(entry)
+
+        try:
+            row = self._send(send, again)
+        except AmbiguousWriteError as error:
+            entry = self._set(entry, "doubt", Tried(request, "doubt"))
+            message = f"{error.message}; waiting until it can no longer take effect, then comparing again"
+            raise later("in-doubt", message, self._doubt_s(entry)) from None
+        except ConnectorError:
+            self._set(entry, before.state, Tried(request, "refused"), detail=before.detail)
+            raise
+        self.rows[action.step] = row
+        tried = Tried(request, "done", _response(row))
+        if phase:
+            self.confirm(action, {**row, "id": remote_id}, phase=phase, tried=tried)
+        else:
+            self._set(entry, "confirmed", tried, detail=before.detail)
+        return row
+
+    def mark(
+        self, action: Action, remote_id: str, body: Mapping[str, Any], send: Callable[[], Row], *, phase: str
+    ) -> None:
+        """Send a change that nothing later takes back, so that coming twice or late it changes nothing.
+
+        It needs no intent: doubt ends in a retry.
+        """
         self.context.may_write()
         request = {"method": "PUT", "entity": action.entity, "id": remote_id, "body": dict(body)}
         try:
             row = self._send(send, lambda: self.context.leases.renew(self.event))
         except ConnectorError as error:
-            self._attempted(action.key, request, "doubt" if isinstance(error, AmbiguousWriteError) else "refused")
+            outcome = "doubt" if isinstance(error, AmbiguousWriteError) else "refused"
+            ledger.add_attempt(self.context.store, action.key, request=request, outcome=outcome, now=self.now)
             raise
         self.rows[action.step] = row
-        if confirmed is None:
-            self._attempted(action.key, request, "done", row)
-        else:
-            tried = Tried(request, "done", _response(row))
-            self.confirm(action, {**row, "id": remote_id}, phase=confirmed, content=False, tried=tried)
-        return row
+        tried = Tried(request, "done", _response(row))
+        self.confirm(action, {**row, "id": remote_id}, phase=phase, content=False, tried=tried)
 
     def plan(
         self, method: str, entity: str, remote_id: str | None, body: Mapping[str, Any], action: Action | None = None
@@ -360,9 +426,12 @@ class Applier:
             )
         )
 
-    def _attempted(self, key: str, request: Mapping[str, Any], outcome: str, row: Row | None = None) -> None:
-        response = None if row is None else _response(row)
-        ledger.add_attempt(self.context.store, key, request=request, response=response, outcome=outcome, now=self.now)
+    def _renewed(self, entry: Entry, detail: Mapping[str, Any] | None = None) -> Entry:
+        return self.enter(ledger.renew_intent(self.context.store, entry, self.event, detail=detail, now=self.now))
+
+    @property
+    def _source(self) -> Source:
+        return Source(self.event.record_key, self.source_version, self.spec_fingerprint)
 
     def _doubt_s(self, entry: Entry) -> float:
         """Until the answer to a write that was begun would be visible: its time on the way, and the settle time.
@@ -410,7 +479,7 @@ class Applier:
     def _ensure(self, action: Action) -> None:
         """Create when missing, never change what is there (rule 11: an order only creates a missing client)."""
         entry = self.entry(action.key)
-        if entry is not None and entry.state == "confirmed":
+        if entry is not None and entry.stands:
             self.outputs[action.step] = {"id": _id(entry.remote_id)}
             return
         body = filled(action.body or {}, self.outputs)
@@ -443,7 +512,7 @@ class Applier:
         if reserved is None or reserved.key is None or reserved.key == action.key:
             return None
         other = ledger.get(self.context.store, reserved.key)
-        if other is None or other.state != "confirmed" or other.remote_id is None:
+        if other is None or not other.stands or other.remote_id is None:
             return None
         row, field = self.context.freshbooks.get(action.entity, other.remote_id), _matched_by(action, body)
         same = field is not None and normalised(str(row.get(field) or "")) == normalised(str(body[field]))
@@ -498,7 +567,7 @@ class Applier:
 
     def _upsert(self, action: Action) -> None:
         """Create, or change what differs. Newest source version wins; a person's change is kept (rules 10, 11)."""
-        entry = self.entry(action.key)
+        entry = self.settled(action)
         body = filled(action.body or {}, self.outputs)
         if entry is None or entry.state != "confirmed" or entry.remote_id is None:
             there, reserved = self._looked(action, body)
@@ -528,8 +597,16 @@ class Applier:
             name: value for name, value in body.items() if name not in keep and not same_value(current.get(name), value)
         }
         before = dict(entry.detail.get("fields", {})) if entry is not None else {}
+        meant = list(entry.detail.get("meant", ())) if entry is not None else []
         touched = sorted(
-            name for name in wanted if name in before and not _as_written(current.get(name), before[name], body[name])
+            name
+            for name in wanted
+            if name in before
+            and not any(
+                _as_written(current.get(name), written[name], body[name])
+                for written in (before, *meant)
+                if name in written
+            )
         )
         if touched:
             raise held(
@@ -540,10 +617,13 @@ class Applier:
             self.plan("PUT", action.entity, remote_id, wanted)
         elif wanted:
             self.put(
-                action, remote_id, wanted, lambda: self.context.freshbooks.update(action.entity, remote_id, wanted)
+                action,
+                remote_id,
+                wanted,
+                lambda: self.context.freshbooks.update(action.entity, remote_id, wanted),
+                phase="updated",
             )
-        if not self.context.dry_run:
-            self._intent(action, "updated")
+        elif not self.context.dry_run:
             self.confirm(action, current, phase="updated")
         self.outputs[action.step] = current
 
@@ -569,7 +649,7 @@ class Applier:
     def _find(self, action: Action) -> None:
         """The invoice that another flow made; the event waits until it is sent (rule 7)."""
         entry = self.entry(action.key)
-        if entry is None or entry.state != "confirmed" or entry.phase != "sent":
+        if entry is None or not entry.stands or entry.phase != "sent":
             raise OrderMissingError(action.key.rsplit(":", 1)[-1])
         self.outputs[action.step] = {"id": _id(entry.remote_id), "total": entry.total, "currency": entry.currency}
 

@@ -47,7 +47,7 @@ class InvoiceWriter:
             EndedError: It cannot be, and why.
         """
         body = filled(self.action.body or {}, self.applier.outputs)
-        entry = self.applier.entry(self.action.key)
+        entry = self.applier.settled(self.action)
         if entry is not None and entry.state == "confirmed" and entry.phase in ("agreed", "sent"):
             self._unchanged(entry, body)
             self._output(entry.remote_id)
@@ -79,7 +79,7 @@ class InvoiceWriter:
         row = self.applier.rows.get(self.action.step) or self.context.freshbooks.get("invoice", remote_id)
         if is_draft(row):
             body, send = {"action_mark_as_sent": True}, self.context.freshbooks.mark_invoice_sent
-            self.applier.put(self.action, remote_id, body, lambda: send(remote_id), confirmed="sent")
+            self.applier.mark(self.action, remote_id, body, lambda: send(remote_id), phase="sent")
         else:
             self.applier.confirm(self.action, {**row, "id": remote_id}, phase="sent", content=False)
 

@@ -32,6 +32,9 @@ LedgerState = Literal["intent", "confirmed", "refused", "doubt", "held"]
 LIVE: tuple[LedgerState, ...] = ("intent", "doubt")
 """States in which a write may be under way: nobody else begins one."""
 
+UNSURE: Final = "unsure"
+"""Stands for the digest of what may or may not be at the other side; no digest equals it."""
+
 MAX_ATTEMPT_CHARS = 64_000
 
 
@@ -73,6 +76,16 @@ class Entry:
     holder: str | None = None
     revision: int = 0
 
+    @property
+    def changing(self) -> bool:
+        """Whether a change of an object that is there was begun and has no known end."""
+        return self.state in LIVE and "change" in self.detail
+
+    @property
+    def stands(self) -> bool:
+        """Whether the object is there as far as is known, whatever its content."""
+        return self.state == "confirmed" or self.changing
+
 
 @dataclass(frozen=True)
 class Reserved:
@@ -81,6 +94,15 @@ class Reserved:
     name: str
     key: str | None
     revision: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the content of an object came from: source record, its ``updatedAt`` and the approved spec."""
+
+    record_key: str | None = None
+    version: str | None = None
+    spec_fingerprint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -265,23 +287,29 @@ def _as_seen() -> sa.ColumnElement[bool]:
 _OPEN = Prepared(_opening)
 
 
-def reopen_intent(store: Store, entry: Entry, event: Event, *, now: float) -> Entry:
-    """Commit that the write of an open intent is about to be sent only now, nothing of it having left before.
+def renew_intent(
+    store: Store, entry: Entry, event: Event, *, detail: Mapping[str, Any] | None = None, now: float
+) -> Entry:
+    """Commit that a write is about to be sent and leave all that is known as it is.
+
+    It is the write of an open intent, nothing of which has left before, or a change of an object that is there. The
+    lane's lease is renewed by the same commit.
 
     Raises:
-        IntentOpenError: Somebody else has taken the intent over.
+        IntentOpenError: Somebody else has changed the row.
         LaneLostError: Another worker has the event's lane.
     """
-    statement = (
-        sa.update(ledger_table)
-        .where(ledger_table.c.key == entry.key, ledger_table.c.revision == entry.revision)
-        .values(at=now, revision=ledger_table.c.revision + 1)
-        .returning(ledger_table)
-    )
+    values = {
+        "wanted": entry.key,
+        "seen_revision": entry.revision,
+        "now": now,
+        "by": event.holder,
+        "to_detail": None if detail is None else dumps(detail),
+    }
 
     def opened(conn: Connection) -> Row[Any]:
         renew_in(conn, event, now=now)
-        row = conn.execute(statement).one_or_none()
+        row: Row[Any] | None = _RENEW(conn, values).first()
         if row is None:
             raise IntentOpenError(f"{shown_key(entry.key)}: another runner has taken this write over")
         return row
@@ -290,6 +318,20 @@ def reopen_intent(store: Store, entry: Entry, event: Event, *, now: float) -> En
     row = store.transact(opened)
     proved(event, now=now, up=up)
     return _entry(row)
+
+
+_RENEW = Prepared(
+    sa.update(ledger_table)
+    .where(ledger_table.c.key == sa.bindparam("wanted"), _as_seen())
+    .values(
+        state="intent",
+        at=sa.bindparam("now"),
+        holder=sa.bindparam("by"),
+        detail=sa.func.coalesce(sa.bindparam("to_detail", type_=sa.Text), ledger_table.c.detail),
+        revision=ledger_table.c.revision + 1,
+    )
+    .returning(ledger_table)
+)
 
 
 def _take(store: Store, conn: Connection, reserved: Reserved, key: str) -> None:
@@ -327,6 +369,7 @@ def confirm(
     remote_id: str,
     phase: str | None = None,
     content_hash: str | None = None,
+    source: Source | None = None,
     total: Decimal | None = None,
     currency: str | None = None,
     detail: Mapping[str, Any] | None = None,
@@ -351,6 +394,7 @@ def confirm(
         remote_id=remote_id,
         phase=phase,
         content_hash=content_hash,
+        source=source,
         total=total,
         currency=currency,
         detail=detail,
@@ -367,6 +411,8 @@ def set_state(
     *,
     phase: str | None = None,
     remote_id: str | None = None,
+    content_hash: str | None = None,
+    source: Source | None = None,
     detail: Mapping[str, Any] | None = None,
     expected: Sequence[LedgerState] | None = None,
     seen: Entry = ANY,
@@ -390,6 +436,8 @@ def set_state(
         state,
         phase=phase,
         remote_id=remote_id,
+        content_hash=content_hash,
+        source=source,
         detail=detail,
         expected=expected,
         seen=seen,
@@ -406,6 +454,7 @@ def _change(
     remote_id: str | None = None,
     phase: str | None = None,
     content_hash: str | None = None,
+    source: Source | None = None,
     total: Decimal | None = None,
     currency: str | None = None,
     detail: Mapping[str, Any] | None = None,
@@ -414,6 +463,7 @@ def _change(
     tried: Tried | None = None,
     now: float,
 ) -> Entry:
+    source = source or Source()
     values = {
         "wanted": key,
         "to_state": state,
@@ -421,6 +471,9 @@ def _change(
         "to_remote_id": remote_id,
         "to_phase": phase,
         "to_content_hash": content_hash,
+        "to_record_key": source.record_key,
+        "to_source_version": source.version,
+        "to_spec_fingerprint": source.spec_fingerprint,
         "to_detail": None if detail is None else dumps(detail),
         "seen_revision": None if seen is ANY else seen.revision,
         **{f"to_{name}": value for name, value in _amounts(total, currency).items()},
@@ -457,7 +510,17 @@ _CHANGE = Prepared(
         revision=ledger_table.c.revision + 1,
         **{
             name: sa.func.coalesce(sa.bindparam(f"to_{name}", type_=sa.Text), ledger_table.c[name])
-            for name in ("remote_id", "phase", "content_hash", "total", "currency", "detail")
+            for name in (
+                "record_key",
+                "phase",
+                "remote_id",
+                "content_hash",
+                "source_version",
+                "spec_fingerprint",
+                "total",
+                "currency",
+                "detail",
+            )
         },
     )
     .returning(ledger_table)

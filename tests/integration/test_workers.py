@@ -268,7 +268,7 @@ def test_a_paused_writer_whose_intent_was_taken_over_may_not_send(store: Store) 
     mine = intent(store, "clarity:client:1", seen=None, event=event)
     ledger.set_state(store, "clarity:client:1", "doubt", seen=mine, now=2.0)
     with pytest.raises(IntentOpenError, match="taken this write over"):
-        ledger.reopen_intent(store, mine, event, now=3.0)
+        ledger.renew_intent(store, mine, event, now=3.0)
 
 
 def test_a_lease_is_renewed_by_time_and_its_loss_is_told(store: Store) -> None:
