@@ -216,6 +216,9 @@ def correspondences(samples: Profile, spec: MappingSpec) -> dict[str, str]:
             likely = [path for path in likely if "[]." not in path]
         if row.accepted and likely and _may_stand_for(row.target, likely[0]):
             found[row.target] = likely[0]
+    for name in contract.paths:  # a field of the very same name, which says too little to be sure of: `test`
+        if "." not in name and name not in found and name in samples.paths:
+            found[name] = name
     own = spec.source.id.source_path()
     # A bare `id` says little to the suggester; nothing identifies a record better than its own id or number.
     if own not in found and own in samples.paths:
