@@ -15,7 +15,6 @@ from mapspec.ops import CompileContext, plain_text, well_formed
 from mapspec.order_parts import Charge, Item, OrderMoney, TaxAmount
 from mapspec.paths import Path, Scope, compile_path, rows_of
 
-
 # Binary floats are written with up to 17 digits; beyond `MIN_EXPONENT` they say nothing about money.
 _FLOAT_NOISE: Final = -20
 

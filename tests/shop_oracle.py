@@ -31,6 +31,38 @@ def orders_of(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("order__*.json"))]
 
 
+def real_orders(shop: str, folder: Path) -> list[dict[str, Any]]:
+    """The whole orders among a folder of API answers, the last of each id.
+
+    Documentation gives one number to several orders, which no shop does; each gets one of its own.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted((folder / shop).glob("*order*.json")):
+        held = json.loads(path.read_text("utf-8"))
+        rows = held if isinstance(held, list) else held.get("orders") or [held.get("order") or held]
+        for row in rows:
+            total = row.get("total") if shop == "woocommerce" else row.get("total_price")
+            if total and row.get("line_items") and row.get("date_created" if shop == "woocommerce" else "created_at"):
+                found[str(row["id"])] = row
+    name = "number" if shop == "woocommerce" else "order_number"
+    return [{**row, name: type(row[name])(7000 + count)} for count, row in enumerate(found.values())]
+
+
+def contradicts_itself(shop: str, order: dict[str, Any]) -> bool:
+    """Whether a Shopify order's rates do not make its own tax amounts: documentation has such made-up ones."""
+    if shop != "shopify":
+        return False
+    for line in order["line_items"]:
+        off = sum(Decimal(part["amount"]) for part in line.get("discount_allocations", []))
+        base = Decimal(line["price"]) * line["quantity"] - off
+        for tax in line.get("tax_lines", []):
+            rate = Decimal(str(tax["rate"]))
+            made = base * rate / (1 + rate) if order.get("taxes_included") else base * rate
+            if abs(made - Decimal(tax["price"])) > Decimal("0.02"):
+                return True
+    return False
+
+
 def expected(shop: str, order: dict[str, Any]) -> Expected:
     return {"woocommerce": _woocommerce, "shopify": _shopify}[shop](order)
 

@@ -131,7 +131,7 @@ def from_json_schema(path: Path, *, only: Sequence[str] = ()) -> Described:
     }
     dialect = str(root.get("$schema", "JSON Schema"))[:80]
     described = Described(
-        str(root.get("title") or path.stem)[:80], f"{dialect}, {path.name}", found, "", document.notes
+        str(root.get("title") or path.stem)[:80], f"{dialect}, {path.name}", found, "", notes=document.notes
     )
     return _checked(document, described, only, tuple(known))
 
@@ -195,7 +195,9 @@ def _reading(profile: Profile) -> dict[str, Any]:
     from mapper_ai.services.kinds import blueprint
     from mapper_ai.services.propose import correspondences
 
-    found = {old: new for old, new in correspondences(profile, blueprint("order-to-invoice")).items() if "[]" not in new}
+    found = {
+        old: new for old, new in correspondences(profile, blueprint("order-to-invoice")).items() if "[]" not in new
+    }
     customer = found.get("customer.id", "").rpartition(".")[0]
     by_id = found.get("customerId", "")
     members = {
@@ -210,7 +212,9 @@ def _reading(profile: Profile) -> dict[str, Any]:
     }
     made: dict[str, Any] = {}
     for name, (text, value) in members.items():
-        kept = {key: path for key, path in value.items() if path and "." not in path} if isinstance(value, dict) else value
+        kept = (
+            {key: path for key, path in value.items() if path and "." not in path} if isinstance(value, dict) else value
+        )
         if kept:
             kind: Any = dict.fromkeys(kept, "name") if isinstance(kept, dict) else "name"
             made[name] = {"text": text, "value": kept, "type": kind, "read_by": ["inbox", "runner"]}

@@ -116,7 +116,7 @@ def propose(
             told = [row for row in told if not (as_a_whole and row[1].startswith(_MADE_ANEW))]
             spec, more = for_other_shop(spec, found, samples, records)
             spec, proved = with_proved_money(spec, records)
-            seen = [*more, *proved]
+            told, seen = [*told, *more], proved
         spec = named_after(spec, system)
         source = spec.source.model_copy(update={"system": system})
         spec = spec.model_copy(update={"spec": f"{system}-freshbooks/{kind}", "description": None, "source": source})
@@ -208,7 +208,9 @@ def correspondences(samples: Profile, spec: MappingSpec) -> dict[str, str]:
     """Path of the spec's own source -> path of the samples that means the same."""
     contract = profile_contract(load_system(spec.source.system).fields(spec.source.entity))
     rows = suggest(samples, contract, top=_TOP, accept_at=_CARRY_AT)
-    listed = any(row.target == PAYMENTS + "amount" and row.accepted and "[]" in row.candidates[0].source for row in rows)
+    listed = any(
+        row.target == PAYMENTS + "amount" and row.accepted and "[]" in row.candidates[0].source for row in rows
+    )
     found = {}
     for row in rows:
         likely = [c.source for c in row.candidates if not c.joined_with and c.confidence >= _CARRY_AT]

@@ -36,7 +36,7 @@ _REFUNDS: Final = re.compile(r"(?i)^(refunds|credit_?memos|credit_?notes|returns
 def words() -> Mapping[str, Any]:
     """The trade's words for statuses and ways to pay."""
     text = resources.files("mapper_ai.services").joinpath("blueprints/other-shops.yaml").read_text(encoding="utf-8")
-    data, _ = read_yaml(text, where="blueprints/other-shops.yaml")
+    data: Mapping[str, Any] = read_yaml(text, where="blueprints/other-shops.yaml")[0]
     return data
 
 
@@ -137,7 +137,9 @@ def _with_gate(
         for path in statuses:
             seen = {fold(value) for record in records if (value := read_at(record, path)) not in (None, "")}
             if unknown := sorted(seen - every):
-                told.append(("flow", f"{path}: orders that say {', '.join(unknown)} are held until the gate names them"))
+                told.append(
+                    ("flow", f"{path}: orders that say {', '.join(unknown)} are held until the gate names them")
+                )
     else:
         told.append(("flow", "no status was found: every order that is not cancelled is invoiced"))
     gate = (*before, *map(GateRule.model_validate, rules), *after, *map(GateRule.model_validate, go))
@@ -154,13 +156,13 @@ def _with_guests(spec: MappingSpec, records: Sequence[Record]) -> MappingSpec:
     if not any(isinstance(value, int) for value in held) and "0" not in held:
         return spec
     steps = [{"when": {"if": {"not_equal": [path.text, "0"]}, "then": [{"path": path.text}], "else": []}}]
-    made = FieldRule.model_validate({**rule.model_dump(mode="python", exclude={"steps", "check", "origin"}), "steps": steps})
+    made = FieldRule.model_validate(
+        {**rule.model_dump(mode="python", exclude={"steps", "check", "origin"}), "steps": steps}
+    )
     return spec.model_copy(update={"values": {**spec.values, "customer_id": made}})
 
 
-def _with_payment(
-    spec: MappingSpec, found: Mapping[str, str], records: Sequence[Record], told: Told
-) -> MappingSpec:
+def _with_payment(spec: MappingSpec, found: Mapping[str, str], records: Sequence[Record], told: Told) -> MappingSpec:
     """One payment of the whole total, where a status or a date says that the order is paid."""
     total, number = found.get("total"), spec.source.number
     status = [found[name] for name in ("paymentStatus", PAYMENTS + "status") if name in found]
@@ -174,7 +176,9 @@ def _with_payment(
     elif paid_at is not None:
         paid = {"present": paid_at}
     if total is None or paid is None:
-        told.append(("flow", "no payments are posted: the order has no list of them, and nothing says that it is paid"))
+        told.append(
+            ("flow", "step payment is left out: the order has no list of payments, and nothing says that it is paid")
+        )
         return spec
     marker = f"{{{number.text}}}" if number else "{id}"
     transaction = found.get(PAYMENTS + "transactionId")
@@ -210,7 +214,14 @@ def _with_payment(
         },
         "payment.note": {
             "required": True,
-            "steps": [{"join": [[{"template": f"Order {marker}, paid in the shop"}], *([[{"path": transaction}]] if transaction else [])]}],
+            "steps": [
+                {
+                    "join": [
+                        [{"template": f"Order {marker}, paid in the shop"}],
+                        *([[{"path": transaction}]] if transaction else []),
+                    ]
+                }
+            ],
         },
     }
     if transaction:

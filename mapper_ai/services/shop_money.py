@@ -153,7 +153,9 @@ def _line_readings(money: LineMoney, shop: _Shop) -> list[Change]:
         amounts = shop.scalars(f"{shop.each}.{name}[]")
         amount = next((a for a in _AMOUNTS if a in amounts), "amount")
         shares = {"discount": f".{name}[].{amount}", "line_total": None, "order_discount": None}
-        ways += [{**shares, "subtotal": listed}, {**shares, "subtotal": None}] if listed else [{**shares, "subtotal": None}]
+        ways += (
+            [{**shares, "subtotal": listed}, {**shares, "subtotal": None}] if listed else [{**shares, "subtotal": None}]
+        )
     ways += [{}, {"line_total": None}, {"subtotal": listed}, {"subtotal": None}, {"order_discount": None}]
     ways += [{"line_total": None, "subtotal": None}, {"line_total": None, "subtotal": None, "order_discount": None}]
     return ways
@@ -293,7 +295,13 @@ def _simplest(low: Decimal, high: Decimal) -> Decimal | None:
         unit = Decimal(1).scaleb(-places)
         first, last = low.quantize(unit, ROUND_CEILING), high.quantize(unit, ROUND_FLOOR)
         if first <= last:
-            return first if first == last or places == 0 else (first + last) / 2 if (first + last) % (2 * unit) == 0 else first
+            return (
+                first
+                if first == last or places == 0
+                else (first + last) / 2
+                if (first + last) % (2 * unit) == 0
+                else first
+            )
     return None
 
 
@@ -310,9 +318,11 @@ def _untried(money: LineMoney, shop: _Shop) -> Told:
     discounts = [name for name in shop.scalars() if "discount" in name.lower() and "tax" not in name.lower()]
     if discounts and not any(_number(record.get(name)) for record in shop.records for name in discounts):
         missing.append("a discount")
-    for charge in money.charges:
-        if not any(_sum(record, charge.amount) for record in shop.records):
-            missing.append(f"a {charge.name.lower()}")
+    missing += [
+        f"a {charge.name.lower()}"
+        for charge in money.charges
+        if not any(_sum(record, charge.amount) for record in shop.records)
+    ]
     if not missing:
         return []
     return [(_LINES, f"no sample has {', '.join(missing)}: such an order is held if the amounts mean something else")]
