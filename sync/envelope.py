@@ -144,7 +144,10 @@ def parse_delivery(raw: bytes, reading: Reading | None = None) -> Delivery:
     envelope = reading.canonical(envelope)
     if not isinstance(envelope.get("type"), str):
         named = reading.envelope["type"]
-        raise EnvelopeError(f'not a webhook envelope: "{named}" is missing (expected e.g. "order.created")')
+        mend = "; for a shop that sends the record itself see docs/newcomer.md" if "id" in envelope else ""
+        raise EnvelopeError(f'not a webhook envelope: "{named}" is missing (expected e.g. "order.created"){mend}')
+    if reading.bare and envelope["type"] == f"{reading.bare}.updated" and _plain(envelope["data"].get("id")) is None:
+        raise EnvelopeError(f'no {reading.bare}: "{reading.id}" is missing, which identifies it')
     return Delivery(envelope, hashlib.sha256(raw).hexdigest())
 
 
@@ -203,7 +206,7 @@ def lane_of(entity: str, record_key: str, resource: Mapping[str, Any], reading: 
     customer = resource.get(reading.customer)
     customer = customer if isinstance(customer, Mapping) else {}
     customer_id = _plain(customer.get(reading.id)) or _plain(resource.get(reading.customer_id))
-    if customer_id:
+    if customer_id and customer_id != "0":  # shops that number their customers give 0 to every guest
         return f"customer:{customer_id}"
     email = _plain(customer.get("email")) or _plain(resource.get("email"))
     if email:
