@@ -50,8 +50,8 @@ def customers(cases: Iterable[Case]) -> list[Payload]:
 
 
 def payments(cases: Iterable[Case]) -> list[Payload]:
-    """Return every payment of the orders as its own resource, whatever became of it."""
-    return [_payment(case.order, row) for case in cases for row in case.order["payments"]]
+    """Return every payment that has an id as its own resource, whatever became of it."""
+    return [_payment(case.order, row) for case in cases for row in case.order["payments"] if row.get("id") is not None]
 
 
 def refunds(cases: Iterable[Case]) -> list[Payload]:

@@ -170,7 +170,9 @@ class _Draw:
         count = mint.random.randint(1, self.most_lines)
         if not self.plain_money and mint.chance(4):
             self.tags.add("equal-lines")
-            yield from [self._line(mint.pick(sold), Decimal(1))] * self.most_lines
+            # Net lines whose tax ends in half a cent part by a cent each between half up and half even: more than
+            # five of them are beyond what a rounding line may carry. Gross lines have no such bound.
+            yield from [self._line(mint.pick(sold), Decimal(1), ordinary=self.words == "bare")] * min(self.most_lines, 7 if self.gross else 4)
             return
         things = mint.random.sample(sold, count)
         for position, thing in enumerate(things):
