@@ -98,7 +98,7 @@ def check_percent(tax: Tax, where: str) -> None:
 
 
 def same(exact: Decimal, stated: Decimal, digits: int, taxes: int = 1) -> bool:
-    """True when `stated` is `exact` rounded to the minor unit in either direction, or several taxes rounded one by one."""
+    """True when `stated` is `exact` rounded to the minor unit in either direction, or the sum of taxes rounded so."""
     return abs(exact - stated) < minor_unit(digits) * (taxes + 1) / 2
 
 

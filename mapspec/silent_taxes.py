@@ -104,7 +104,7 @@ def explain(
     if found:
         hold("tax-rate-unknown", "several ways to tax the lines and charges explain the order's tax total")
     reason = "tax-does-not-agree" if known else "tax-rate-unknown"
-    hold(reason, "the order's tax total is not explained by its lines, charges and tax rates")
+    return hold(reason, "the order's tax total is not explained by its lines, charges and tax rates")
 
 
 def _ways(

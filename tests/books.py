@@ -9,7 +9,7 @@ import json
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -36,10 +36,12 @@ ROUNDING_UNITS = 5  # what one rounding line may carry
 
 
 def order_spec() -> MappingSpec:
-    """The shipped order mapping as an analyst of this store would complete it: time zone, approved and combined taxes."""
+    """The shipped order mapping as an analyst completes it for this store: time zone, approved and combined taxes."""
     spec = load_spec((MAPPINGS / "order-to-invoice.yaml").read_text("utf-8"))
     rows = {"tax_rates": {name: str(rate) for name, rate in APPROVED_RATES.items()}, "combined_taxes": COMBINED_TAXES}
-    tables = {name: table.model_copy(update={"rows": rows.get(name, table.rows)}) for name, table in spec.tables.items()}
+    tables = {
+        name: table.model_copy(update={"rows": rows.get(name, table.rows)}) for name, table in spec.tables.items()
+    }
     changed = spec.model_copy(update={"tables": tables, "settings": {**spec.settings, "timezone": STORE_ZONE}})
     return approve(changed, None, by="books", at="2026-11-22T12:00:00Z")
 
@@ -150,24 +152,28 @@ def judge(books: Books, cases: Sequence[Case], held: Mapping[str, str]) -> list[
         cases: The orders that were run.
         held: Reason id by order id, as the runner's status says.
     """
-    wrong = []
+    wrong: list[str] = []
     must_post = {str(case.order["orderNumber"]): case for case in cases if case.label == "post"}
     must_hold = {str(case.order["id"]): case.reason for case in cases if case.label == "hold"}
     invoices = {str(row["invoice_number"]): row for row in books.table("invoice") if row["status"] != 1}
-    for number in sorted(set(invoices) ^ set(must_post)):
-        wrong.append(f"{number}: {'posted' if number in invoices else 'not posted'}")
-    for record in sorted(set(held) | set(must_hold)):
-        if held.get(record) != must_hold.get(record):
-            wrong.append(f"order {record}: held for {held.get(record)}, must be {must_hold.get(record)}")
-    paid: Counter[int] = Counter()
+    wrong += [
+        f"{number}: {'posted' if number in invoices else 'not posted'}"
+        for number in sorted(set(invoices) ^ set(must_post))
+    ]
+    wrong += [
+        f"order {record}: held for {held.get(record)}, must be {must_hold.get(record)}"
+        for record in sorted(set(held) | set(must_hold))
+        if held.get(record) != must_hold.get(record)
+    ]
+    paid: defaultdict[int, Decimal] = defaultdict(Decimal)
     for payment in books.table("payment"):
-        paid[payment["invoiceid"]] += Decimal(payment["amount"]["amount"])  # type: ignore[assignment]  # sums money
+        paid[payment["invoiceid"]] += Decimal(payment["amount"]["amount"])
     for number in sorted(set(invoices) & set(must_post)):
         order, invoice = must_post[number].order, invoices[number]
         amount = Decimal(invoice["amount"]["amount"])
         if amount != oracle.expected_total(order) or invoice["amount"]["code"] != oracle.currency(order):
             wrong.append(f"{number}: comes to {amount}, not {oracle.expected_total(order)}")
-        if Decimal(paid[invoice["id"]]) != oracle.expected_payments(order):
+        if paid[invoice["id"]] != oracle.expected_payments(order):
             wrong.append(f"{number}: payments of {paid[invoice['id']]}, not {oracle.expected_payments(order)}")
         if invoice["create_date"] != oracle.invoice_date(order, STORE_ZONE).isoformat():
             wrong.append(f"{number}: dated {invoice['create_date']}")

@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.oracle_taxes import Part, number, sums, tax_reason
+from tests.oracle_taxes import Part, number, sums, tax_gap, tax_reason
 
 _INVOICED = {"pending", "confirmed", "processing", "backordered", "shipped", "completed"}
 _STOPPED = {
@@ -42,6 +42,9 @@ class Approved:
     combined: frozenset[str] = frozenset()
     zone: str = "America/New_York"
     lock_date: date | None = None
+
+
+NOTHING_APPROVED = Approved()
 
 
 def _decimal(value: Fraction) -> Decimal:
@@ -141,7 +144,7 @@ def invoice_date(order: Mapping[str, Any], zone: str) -> date:
     return (moment.astimezone(ZoneInfo(zone)) if moment.tzinfo else moment).date()
 
 
-def hold_reasons(order: Mapping[str, Any], approved: Approved = Approved()) -> set[str]:
+def hold_reasons(order: Mapping[str, Any], approved: Approved = NOTHING_APPROVED) -> set[str]:
     """Return every reason not to post the order; empty when it is sound.
 
     An order that its status stops, one without lines or one with an unreadable number is not looked at any further,
@@ -163,10 +166,10 @@ def hold_reasons(order: Mapping[str, Any], approved: Approved = Approved()) -> s
     if not order["lineItems"]:
         return reasons | {"no-lines"}
     try:
-        pieces = [(number(row["quantity"]), number(row["unitPrice"])) for row in order["lineItems"]]
+        quantities = [number(row["quantity"]) for row in order["lineItems"] if number(row.get("unitPrice")) is not None]
     except ValueError:
         return reasons | {"bad-number"}
-    if any(quantity < 0 for quantity, _ in pieces):
+    if any(quantity < 0 for quantity in quantities):
         reasons.add("negative-line")
     if approved.lock_date is not None and invoice_date(order, approved.zone) < approved.lock_date:
         reasons.add("closed-period")
@@ -181,7 +184,9 @@ def _money_reasons(order: Mapping[str, Any]) -> set[str]:
     lines = product_lines(order)
     tolerance = max(Fraction(1, 100), Fraction(1, 2 * 10 ** _digits(currency(order))))
     if any(
-        abs(number(row["lineTotal"]) - number(row["quantity"]) * number(row["unitPrice"])) > tolerance for row in lines
+        abs(number(row["lineTotal"]) - number(row["quantity"]) * number(row["unitPrice"])) > tolerance
+        for row in lines
+        if "unitPrice" in row
     ):
         reasons.add("line-total-differs")
     if sums(abs(number(row.get("discountAmount"))) for row in lines) > abs(number(order.get("discountTotal"))):
@@ -200,28 +205,38 @@ def _money_reasons(order: Mapping[str, Any]) -> set[str]:
 
 def _tax_reasons(order: Mapping[str, Any], approved: Approved) -> set[str]:
     """What is wrong with the taxes."""
+    lines, charges = _taxable(order)
+    reason = tax_reason(
+        lines,
+        charges,
+        order,
+        stated=stated_tax(order),
+        unit=Fraction(1, 10 ** _digits(currency(order))),
+        approved={name: Fraction(percent) for name, percent in approved.rates.items()},
+        combined=approved.combined,
+    )
+    return {reason} if reason else set()
+
+
+def off_by_rounding(order: Mapping[str, Any]) -> Fraction:
+    """Return how many minor units the order's taxes are away from rate x amount."""
+    lines, charges = _taxable(order)
+    return tax_gap(lines, charges, order, stated=stated_tax(order)) * 10 ** _digits(currency(order))
+
+
+def _taxable(order: Mapping[str, Any]) -> tuple[list[Part], list[Part]]:
+    """Return lines and charges with the amounts that may bear tax; the order's discount is spread in proportion."""
     digits = _digits(currency(order))
     rows = product_lines(order)
     nets = [_half_up(number(row["lineTotal"]), digits) - abs(number(row.get("discountAmount"))) for row in rows]
-    own = sums(abs(number(row.get("discountAmount"))) for row in rows)
+    lowered = abs(number(order.get("discountTotal"))) - sums(abs(number(row.get("discountAmount"))) for row in rows)
     charges: list[Part] = []
-    lowered = abs(number(order.get("discountTotal"))) - own
     for member, total in (("shippingLines", "shippingTotal"), ("", "handlingTotal"), ("feeLines", "feesTotal")):
-        found = order.get(member) or [{"amount": order.get(total)}]
-        for row in found:
+        for row in order.get(member) or [{"amount": order.get(total)}]:
             if number(row["amount"]) < 0:
                 lowered -= number(row["amount"])  # a negative fee is a discount
             elif number(row["amount"]):
                 charges.append((row, number(row["amount"])))
     whole = sums(net for net in nets if net > 0)
     keep = 1 - lowered / whole if whole else Fraction(1)
-    reason = tax_reason(
-        [(row, net * keep) for row, net in zip(rows, nets, strict=True) if number(row["quantity"]) > 0],
-        charges,
-        order,
-        stated=stated_tax(order),
-        unit=Fraction(1, 10**digits),
-        approved={name: Fraction(percent) for name, percent in approved.rates.items()},
-        combined=approved.combined,
-    )
-    return {reason} if reason else set()
+    return [(row, net * keep) for row, net in zip(rows, nets, strict=True) if number(row["quantity"])], charges

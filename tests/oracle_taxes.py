@@ -1,4 +1,4 @@
-"""The independent reading of an order's taxes: which rates bear on what, and what they would come to, in exact fractions."""
+"""The independent reading of an order's taxes: which rates bear on what, in exact fractions."""
 
 from __future__ import annotations
 
@@ -60,10 +60,7 @@ def tax_reason(
         if len(named) > 2 and " + ".join(tax["name"] for tax in named) not in combined:
             return "too-many-taxes"
     gross = bool(order.get("pricesIncludeTax"))
-    of_order = rates(order.get("taxLines"))
-    if not of_order:
-        of_order = list(dict.fromkeys(rate for row, _ in lines for rate in rates(row.get("taxLines"))))
-    if not of_order and stated:
+    if not _of_order(lines, order) and stated:
         taxed = [(amount, number(row.get("taxAmount"))) for row, amount in (*lines, *charges)]
         taxed = [(amount, tax) for amount, tax in taxed if tax]
         fitting = [
@@ -72,6 +69,17 @@ def tax_reason(
             if all(abs(_tax(amount, [rate / 100], gross) - tax) < unit for amount, tax in taxed)
         ]
         return "" if len(fitting) == 1 else "tax-rate-unknown"
+    gap = tax_gap(lines, charges, order, stated=stated)
+    return "tax-does-not-agree" if gap > 5 * unit else ""
+
+
+def tax_gap(lines: Sequence[Part], charges: Sequence[Part], order: Row, *, stated: Fraction) -> Fraction:
+    """How far rate x amount is from the tax that the order states, by the reading that comes nearest.
+
+    What is said about tax, and what is left to those that say nothing, are compared apart.
+    """
+    gross = bool(order.get("pricesIncludeTax"))
+    of_order = _of_order(lines, order)
     calculated, shown, silent_lines, silent_charges = Fraction(0), Fraction(0), Fraction(0), []
     named_ones = any(row.get("taxLines") for row, _ in lines)
     for row, amount in (*lines, *charges):
@@ -81,7 +89,8 @@ def tax_reason(
             calculated += _tax(amount, own, gross)
         elif tax is not None:
             shown += number(tax)
-            calculated += (_tax(amount, own, gross) if number(tax) else 0) if own else _nearest(amount, of_order, number(tax), gross)
+            by_itself = _tax(amount, own, gross) if number(tax) else Fraction(0)
+            calculated += by_itself if own else _nearest(amount, of_order, number(tax), gross)
         elif any(row is line for line, _ in lines):
             silent_lines += 0 if named_ones else amount
         else:
@@ -89,7 +98,14 @@ def tax_reason(
     some = [()] + [some for count in range(1, len(silent_charges) + 1) for some in combinations(silent_charges, count)]
     ways = [_tax(silent_lines, of_order, gross) + _tax(sums(of), mix, gross) for of in some for mix in _mixes(of_order)]
     missed = min((abs(way - (stated - shown)) for way in ways), default=abs(stated - shown))
-    return "tax-does-not-agree" if max(missed, abs(calculated - shown)) > 5 * unit else ""
+    return max(missed, abs(calculated - shown))
+
+
+def _of_order(lines: Sequence[Part], order: Row) -> list[Fraction]:
+    """The rates of the order's tax lines, else those that its lines name."""
+    return rates(order.get("taxLines")) or list(
+        dict.fromkeys(rate for row, _ in lines for rate in rates(row.get("taxLines")))
+    )
 
 
 def _mixes(of_order: Sequence[Fraction]) -> list[tuple[Fraction, ...]]:

@@ -1,4 +1,4 @@
-"""The arithmetic of an order in which everything is mixed: charges with taxes of their own, fine discounts, gross prices.
+"""The arithmetic of an order with everything mixed: charges with taxes of their own, fine discounts, gross prices.
 
 The shop's side of the books, as `generator_money`; it shares nothing with the mapping that is tried on its output.
 """
