@@ -35,24 +35,32 @@ APPROVED = oracle.Approved(APPROVED_RATES, frozenset(COMBINED_TAXES), STORE_ZONE
 ROUNDING_UNITS = 5  # what one rounding line may carry
 
 
-def order_spec() -> MappingSpec:
+def order_spec(
+    *, settings: Mapping[str, str] | None = None, tables: Mapping[str, Mapping[str, str]] | None = None
+) -> MappingSpec:
     """The shipped order mapping as an analyst completes it for this store: time zone, approved and combined taxes."""
     spec = load_spec((MAPPINGS / "order-to-invoice.yaml").read_text("utf-8"))
-    rows = {"tax_rates": {name: str(rate) for name, rate in APPROVED_RATES.items()}, "combined_taxes": COMBINED_TAXES}
-    tables = {
-        name: table.model_copy(update={"rows": rows.get(name, table.rows)}) for name, table in spec.tables.items()
-    }
-    changed = spec.model_copy(update={"tables": tables, "settings": {**spec.settings, "timezone": STORE_ZONE}})
+    rates = {name: str(rate) for name, rate in APPROVED_RATES.items()}
+    rows = {"tax_rates": rates, "combined_taxes": COMBINED_TAXES, **(tables or {})}
+    changed = spec.model_copy(
+        update={
+            "tables": {
+                name: table.model_copy(update={"rows": dict(rows.get(name, table.rows))})
+                for name, table in spec.tables.items()
+            },
+            "settings": {**spec.settings, "timezone": STORE_ZONE, **(settings or {})},
+        }
+    )
     return approve(changed, None, by="books", at="2026-11-22T12:00:00Z")
 
 
-def mappings(folder: Path) -> Path:
+def mappings(folder: Path, spec: MappingSpec | None = None) -> Path:
     """The shipped mappings in a folder, with this store's order mapping."""
     made = folder / "mappings"
     made.mkdir()
     for path in MAPPINGS.glob("*.yaml"):
         made.joinpath(path.name).write_text(path.read_text("utf-8"), encoding="utf-8")
-    made.joinpath("order-to-invoice.yaml").write_text(dump_spec(order_spec()), encoding="utf-8")
+    made.joinpath("order-to-invoice.yaml").write_text(dump_spec(spec or order_spec()), encoding="utf-8")
     return made
 
 
