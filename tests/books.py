@@ -1,6 +1,6 @@
 """Many awkward orders against the books: what the mapping makes of them, however FreshBooks may round.
 
-`python -m tests.books ORDERS SEED` (or `make books`) does it at length, with the runner and the sandbox over HTTP.
+`python -m tests.books [ORDERS SEED BY_RUNNER]`, or `make books`, does it at length, with runner and sandbox over HTTP.
 """
 
 from __future__ import annotations
@@ -196,9 +196,9 @@ def run_cases(books: Books, cases: Sequence[Case], *, shuffle_seed: int = 1) -> 
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Try ORDERS orders of SEED by mapping alone, and a share of them (third argument) by runner and sandbox."""
-    count, seed = int(arguments[0]), int(arguments[1])
-    by_runner = int(arguments[2]) if len(arguments) > 2 else count // len(ROUNDING_MODES)
+    """Try ORDERS orders of SEED by mapping alone, and each quarter of them (or BY_RUNNER) by runner and sandbox."""
+    count, seed, *rest = (int(argument) for argument in [*arguments, *("10000", "1")[len(arguments) :]])
+    by_runner = rest[0] if rest else count // len(ROUNDING_MODES)
     began = time.monotonic()
     cases = mixed(seed, count)
     found = try_drafts(cases, compile_spec(order_spec()))
@@ -221,4 +221,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or ["10000", "1"]))
+    sys.exit(main(sys.argv[1:]))

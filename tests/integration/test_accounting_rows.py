@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from connectors.sandbox.server import running_sandbox
+from mapspec.engine import compile_spec
 from sync.runner import RunReport
 from sync.settings import Policies
 from tests.books import LOCK_DATE, mappings, order_spec
@@ -215,6 +216,19 @@ def test_terms_are_understood_or_said_not_to_be(run: Run) -> None:
     assert fixture("company-second-buyer")["orderNumber"] in said[0]["record"]
 
 
+@pytest.mark.parametrize(
+    ("terms", "days"),
+    [
+        ("Net 30", "30"), ("net10", "10"), ("45", "45"), ("14 days", "14"), ("Net 60 days", "60"),
+        ("30 days net", "30"),
+        ("2/10 net 30", "30"), ("2/10, n/30", "30"), ("1.5% 10 Net 60", "60"), ("n/45", "45"), ("On receipt", "0"),
+        ("COD", "0"), ("2/10 EOM", None), ("whenever", None), ("Net 1000", None), ("2/10", None),
+    ],
+)  # fmt: skip
+def test_terms_become_days_or_nothing(terms: str, days: str | None) -> None:
+    assert compile_spec(order_spec()).value("values.terms_days", {"paymentTerms": terms}) == days
+
+
 def test_three_taxes_become_the_one_that_was_approved(run: Run) -> None:
     (line,) = run.invoice("three-taxes")["lines"]
     assert (line["taxName1"], Decimal(line["taxAmount1"])) == ("Louisiana sales tax", Decimal("6.375"))
@@ -240,7 +254,7 @@ def test_unknown_skus_become_items_where_the_mapping_says_so(make_books: Callabl
     spec = order_spec(settings={"unknown_items": "create"})
     books = make_books(books={"mappings": mappings(tmp_path, spec)})
     record = fixture("custom-and-deleted-products")
-    books.run(envelope("order.created", record))
+    assert books.run(envelope("order.created", record)).status["unknown_skus"] == []
     items = {row["sku"]: row for row in books.table("item")}
     assert {sku: (row["name"], row["unit_cost"]["amount"]) for sku, row in items.items()} == {
         "GONE-7": ("Teapot, no longer sold", "30.00"),
