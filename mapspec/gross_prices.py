@@ -8,7 +8,7 @@ from decimal import ROUND_DOWN, Decimal
 from mapspec.line_taxes import UNTAXED, Rates, agreed_rate, fit, known_taxes, own_taxes
 from mapspec.numbers import ZERO, allocate, minor_unit, round_to
 from mapspec.order_parts import IDENTITY_TOLERANCE, Charge, Item, OrderMoney
-from mapspec.silent_taxes import Silent, explain, named_mixes, total_tax
+from mapspec.silent_taxes import Silent, explain, named_mixes, told_by_amounts, total_tax
 from mapspec.totals import HUNDRED
 
 Netted = tuple[list[Decimal], list[Decimal], list[Rates], list[Rates]]
@@ -39,11 +39,24 @@ def net_gross_prices(
         named=named_mixes(kept),
         stated=all(_stated(item) is not None for item in kept),
     )
-    rates_of_silent, lines_taxed = UNTAXED, False
-    if silent.lines or silent.charges:
+    stated_rates: list[Rates | None] = [
+        None if tax is None else fit(amount - tax, tax, known, order, digits, charge.name.lower(), gross=amount)
+        for charge, amount, tax in zip(charges, charge_gross, charge_taxes, strict=True)
+    ]
+    silent_lines: dict[int, Rates] = {}
+    silent_charges: dict[int, Rates] = {}
+    told = told_by_amounts(order, silent, stated_rates, charge_taxes, digits, tax_inside) if silent.lines else None
+    if told:
+        silent_lines, silent_charges = told
+        for i, rates in silent_lines.items():
+            taxes[i] = round_to(tax_inside(gross[i], rates), digits)
+        for i, rates in silent_charges.items():
+            charge_taxes[i] = round_to(tax_inside(charge_gross[i], rates), digits)
+    elif silent.lines or silent.charges:
         left = total_tax(order, kept, charges) - sum((tax for tax in (*taxes, *charge_taxes) if tax is not None), ZERO)
         way = explain(order, silent, known, left, digits, tax_inside)
-        rates_of_silent, lines_taxed = way.rates, way.lines
+        silent_lines = dict.fromkeys(silent.lines, way.rates if way.lines else UNTAXED)
+        silent_charges = {i: way.rates if i in way.charges else UNTAXED for i in silent.charges}
         taxed_lines = list(silent.lines) if way.lines else []
         weights = [gross[i] for i in taxed_lines] + [charge_gross[i] for i in way.charges]
         parts = allocate(left if sum(weights, ZERO) else ZERO, weights, digits)
@@ -59,18 +72,11 @@ def net_gross_prices(
     for i, (item, net) in enumerate(zip(kept, line_nets, strict=True)):
         if item.taxes:
             line_rates.append(own_taxes(item, net, known, order, digits))
-        elif i in silent.lines:
-            line_rates.append(rates_of_silent if lines_taxed else UNTAXED)
+        elif i in silent_lines:
+            line_rates.append(silent_lines[i])
         else:
             line_rates.append(fit(net, taxes[i] or ZERO, known, order, digits, f"line {item.row + 1}", gross=gross[i]))
-    charge_rates: list[Rates] = []
-    for i, (charge, net) in enumerate(zip(charges, charge_nets, strict=True)):
-        own = charge_taxes[i] or ZERO
-        if i in silent.charges:
-            charge_rates.append(rates_of_silent if own else UNTAXED)
-        else:
-            where = charge.name.lower()
-            charge_rates.append(fit(net, own, known, order, digits, where, gross=charge_gross[i]))
+    charge_rates = [rates or silent_charges.get(i, UNTAXED) for i, rates in enumerate(stated_rates)]
     return line_nets, charge_nets, line_rates, charge_rates
 
 

@@ -17,7 +17,7 @@ from mapspec.line_taxes import UNTAXED, Rates, agreed_rate, fit, hold, known_tax
 from mapspec.numbers import ZERO, allocate, currency_digits, decimals_of, exactly, minor_unit, plain, round_to
 from mapspec.order_parts import IDENTITY_TOLERANCE, Charge, InvoiceLine, Item, OrderMoney, PricedOrder
 from mapspec.ordinary import MAX_ROUNDING_UNITS, price_ordinary
-from mapspec.silent_taxes import Silent, explain, named_mixes, total_tax
+from mapspec.silent_taxes import Silent, explain, named_mixes, told_by_amounts, total_tax
 from mapspec.totals import HUNDRED, Mode, line_taxes, predict
 
 
@@ -246,18 +246,30 @@ def _rates(
         named=named_mixes(kept),
         stated=all(item.tax is not None for item in kept),
     )
-    if silent.lines or silent.charges:
+    charge_taxes = [charge.tax for charge in charges]
+    told = told_by_amounts(order, silent, charge_rates, charge_taxes, digits, _on_top) if silent.lines else None
+    if told:
+        for i, found in told[0].items():
+            line_rates[i] = found
+        for i, found in told[1].items():
+            charge_rates[i] = found
+    elif silent.lines or silent.charges:
         explained = sum((charge.tax or ZERO for charge in charges), ZERO)
         for item, net, rates in zip(kept, nets, line_rates, strict=True):
             if rates is not None:
                 explained += item.tax if item.tax is not None else _named_tax(item, net, rates, digits)
         left = total_tax(order, kept, charges) - explained
-        way = explain(order, silent, known, left, digits, lambda net, rates: sum(line_taxes(net, *rates), ZERO))
+        way = explain(order, silent, known, left, digits, _on_top)
         for i in silent.lines:
             line_rates[i] = way.rates if way.lines else UNTAXED
         for i in silent.charges:
             charge_rates[i] = way.rates if i in way.charges else UNTAXED
     return [rate or UNTAXED for rate in line_rates], [rate or UNTAXED for rate in charge_rates]
+
+
+def _on_top(net: Decimal, rates: Rates) -> Decimal:
+    """The unrounded tax on a net amount."""
+    return sum(line_taxes(net, *rates), ZERO)
 
 
 def _named_tax(item: Item, net: Decimal, rates: Rates, digits: int) -> Decimal:

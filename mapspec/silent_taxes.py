@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
-from typing import NamedTuple
+from itertools import combinations
+from typing import Final, NamedTuple
 
-from mapspec.line_taxes import MAX_TAXES, UNTAXED, Rates, check_percent, combined, hold, mixes, subsets
+from mapspec.line_taxes import MAX_GUESSED, MAX_TAXES, UNTAXED, Rates, check_percent, combined, hold, mixes, subsets
 from mapspec.numbers import ZERO, minor_unit
 from mapspec.order_parts import Charge, Item, OrderMoney
 from mapspec.ordinary import MAX_ROUNDING_UNITS
@@ -30,6 +31,7 @@ class Way(NamedTuple):
 
 
 NOTHING = Way(ZERO, UNTAXED, False, ())
+_MOST_PARTS: Final = 8  # lines and charges whose choices are tried one by one
 
 
 class Silent(NamedTuple):
@@ -105,6 +107,71 @@ def explain(
         hold("tax-rate-unknown", "several ways to tax the lines and charges explain the order's tax total")
     reason = "tax-does-not-agree" if known else "tax-rate-unknown"
     return hold(reason, "the order's tax total is not explained by its lines, charges and tax rates")
+
+
+def told_by_amounts(
+    order: OrderMoney,
+    silent: Silent,
+    charge_rates: Sequence[Rates | None],
+    charge_taxes: Sequence[Decimal | None],
+    digits: int,
+    tax_of: Callable[[Decimal, Rates], Decimal],
+) -> tuple[dict[int, Rates], dict[int, Rates]] | None:
+    """Which of an order's several taxes bear on which of its silent lines and charges, told by the amount of each tax.
+
+    A tax of 3.50 at 7 % bears on 50.00: where only one choice of lines and charges comes to it, that is the answer.
+
+    Args:
+        order: The order; every one of its tax lines has to state rate and amount.
+        silent: What says nothing, all lines among it.
+        charge_rates: The taxes of charges that state an amount.
+        charge_taxes: That amount.
+        digits: Of the currency.
+        tax_of: Unrounded tax in, or on, an amount.
+
+    Returns:
+        The taxes of lines and of charges by position, None where the amounts do not tell.
+    """
+    left: dict[Tax, Decimal] = {}
+    for stated in order.taxes:
+        if not stated.percent or stated.amount is None:
+            return None
+        tax = Tax(stated.name, stated.percent)
+        left[tax] = left.get(tax, ZERO) + stated.amount
+    parts = [(True, i, silent.line_amounts[i]) for i in silent.lines if silent.line_amounts[i]]
+    parts += [(False, i, silent.charge_amounts[i]) for i in silent.charges]
+    if (
+        not MAX_TAXES <= len(left) <= MAX_GUESSED
+        or len(parts) > _MOST_PARTS
+        or len(silent.lines) < len(silent.line_amounts)
+    ):
+        return None
+    for rates, amount in zip(charge_rates, charge_taxes, strict=True):
+        if rates is None or not rates[0] or amount is None:
+            continue
+        (only,) = rates[0] if len(rates[0]) == 1 else (None,)
+        if only is None or only not in left:
+            return None
+        left[only] -= amount
+    half = minor_unit(digits) / 2
+    bearing: dict[tuple[bool, int], tuple[Tax, ...]] = {(is_line, i): () for is_line, i, _ in parts}
+    for tax, amount in left.items():
+        found = [
+            chosen
+            for count in range(len(parts) + 1)
+            for chosen in combinations(parts, count)
+            if abs(tax_of(sum((part[2] for part in chosen), ZERO), ((tax,), False)) - amount) <= half * max(1, count)
+        ]
+        if len(found) != 1:
+            return None
+        for is_line, i, _ in found[0]:
+            bearing[is_line, i] += (tax,)
+    if any(len(taxes) > MAX_TAXES for taxes in bearing.values()):
+        return None
+    for tax in left:
+        check_percent(tax, "the order's tax")
+    lines = {i: (bearing.get((True, i), ()), False) for i in silent.lines}
+    return lines, {i: (bearing[False, i], False) for i in silent.charges}
 
 
 def _ways(

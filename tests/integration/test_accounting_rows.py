@@ -80,6 +80,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         "currency-on-the-lines", "many-payments", "gateway-fee", "gift-card-and-credit", "gift-card-sold",
         "just-before-midnight", "clocks-go-back", "long-and-odd-texts", "free", "odd-quantities",
         "company-first-buyer", "company-second-buyer", "three-taxes", "amounts-without-rates",
+        "two-rates-by-amount",
     ],
 )  # fmt: skip
 def test_the_invoice_comes_to_the_order_s_total_and_is_sent(run: Run, name: str) -> None:
@@ -232,6 +233,16 @@ def test_terms_become_days_or_nothing(terms: str, days: str | None) -> None:
 def test_three_taxes_become_the_one_that_was_approved(run: Run) -> None:
     (line,) = run.invoice("three-taxes")["lines"]
     assert (line["taxName1"], Decimal(line["taxAmount1"])) == ("Louisiana sales tax", Decimal("6.375"))
+
+
+def test_the_amounts_of_two_rates_tell_their_lines(run: Run) -> None:
+    lines = run.invoice("two-rates-by-amount")["lines"]
+    assert [(line["name"], Decimal(line["taxAmount1"] or 0)) for line in lines] == [
+        ("Desk lamp", 19),
+        ("Atlas", 7),
+        ("Donation", 0),
+        ("Shipping: Paket", 19),
+    ]
 
 
 def test_amounts_without_rates_take_the_one_approved_rate_that_makes_them_all(run: Run) -> None:

@@ -469,6 +469,46 @@ def test_the_mix_of_taxes_is_told_by_the_amount() -> None:
     assert [line[2] for line in shown(price_order(money))] == [[("GST", "5")], [("GST", "5"), ("PST", "7")], []]
 
 
+def test_the_amount_of_each_tax_tells_which_lines_bear_it() -> None:
+    lines = [item("1", "100.00"), item("1", "50.00"), item("2", "8.00")]
+    taxes = [tax("MwSt", "19", "19.95"), tax("MwSt 7", "7", "3.50")]
+    priced = price_order(
+        order(*lines, total="194.45", tax="23.45", taxes=taxes, charges=[charge("Shipping", "5.00", "0.95")])
+    )
+    assert [[t.percent for t in line.taxes] for line in priced.lines] == [[19], [7], [], [19]]
+    taxes = [tax("GST", "5", "8.55"), tax("PST", "7", "7.35")]
+    priced = price_order(order(*lines, total="186.90", tax="15.90", taxes=taxes, charges=[charge("Shipping", "5.00")]))
+    assert [[t.percent for t in line.taxes] for line in priced.lines] == [[5, 7], [5], [5], [5, 7]]
+
+
+def test_the_amount_of_each_tax_tells_it_inside_gross_prices_too() -> None:
+    lines = [item("1", "119.00"), item("1", "53.50"), item("1", "7.00")]
+    taxes = [tax("MwSt", "19", "19.95"), tax("MwSt 7", "7", "3.50")]
+    priced = price_order(
+        order(
+            *lines,
+            total="185.45",
+            tax="23.45",
+            taxes=taxes,
+            charges=[charge("Shipping", "5.95")],
+            prices_include_tax=True,
+        )
+    )
+    assert [(plain(line.net, 2), [t.percent for t in line.taxes]) for line in priced.lines] == [
+        ("100.00", [19]),
+        ("50.00", [7]),
+        ("7.00", []),
+        ("5.00", [19]),
+    ]
+
+
+def test_equal_lines_of_which_one_is_taxed_are_not_chosen_between() -> None:
+    taxes = [tax("MwSt", "19", "1.90"), tax("MwSt 7", "7", "0.70")]
+    with pytest.raises(TransformError) as refused:
+        price_order(order(item("1", "10.00"), item("1", "10.00"), total="22.60", tax="2.60", taxes=taxes))
+    assert refused.value.reason in ("tax-rate-unknown", "tax-does-not-agree")
+
+
 def test_two_taxes_of_one_name_are_two_taxes() -> None:
     # state 6.25 % and city 2 % both named Sales tax: 0.63 + 0.20 on 10.00
     own = [tax("Sales tax", "6.25", "0.63"), tax("Sales tax", "2", "0.20")]
