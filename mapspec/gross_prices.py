@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import ROUND_DOWN, Decimal
 
-from mapspec.line_taxes import UNTAXED, Rates, agreed_rate, fit, known_taxes, own_taxes
+from mapspec.line_taxes import UNTAXED, Rates, agreed_rate, check_percent, fit, known_taxes, own_taxes
 from mapspec.numbers import ZERO, allocate, minor_unit, round_to
 from mapspec.order_parts import IDENTITY_TOLERANCE, Charge, Item, OrderMoney
 from mapspec.silent_taxes import Silent, explain, named_mixes, told_by_amounts, total_tax
@@ -23,10 +23,13 @@ def net_gross_prices(
     order: OrderMoney, kept: Sequence[Item], gross: Sequence[Decimal], charges: Sequence[Charge], digits: int
 ) -> Netted:
     """Nets of lines and charges, and the taxes on them."""
+    known = known_taxes(order)
+    for tax in known:
+        if not 0 <= tax.percent <= HUNDRED:  # what it would be inside of may be nothing at all
+            check_percent(tax, "the order")
     charge_gross = gross_charges(order, gross, charges)
     taxes = [_inside(item, amount, digits) for item, amount in zip(kept, gross, strict=True)]
     charge_taxes = [charge.tax for charge in charges]
-    known = known_taxes(order)
     if not known:
         pairs = [(amount, _stated(item)) for item, amount in zip(kept, gross, strict=True)]
         pairs += [(amount, charge.tax) for charge, amount in zip(charges, charge_gross, strict=True)]
@@ -134,6 +137,4 @@ def _inside(item: Item, gross: Decimal, digits: int) -> Decimal | None:
     if len(percents) < len(item.taxes):
         return None
     whole = HUNDRED + sum(percents, ZERO)
-    if whole <= 0:
-        return None
     return sum((round_to(gross * percent / whole, digits) for percent in percents), ZERO)

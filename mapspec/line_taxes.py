@@ -118,7 +118,9 @@ def agreed_rate(
     found = []
     for name, percent in order.approved_rates.items():
         tax = Tax(name, percent)
-        if all(round_to(tax_of(base, tax), digits) == round_to(amount, digits) for base, amount in taxed):
+        if percent > 0 and all(
+            round_to(tax_of(base, tax), digits) == round_to(amount, digits) for base, amount in taxed
+        ):
             found.append(tax)
     return found if len(found) == 1 else []
 
@@ -152,7 +154,7 @@ def fit(
         fits = [
             ((Tax(name, percent),), False)
             for name, percent in order.approved_rates.items()
-            if round_to(_approved_tax(net, gross, percent), digits) == round_to(amount, digits)
+            if percent > 0 and round_to(_approved_tax(net, gross, percent), digits) == round_to(amount, digits)
         ]
     plain_fits = [fit for fit in fits if not fit[1]] or fits
     if len(plain_fits) != 1:

@@ -502,6 +502,14 @@ def test_the_amount_of_each_tax_tells_it_inside_gross_prices_too() -> None:
     ]
 
 
+@pytest.mark.parametrize("percent", ["-100", "-5", "200"])
+def test_a_gross_price_with_a_rate_that_is_no_share_holds(percent: str) -> None:
+    lines = [item("1", "10.00", taxes=[tax("VAT", percent)])]
+    with pytest.raises(TransformError) as refused:
+        price_order(order(*lines, total="10.00", tax="1.00", prices_include_tax=True))
+    assert refused.value.reason == "tax-rate-out-of-range"
+
+
 def test_equal_lines_of_which_one_is_taxed_are_not_chosen_between() -> None:
     taxes = [tax("MwSt", "19", "1.90"), tax("MwSt 7", "7", "0.70")]
     with pytest.raises(TransformError) as refused:
