@@ -10,8 +10,12 @@ import pytest
 
 from mapspec.errors import TransformError
 from mapspec.lines import price_order
+from mapspec.model import LineMoney
 from mapspec.numbers import plain
+from mapspec.ops import CompileContext
+from mapspec.order_money import OrderReader
 from mapspec.order_parts import Charge, Item, OrderMoney, PricedOrder, TaxAmount
+from mapspec.paths import Scope, parse_path
 from mapspec.totals import Tax
 
 Number = str | None
@@ -636,3 +640,24 @@ def test_large_numbers_stay_exact() -> None:
     priced = price_order(order(item("3", price), total="29999999999999.97", tax="0"))
     assert shown(priced) == [("3", price, [])]
     assert priced.predicted["total"] == Decimal("29999999999999.97")
+
+
+def test_an_amount_through_a_list_is_the_sum_of_what_stands_there() -> None:
+    money = LineMoney.model_validate(
+        {
+            "currency": "currency",
+            "quantity": ".quantity",
+            "unit_price": ".price",
+            "total": "$.total",
+            "discount": ".shares[].amount",
+        }
+    )
+    reader = OrderReader(money, parse_path("items[]"), CompileContext())
+    rows: list[dict[str, object]] = [
+        {"quantity": 1, "price": "9.00", "shares": [{"amount": "1.00"}, {"amount": "0.25"}, {"amount": None}]},
+        {"quantity": 3, "price": Decimal("6.666666666666667"), "shares": []},
+    ]
+    scope = Scope({"currency": "USD", "total": "27.75"}, {}, lambda name: None)
+    items = reader.read(rows, scope).items
+    assert [item.discount for item in items] == [Decimal("1.25"), Decimal(0)]
+    assert items[1].unit_price == Decimal("6.666666666667")
