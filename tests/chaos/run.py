@@ -37,7 +37,8 @@ class Chaos:
 
     Attributes:
         processes: On SQLite one, as it comes; on PostgreSQL several share the store.
-        kill_every_s: Mean pause between two `kill -9` from outside; 0 for none.
+        kill_every_s: Mean pause between two `kill -9` from outside, half of it at least with all processes at work;
+            0 for none.
         most_kills: After so many deaths, of whatever cause, processes are left alive.
         expire_every_s: Mean pause between two moments at which all access tokens die; 0 for none.
         plan: Further disturbances in every process, as for the negative controls.
@@ -192,6 +193,9 @@ class _Run:
     def _disturb(self) -> None:
         now = time.monotonic()
         self._processes.revive()
+        if not all(slot.ready.is_set() for slot in self._processes.slots):
+            # However long a start takes on a busy machine, some work is done between two kills.
+            self._next_kill = max(self._next_kill, now + self._chaos.kill_every_s / 2)
         if now < min(self._next_kill, self._next_expiry) or not self._renewed():
             return
         if now > self._next_kill and self._processes.deaths < self._chaos.most_kills:

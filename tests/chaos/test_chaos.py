@@ -15,7 +15,7 @@ def test_nothing_is_lost_doubled_out_of_order_or_wrong(
 ) -> None:
     """On SQLite one process, on PostgreSQL three."""
     url = f"sqlite:///{tmp_path / 'store.db'}" if store == "sqlite" else request.getfixturevalue("postgres_url")
-    chaos = Chaos(seed, 40, processes=1 if store == "sqlite" else 3, kill_every_s=2.0, most_kills=3)
+    chaos = Chaos(seed, 30, processes=1 if store == "sqlite" else 3, kill_every_s=2.0, most_kills=2, within_s=80)
     verdict = chaos_run(chaos, url, tmp_path)
     assert verdict.findings == [], str(verdict)
     assert verdict.kills
