@@ -51,7 +51,7 @@ def written(recorder: Recorder, entity: str) -> Callable[[], bool]:
 
 def after_a_pause_between_check_and_send(folder: Path, *, unchecked: bool) -> list[Finding]:
     """A worker freezes before it sends a payment, another one takes over and finishes, the first one goes on."""
-    with shop(folder, lease_s=2.0) as (sandbox, recorder, processes):
+    with shop(folder) as (sandbox, recorder, processes):
         frozen = processes.add(
             ingress=True, plan=lambda _life: Plan(stop_at="POST .*/payments/payments", unchecked=unchecked)
         )
