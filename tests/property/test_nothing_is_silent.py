@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from connectors.sandbox.generator import dumps_exact
@@ -77,7 +77,7 @@ def shifted(value: Any, cents: int) -> Any:
 
 
 @given(records())
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_the_total_is_posted_or_a_reason_is_named(record: dict[str, Any]) -> None:
     draft = compiled().apply(record)
     if draft.decision != "go":
