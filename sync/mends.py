@@ -27,6 +27,7 @@ MENDS: Final[Mapping[str, str]] = {
     "reconnect": "Sign in with 'mapper-sync auth login freshbooks'; the work goes on by itself.",
     "rejected": f"The other system says in the message what it does not take: correct it in Clarity, {_AGAIN}.",
     "runner-died": "This record ended its runner several times: report it with the log, and skip it meanwhile.",
+    "store-failed": f"{_NOTHING}: it is tried again; see the log if the store fails often.",
     "transient": f"{_NOTHING}: it is tried again.",
     "unexpected-error": f"A fault of this program: report it with the log; after an update, {_AGAIN[5:]}.",
     "unknown": "Look at the story of the record.",

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from connectors.clarity_port import ClarityPort
 from connectors.errors import ConnectorError
@@ -252,6 +253,11 @@ class Worker:
     def _escaped(self, event: Event, error: Exception) -> Outcome:
         if isinstance(error, ConnectorError | IntentOpenError):
             return outcome_of(error)
+        if isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(error, OperationalError)):
+            # A server that was restarted, a disk that was full: that says nothing about the record.
+            log.error("the store failed in the middle of an event", exc_info=error, extra={"seq": event.seq})
+            message = "the store failed while this record was worked on; it is looked up what was sent"
+            return Outcome("retry", (Reason("store-failed", message),))
         log.error("unexpected error in a flow", exc_info=error, extra={"seq": event.seq})
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"

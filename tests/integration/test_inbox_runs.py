@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy.exc import OperationalError
 
 from connectors.clarity_port import Head
 from connectors.errors import AuthError, RejectedError, TransientError
@@ -459,3 +461,16 @@ def test_one_refresher_at_a_time_while_webhooks_are_stored(store: Store) -> None
         held = cell.load()
     assert held is not None
     assert held.refresh == "20"
+
+
+def test_a_store_that_fails_for_a_moment_sets_no_record_aside(settings: Settings, tmp_path: Path) -> None:
+    failures = [OperationalError("SELECT", None, sqlite3.OperationalError("database is locked"))]
+
+    def answer(_event: Event, _context: Context) -> Outcome:
+        if failures:
+            raise failures.pop()
+        return Outcome("done")
+
+    clock = Clock()
+    report = go(settings, Flow(answer), events(tmp_path, line(1)), clock=clock)
+    assert (report.fates, report.exit_code) == ({"retry": 1, "done": 1}, 0)
