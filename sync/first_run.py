@@ -163,12 +163,10 @@ def lift(store: Store, name: str, *, now: float, by: str | None = None) -> tuple
         found = list(conn.scalars(sa.select(first_run.c.fingerprint).where(counting)))
         there = conn.scalar(sa.select(first_run.c.fingerprint).where(mine).limit(1))
         conn.execute(sa.update(first_run).where(counting).values(state="lifted", lifted_at=now, lifted_by=by))
-        waiting = list(conn.scalars(sa.select(inbox.c.record_key).where(_HELD_HERE).distinct()))
     if there is None:
         raise InputError(f"no spec {name!r} has run here; 'mapper-sync caps list' names those that have")
     log.warning("first-run cap lifted", extra={"spec": name, "by": by, "fingerprints": found})
-    tried = [record for key in waiting for record in redrive(store, key, now=now)]
-    return found, len(tried)
+    return found, len(set(redrive(store, None, reason=REASON, now=now)))
 
 
 def whoever() -> str:

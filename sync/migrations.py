@@ -16,11 +16,13 @@ from sqlalchemy.engine import Connection
 
 
 def _to_2(change: Operations) -> None:
-    """New tables need no step."""
-    # Throughput and retention ask by time.
-    change.create_index("inbox_settled", "inbox", ["settled_at"])
-    change.create_index("attempt_at", "attempt", ["at"])
     """Lanes know when they are due, ledger rows who writes them, snapshots how they were worked off."""
+    # Throughput and retention ask by time, people and payments by number, the status for sums.
+    change.create_index("inbox_settled", "inbox", ["settled_at"])
+    change.create_index("inbox_number", "inbox", ["number"])
+    change.create_index("attempt_at", "attempt", ["at"])
+    change.drop_index("ledger_state", table_name="ledger")
+    change.create_index("ledger_state", "ledger", ["entity", "state", "currency", "total"])
     big = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     change.add_column("lane", sa.Column("due", sa.Double))
     change.add_column("lane", sa.Column("head", big))

@@ -191,10 +191,10 @@ def set_notes(store: Store, record_key: str, found: Iterable[tuple[str, str, str
 _NOTES_OF = Prepared(sa.select(note_table).where(note_table.c.record_key == sa.bindparam("record")))
 
 
-def notes(store: Store, kind: str | None = None) -> list[Note]:
+def notes(store: Store, kind: str | None = None, *, most: int | None = None) -> list[Note]:
     """All notes, or those of one kind, by record and subject."""
     order = (note_table.c.record_key, note_table.c.kind, note_table.c.subject)
-    statement = sa.select(note_table).order_by(*order)
+    statement = sa.select(note_table).order_by(*order).limit(most)
     with store.read() as conn:
         rows = conn.execute(statement if kind is None else statement.where(note_table.c.kind == kind)).all()
     return [Note(row.record_key, row.kind, row.subject, row.message, row.at) for row in rows]

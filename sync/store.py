@@ -72,6 +72,7 @@ inbox = sa.Table(
     sa.Index("inbox_record", "record_key", "seq"),
     sa.Index("inbox_waits_for", "waits_for"),
     sa.Index("inbox_settled", "settled_at"),
+    sa.Index("inbox_number", "number"),
     sqlite_autoincrement=True,
 )
 
@@ -133,7 +134,7 @@ ledger = sa.Table(
     sa.Column("holder", sa.Text),  # the claim that began the write
     sa.Column("revision", _BigInt, nullable=False, server_default="0"),  # grows with every change
     sa.Index("ledger_record", "record_key"),
-    sa.Index("ledger_state", "entity", "state"),
+    sa.Index("ledger_state", "entity", "state", "currency", "total"),
     sa.Index("ledger_remote", "remote_id"),
 )
 

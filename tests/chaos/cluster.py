@@ -191,7 +191,7 @@ class Cluster:
         for slot in self.slots:
             if slot.port and slot.alive:
                 try:
-                    with urllib.request.urlopen(f"{slot.url}/api/status", timeout=10) as answer:  # noqa: S310
+                    with urllib.request.urlopen(f"{slot.url}/api/status?lines=all", timeout=10) as answer:  # noqa: S310
                         found: dict[str, Any] = json.load(answer)
                         return found
                 except (OSError, ValueError):
