@@ -26,6 +26,13 @@ WAITING_EVENT = Prepared(
     sa.select(inbox).where(inbox.c.lane_key == _LANE, PENDING, WAITING).order_by(inbox.c.due, inbox.c.seq).limit(1),
     by=("inbox", "inbox_waiting"),
 )
+WAITING_BEFORE = Prepared(
+    sa.select(inbox)
+    .where(inbox.c.lane_key == _LANE, PENDING, WAITING, inbox.c.seq < sa.bindparam("before"))
+    .order_by(inbox.c.due, inbox.c.seq)
+    .limit(1),
+    by=("inbox", "inbox_waiting"),
+)
 _SET_LANE = sa.update(lane).where(lane.c.key == _LANE)
 _OWN_LANE = sa.update(lane).where(
     lane.c.key == _LANE,

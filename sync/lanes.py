@@ -172,7 +172,10 @@ def _next_of(conn: Connection, lane_key: str, now: float) -> tuple[Row[Any] | No
     ready = sql.READY(conn, {"lane_key": lane_key}).first()
     waiting = sql.WAITING_EVENT(conn, {"lane_key": lane_key}).first()
     if waiting is not None and ready is not None and waiting.seq > ready.seq:
-        waiting = None  # has its turn after the other one, also where that one is to be tried again later
+        # It has its turn after the other one; where that one is to be tried again later, an earlier one may go on.
+        waiting = (
+            None if ready.due <= now else sql.WAITING_BEFORE(conn, {"lane_key": lane_key, "before": ready.seq}).first()
+        )
     for row in (waiting, ready):
         if row is not None and row.due <= now:
             return row, row.due, row.seq

@@ -133,6 +133,24 @@ def test_what_waits_for_another_record_blocks_nobody_and_wakes_with_it(store: St
     assert inbox.next_due_at(store, now=1, waiting=True) is None
 
 
+def test_what_waits_is_not_hidden_by_a_later_one_behind_a_retry(store: Store) -> None:
+    put(store, event(1, record="payment:1"), event(2, record="order:8"), event(3, record="payment:3"))
+    for _ in range(3):  # the order last: it is to be tried again, and what comes after it has to wait for that
+        found = taken(store)
+        if found.record_key.startswith("payment"):
+            due = 9.0 if found.record_key == "payment:1" else 5.0
+            settle(store, found, state="pending", fate="waiting", waits_for="order:77", due=due, now=1.0)
+        else:
+            settle(store, found, state="pending", fate="waiting", waits_for="order:66", due=1.0, now=1.0)
+            with store.write() as conn:
+                conn.execute(sa.update(inbox_table).where(inbox_table.c.seq == 2).values(due=2.0))
+    order = taken(store, 2.0)
+    assert order.record_key == "order:8"
+    settle(store, order, state="pending", fate="retry", due=900.0, now=2.0)
+    assert take(store, 5.0) is None
+    assert taken(store, 9.0).record_key == "payment:1"
+
+
 def test_what_waits_learns_that_its_record_is_held_and_wakes_again_when_it_is_done(store: Store) -> None:
     put(store, event(1, record="payment:9"), event(2, record="order:1"))
     settle(store, taken(store), state="pending", fate="waiting", waits_for="order:1", due=500, now=1)
