@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, time
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from pathlib import Path
@@ -75,6 +75,20 @@ class PollSettings(_Part):
     start_date: date | None = None
 
 
+class ReconcileSettings(_Part):
+    """Comparison of both systems' books (``[reconcile]`` of mapper.toml).
+
+    Attributes:
+        hand_made: Whether an invoice that no order made is a difference, or accepted as another business of the account.
+        daily_at: When ``serve`` compares every day, in the source's zone (A21); None for never.
+        days: How many days before today that comparison covers.
+    """
+
+    hand_made: Literal["difference", "accept"] = "difference"
+    daily_at: time | None = None
+    days: int = Field(default=35, ge=1, le=366)
+
+
 class FreshBooksSettings(_Part):
     """The FreshBooks connection; complete when it has an account and a way to get a token.
 
@@ -135,6 +149,7 @@ class Settings(_Part):
     log_file: str | None = None
     policies: Policies = Policies()
     poll: PollSettings = PollSettings()
+    reconcile: ReconcileSettings = ReconcileSettings()
     sign_in: SignInSettings = SignInSettings()
     examined: dict[str, tuple[Path, FreshBooksFindings | ClarityFindings]] = {}
     findings: FreshBooksFindings | None = None
@@ -267,7 +282,12 @@ def _sections(config: Path | None, env: Mapping[str, str]) -> tuple[dict[str, An
     path, named = config_path(config, env)
     documents = [(file, _document(file, needed=named and file == path)) for file in (path, doctor_path(path))]
     found: dict[str, Any] = {}
-    models: dict[str, type[BaseModel]] = {"policies": Policies, "poll": PollSettings, "sign_in": SignInSettings}
+    models: dict[str, type[BaseModel]] = {
+        "policies": Policies,
+        "poll": PollSettings,
+        "reconcile": ReconcileSettings,
+        "sign_in": SignInSettings,
+    }
     for name, model in models.items():
         if name in documents[0][1]:
             found[name] = _checked(path, name, model, documents[0][1][name])
