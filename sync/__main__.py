@@ -2,7 +2,7 @@
 
 Everything heavy is imported inside the commands, so that ``--help`` answers at once. Exit codes: 0 done, 1 aborted
 (refused login, unreachable server, stopped) or the doctor's contradictions, 2 usage or settings, 3 invalid input, or
-done with records set aside.
+done with records set aside, 4 the books could not be compared.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sync import cli_auth, cli_doctor, cli_webhooks
+from sync import cli_auth, cli_doctor, cli_reconcile, cli_webhooks
 
 _SHOWN_RECORDS = 50
 
@@ -74,6 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     cli_auth.add_parser(commands, _command)
     cli_doctor.add(commands, _command)
     cli_webhooks.add(commands, _command)
+    cli_reconcile.add(commands, _command)
     return parser
 
 
@@ -123,6 +124,7 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
         "auth": cli_auth.main,
         "doctor": cli_doctor.run,
         "webhooks": cli_webhooks.run,
+        "reconcile": cli_reconcile.run,
     }
     if arguments.command in ("run", "serve"):
         for notice in settings.notices:

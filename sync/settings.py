@@ -79,7 +79,7 @@ class ReconcileSettings(_Part):
     """Comparison of both systems' books (``[reconcile]`` of mapper.toml).
 
     Attributes:
-        hand_made: Whether an invoice that no order made is a difference, or accepted as another business of the account.
+        hand_made: Whether an invoice that no order made is a difference, or accepted as another business.
         daily_at: When ``serve`` compares every day, in the source's zone (A21); None for never.
         days: How many days before today that comparison covers.
     """

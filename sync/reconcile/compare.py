@@ -41,7 +41,9 @@ _UNKNOWN_ORDERS: Final = """
 SELECT DISTINCT order_id FROM receipts
 WHERE inside AND decision = 'go' AND order_id IS NOT NULL AND order_id NOT IN (SELECT id FROM orders)
   AND key NOT IN (SELECT key FROM payment_pairs)"""
-_UNPAIRED_INVOICES: Final = "SELECT id FROM invoices WHERE inside AND state = 'live' AND id NOT IN (SELECT invoice_id FROM pairs)"
+_UNPAIRED_INVOICES: Final = (
+    "SELECT id FROM invoices WHERE inside AND state = 'live' AND id NOT IN (SELECT invoice_id FROM pairs)"
+)
 _ORDERS_OF_UNPAIRED: Final = """
 SELECT DISTINCT l.record_key FROM ledger l JOIN invoices i ON l.entity = 'invoice' AND l.remote_id = i.id
 WHERE i.inside AND i.state = 'live' AND i.id NOT IN (SELECT invoice_id FROM pairs) AND l.record_key LIKE 'order:%'
@@ -52,7 +54,9 @@ LEFT JOIN ledger l ON l.key = r.key
 LEFT JOIN pairs q ON q.order_id = r.order_id
 WHERE r.key NOT IN (SELECT key FROM payment_pairs) AND r.inside AND (r.decision = 'go' OR l.remote_id IS NOT NULL)
   AND (l.remote_id IS NOT NULL OR q.invoice_id IS NOT NULL)"""
-_UNPAIRED_POSTINGS: Final = "SELECT id FROM postings WHERE inside AND state = 'live' AND id NOT IN (SELECT posting_id FROM payment_pairs)"
+_UNPAIRED_POSTINGS: Final = (
+    "SELECT id FROM postings WHERE inside AND state = 'live' AND id NOT IN (SELECT posting_id FROM payment_pairs)"
+)
 
 Say = Callable[[str], None]
 
@@ -156,7 +160,8 @@ def _look_for_orders(tables: Tables, source: SourceReader, known: Known, clarity
     known.read_of("invoice", (row["id"] for row in tables.rows(_UNPAIRED_INVOICES)))
     wanted = [str(row["record_key"]).partition(":")[2] for row in tables.rows(_ORDERS_OF_UNPAIRED)]
     wanted += [str(row["order_id"]) for row in tables.rows(_UNKNOWN_ORDERS)]
-    if any([source.fetch_order(clarity, order_id) for order_id in dict.fromkeys(wanted)]):
+    found = [order_id for order_id in dict.fromkeys(wanted) if source.fetch_order(clarity, order_id)]
+    if found:
         tables.flush()
         known.read()
         pair_invoices(tables)

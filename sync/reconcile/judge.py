@@ -103,7 +103,8 @@ def _compared_invoice(row: Row, rules: Rules, refunded: Decimal) -> Judged:
         if not paid_back:
             differs.append("paid")
             causes.append(SEE_PAYMENTS)
-            details.append(f"paid {plain(row['books_paid'], row['currency'])}, received {plain(row['source_paid'], row['currency'])}")
+            paid, received = (plain(row[name], row["currency"]) for name in ("books_paid", "source_paid"))
+            details.append(f"paid {paid}, received {received}")
     if differs:
         return Judged("different", causes[0], "; ".join(part for part in details if part), tuple(differs))
     if by_policy:
@@ -149,14 +150,17 @@ def _missing_invoice(row: Row, rules: Rules) -> Judged:
         return Judged("missing", "deleted-in-freshbooks", f"invoice {row['invoice_id']} was deleted there")
     verdict = _verdict(row)
     if row["state"] == "draft":
-        shown = f"draft {row['invoice_id']} over {plain(row['books_amount'], row['books_currency'])} {row['books_currency']} is not sent"
+        amount = plain(row["books_amount"], row["books_currency"])
+        shown = f"draft {row['invoice_id']} over {amount} {row['books_currency']} is not sent"
         return Judged("missing", "draft-not-sent", "; ".join(filter(None, [shown, verdict and verdict[1]])))
     if row["ledger_state"] in ("intent", "doubt"):
         return Judged("missing", "in-doubt", "it was sent without a clear answer; the next run looks for it")
     if verdict is not None:
         return Judged("missing", *verdict)
     if row["ledger_state"] == "confirmed" and row["ledger_remote_id"] is not None:
-        return Judged("missing", "gone-in-freshbooks", f"invoice {row['ledger_remote_id']} was written and is not there")
+        return Judged(
+            "missing", "gone-in-freshbooks", f"invoice {row['ledger_remote_id']} was written and is not there"
+        )
     if row["decision"] == "hold":
         return Judged("missing", f"would be held: {row['reason_id']}", str(row["reason"] or ""))
     return Judged("missing", *_untold(row, rules, "order"))
@@ -188,7 +192,9 @@ def judge_payment(row: Row, rules: Rules) -> Judged:
         if not live:
             return Judged("left-out", str(row["reason_id"]), str(row["reason"] or ""))
         if refunded:
-            return Judged("extra", "refund-not-booked", f"{plain(refunded, row['currency'])} was paid back; payment stands")
+            return Judged(
+                "extra", "refund-not-booked", f"{plain(refunded, row['currency'])} was paid back; payment stands"
+            )
         return Judged("extra", f"{row['reason_id']}-after-payment", f"{row['reason']}, but it is booked")
     if not live:
         return _missing_payment(row, rules, refunded)
@@ -240,7 +246,9 @@ def _missing_payment(row: Row, rules: Rules, refunded: Decimal) -> Judged:
     if verdict is not None:
         return Judged("missing", *verdict)
     if row["ledger_state"] == "confirmed" and row["ledger_remote_id"] is not None:
-        return Judged("missing", "gone-in-freshbooks", f"payment {row['ledger_remote_id']} was written and is not there")
+        return Judged(
+            "missing", "gone-in-freshbooks", f"payment {row['ledger_remote_id']} was written and is not there"
+        )
     return Judged("missing", *_untold(row, rules, "payment"))
 
 
@@ -256,7 +264,9 @@ def _without_receipt(row: Row, rules: Rules) -> Judged:
     if row["invoice_cause"] == "made-by-hand":
         status: Status = "extra" if rules.hand_made_counts else "left-out"
         return Judged(status, "made-by-hand", f"it pays invoice {row['books_invoice_id']}, which no order made")
-    return Judged("extra", "entered-by-hand", f"Clarity has no such payment; booked on invoice {row['books_invoice_id']}")
+    return Judged(
+        "extra", "entered-by-hand", f"Clarity has no such payment; booked on invoice {row['books_invoice_id']}"
+    )
 
 
 def judge_refund(row: Row) -> Judged:

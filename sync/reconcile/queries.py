@@ -35,7 +35,8 @@ SELECT b.order_id, b.invoice_id, b.found_by, o.day, o.currency, o.amount, o.deci
   coalesce(o.id, i.id) AS r_record, coalesce(o.number, i.number) AS r_number, o.id AS r_order_id,
   o.day AS r_source_day, o.currency AS r_source_currency, o.amount AS r_source_amount,
   coalesce(o.inside, false) AS r_source_inside, i.id AS r_books_id, i.id AS r_invoice_id, i.day AS r_books_day,
-  i.currency AS r_books_currency, i.amount AS r_books_amount, coalesce(i.inside AND i.state = 'live', false) AS r_books_inside,
+  i.currency AS r_books_currency, i.amount AS r_books_amount,
+  coalesce(i.inside AND i.state = 'live', false) AS r_books_inside,
   p.amount AS r_source_paid, i.paid AS r_books_paid, b.found_by AS r_found_by
 FROM both_ends b
 LEFT JOIN orders o ON o.id = b.order_id
@@ -74,7 +75,8 @@ SELECT b.key, b.posting_id, b.found_by, r.order_id, r.day, r.currency, r.amount,
   coalesce(r.id, p.id) AS r_record, coalesce(o.number, z.number) AS r_number,
   coalesce(r.order_id, y.order_id) AS r_order_id,
   r.day AS r_source_day, r.currency AS r_source_currency, r.amount AS r_source_amount,
-  coalesce(r.inside, false) AS r_source_inside, p.id AS r_books_id, coalesce(p.invoice_id, q.invoice_id) AS r_invoice_id,
+  coalesce(r.inside, false) AS r_source_inside, p.id AS r_books_id,
+  coalesce(p.invoice_id, q.invoice_id) AS r_invoice_id,
   p.day AS r_books_day, p.currency AS r_books_currency, p.amount AS r_books_amount,
   coalesce(p.inside AND p.state = 'live', false) AS r_books_inside, b.found_by AS r_found_by
 FROM both_ends b

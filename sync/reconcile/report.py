@@ -7,7 +7,7 @@ differ is none.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -16,6 +16,16 @@ from sync.reconcile.compare import Compared
 from sync.reconcile.judge import DIFFERENCES, STATUSES, plain
 from sync.reconcile.period import CompareError
 from sync.reconcile.tables import Tables
+
+COLUMNS: Final = (
+    *("kind", "status", "cause", "differs", "record", "number", "order"),
+    *("clarity_date", "clarity_currency", "clarity_amount"),
+    *("freshbooks_id", "freshbooks_invoice", "freshbooks_date", "freshbooks_currency", "freshbooks_amount"),
+    *("difference", "received", "paid", "found_by", "detail"),
+)
+"""Of a record in JSON and CSV."""
+
+AMOUNT_COLUMNS: Final = frozenset({"clarity_amount", "freshbooks_amount", "difference", "received", "paid"})
 
 KINDS: Final = ("invoice", "payment", "refund")
 _READ: Final = """
@@ -43,6 +53,7 @@ FROM ({_LEGS}) GROUP BY ALL ORDER BY kind, currency, month, status, cause"""  # 
 _SUMS: Final = f"""
 SELECT kind, currency, month, sum(source) AS source, sum(source_count) AS source_count, sum(books) AS books,
   sum(books_count) AS books_count FROM ({_LEGS}) GROUP BY ALL"""  # noqa: S608  our own names
+_Sums = dict[tuple[str, str | None, str | None], tuple[Any, ...]]
 _RECORDS: Final = "SELECT * FROM result"
 
 
@@ -106,35 +117,37 @@ class Record:
     def difference(self) -> Decimal | None:
         """Books minus source, of one currency; None where they cannot be subtracted."""
         booked = self.books_amount if self.books_inside or self.status in ("agree", "different") else None
-        currencies = {code for code in (self.source_currency, self.books_currency if booked is not None else None)}
+        currencies = {self.source_currency, None if booked is None else self.books_currency}
         if self.status == "left-out" or len(currencies - {None}) != 1:
             return None
         return (booked or Decimal(0)) - (self.source_amount or Decimal(0))
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-ready, amounts as text; the columns of the CSV."""
-        return {
-            "kind": self.kind,
-            "status": self.status,
-            "cause": self.cause,
-            "differs": self.differs,
-            "record": self.record,
-            "number": self.number,
-            "order": self.order_id,
-            "clarity_date": _text(self.source_day),
-            "clarity_currency": self.source_currency,
-            "clarity_amount": _amount(self.source_amount, self.source_currency),
-            "freshbooks_id": self.books_id,
-            "freshbooks_invoice": self.invoice_id,
-            "freshbooks_date": _text(self.books_day),
-            "freshbooks_currency": self.books_currency,
-            "freshbooks_amount": _amount(self.books_amount, self.books_currency),
-            "difference": _amount(self.difference, self.source_currency or self.books_currency),
-            "received": _amount(self.source_paid, self.source_currency),
-            "paid": _amount(self.books_paid, self.books_currency),
-            "found_by": self.found_by,
-            "detail": self.detail,
-        }
+        """JSON-ready, amounts as text, by `COLUMNS`."""
+        currency = self.source_currency or self.books_currency
+        values = (
+            self.kind,
+            self.status,
+            self.cause,
+            self.differs,
+            self.record,
+            self.number,
+            self.order_id,
+            _text(self.source_day),
+            self.source_currency,
+            _amount(self.source_amount, self.source_currency),
+            self.books_id,
+            self.invoice_id,
+            _text(self.books_day),
+            self.books_currency,
+            _amount(self.books_amount, self.books_currency),
+            _amount(self.difference, currency),
+            _amount(self.source_paid, self.source_currency),
+            _amount(self.books_paid, self.books_currency),
+            self.found_by,
+            self.detail,
+        )
+        return dict(zip(COLUMNS, values, strict=True))
 
 
 class Report:
@@ -169,8 +182,9 @@ class Report:
     def records(self, *, differing: bool = False) -> Iterator[Record]:
         """The records, differences by kind, then in the order of their days."""
         where = f" WHERE {_differing()}" if differing else ""
+        names = [one.name for one in fields(Record)]
         for row in self._tables.rows(f"{_RECORDS}{where} ORDER BY seq"):
-            yield Record(**{name: row[name] for name in Record.__dataclass_fields__})
+            yield Record(**{name: row[name] for name in names})
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready: the sums, and every record that differs."""
@@ -189,7 +203,9 @@ class Report:
 def groups(tables: Tables) -> list[Group]:
     """The sums, kinds and statuses in their own order."""
     found = [Group(**row) for row in tables.rows(_GROUPS)]
-    return sorted(found, key=lambda one: (KINDS.index(one.kind), one.currency, one.month, _place(one.status), one.cause))
+    return sorted(
+        found, key=lambda one: (KINDS.index(one.kind), one.currency, one.month, _place(one.status), one.cause)
+    )
 
 
 def require_closed(tables: Tables) -> None:
@@ -199,7 +215,8 @@ def require_closed(tables: Tables) -> None:
         CompareError: They are not the same.
     """
     sides = ("source", "source_count", "books", "books_count")
-    read, judged = ({} for _ in range(2))
+    read: _Sums = {}
+    judged: _Sums = {}
     for query, into in ((_READ, read), (_SUMS, judged)):
         for row in tables.rows(query):
             into[row["kind"], row["currency"], row["month"]] = tuple(row[side] or 0 for side in sides)

@@ -1,4 +1,4 @@
-"""The tables of one comparison: DuckDB in memory, fed in batches; ids, numbers, dates and amounts, no customer's values.
+"""The tables of one comparison: DuckDB in memory, fed in batches; ids, dates and amounts, no customer's values.
 
 Amounts travel as text and become exact decimals; what does not fit stays in the temporary folder, which goes with the
 comparison.
@@ -136,7 +136,11 @@ class Tables:
     def __init__(self) -> None:
         """Create the tables, empty."""
         self._spill = TemporaryDirectory(prefix="mapper-reconcile-")
-        config = {"memory_limit": MEMORY_LIMIT, "threads": 2, "temp_directory": self._spill.name}
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": MEMORY_LIMIT,
+            "threads": 2,
+            "temp_directory": self._spill.name,
+        }
         self._connection = duckdb.connect(":memory:", config=config)
         for name, columns in _COLUMNS.items():
             first = next(iter(columns))
@@ -199,7 +203,7 @@ class Tables:
         waiting, self._waiting[table] = self._waiting[table], {}
         shape = json.dumps([dict(_COLUMNS[table])])
         text = json.dumps(list(waiting.values()))
-        self.run(f"INSERT OR REPLACE INTO {table} SELECT unnest(from_json(?, ?), recursive := true)", [text, shape])  # noqa: S608  our own names
+        self.run(f"INSERT OR REPLACE INTO {table} SELECT unnest(from_json(?, ?), recursive := true)", [text, shape])
 
 
 def _plain(value: Any) -> Any:
