@@ -91,8 +91,7 @@ class BooksReader:
                     self._add_posting(found)
                 elif invoice_id is not None and invoice_id not in seen:
                     seen.add(invoice_id)
-                    for row in self._freshbooks.find_payments_of_invoice(invoice_id):
-                        self._add_posting(row)
+                    self._read("payment", {"invoiceid": invoice_id}, self._adder_of(invoice_id))
         self._tables.flush()
 
     def _read(self, entity: str, filters: Mapping[str, str], add: Callable[[Row], None]) -> None:
@@ -101,6 +100,9 @@ class BooksReader:
         for row in self._freshbooks.find(entity, filters, vis_state=DELETED, complete=True):
             if row.get("vis_state") == DELETED:
                 add(row)
+
+    def _adder_of(self, invoice_id: str) -> Callable[[Row], None]:
+        return lambda row: self._add_posting(row) if str(row.get("invoiceid")) == invoice_id else None
 
     def _get(self, entity: str, remote_id: str | None) -> Row | None:
         if remote_id is None:

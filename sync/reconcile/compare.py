@@ -29,18 +29,20 @@ _STARTS: Final = (
     "SELECT DISTINCT left(marker, length(marker) - length(number)) AS start FROM orders"
     " WHERE length(number) > 0 AND ends_with(marker, number) AND length(marker) > length(number) LIMIT 5"
 )
-_UNPAIRED_ORDERS: Final = """
+_FOUND_LIVE: Final = """
+SELECT pp.key FROM payment_pairs pp JOIN postings p ON p.id = pp.posting_id WHERE p.state = 'live'"""
+_UNPAIRED_ORDERS: Final = f"""
 SELECT o.id, o.invoice_number, l.remote_id FROM orders o
 LEFT JOIN ledger l ON l.key = o.ledger_key
 WHERE o.id NOT IN (SELECT order_id FROM pairs)
   AND (o.decision IN ('go', 'hold') OR l.remote_id IS NOT NULL)
   AND (o.inside OR o.id IN (
     SELECT r.order_id FROM receipts r
-    WHERE r.inside AND r.decision = 'go' AND r.key NOT IN (SELECT key FROM payment_pairs)))"""
-_UNKNOWN_ORDERS: Final = """
+    WHERE r.inside AND r.decision = 'go' AND r.key NOT IN ({_FOUND_LIVE})))"""  # noqa: S608  our own names
+_UNKNOWN_ORDERS: Final = f"""
 SELECT DISTINCT order_id FROM receipts
 WHERE inside AND decision = 'go' AND order_id IS NOT NULL AND order_id NOT IN (SELECT id FROM orders)
-  AND key NOT IN (SELECT key FROM payment_pairs)"""
+  AND key NOT IN ({_FOUND_LIVE})"""  # noqa: S608  our own names
 _UNPAIRED_INVOICES: Final = (
     "SELECT id FROM invoices WHERE inside AND state = 'live' AND id NOT IN (SELECT invoice_id FROM pairs)"
 )
@@ -53,7 +55,12 @@ SELECT r.key, l.remote_id, q.invoice_id FROM receipts r
 LEFT JOIN ledger l ON l.key = r.key
 LEFT JOIN pairs q ON q.order_id = r.order_id
 WHERE r.key NOT IN (SELECT key FROM payment_pairs) AND r.inside AND (r.decision = 'go' OR l.remote_id IS NOT NULL)
-  AND (l.remote_id IS NOT NULL OR q.invoice_id IS NOT NULL)"""
+  AND (l.remote_id IS NOT NULL OR q.invoice_id IS NOT NULL)
+UNION ALL
+SELECT NULL, NULL, q.invoice_id FROM pairs q JOIN invoices i ON i.id = q.invoice_id
+WHERE i.state = 'live' AND coalesce(i.paid, 0) <> coalesce(
+  (SELECT sum(r.amount) FROM receipts r WHERE r.order_id = q.order_id AND r.decision = 'go'), 0)"""
+"""Also what is booked on an invoice that is not paid as it should be: whatever its day, it is the cause."""
 _UNPAIRED_POSTINGS: Final = (
     "SELECT id FROM postings WHERE inside AND state = 'live' AND id NOT IN (SELECT posting_id FROM payment_pairs)"
 )

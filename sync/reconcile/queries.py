@@ -58,7 +58,7 @@ WITH refunded AS (
 ), notes AS (
   SELECT note, min(id) AS payment FROM receipts WHERE note IS NOT NULL GROUP BY note
 ), alone AS (
-  SELECT p.* FROM postings p WHERE p.inside AND p.id NOT IN (SELECT posting_id FROM payment_pairs) AND p.state = 'live'
+  SELECT p.* FROM postings p WHERE p.id NOT IN (SELECT posting_id FROM payment_pairs) AND p.state = 'live'
 ), both_ends AS (
   SELECT r.key, q.posting_id, q.found_by FROM receipts r LEFT JOIN payment_pairs q ON q.key = r.key
   UNION ALL SELECT NULL, id, NULL FROM alone
