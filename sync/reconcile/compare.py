@@ -184,6 +184,11 @@ def _judge(found: Compared, settings: Settings, sources: Sources) -> None:
         store_known=sources.store is not None,
         marker_starts=tuple(row["start"] for row in tables.rows(_STARTS)),
     )
+    judge_all(tables, rules)
+
+
+def judge_all(tables: Tables, rules: judge.Rules) -> None:
+    """Judge every record, paired before, into the table `result`."""
     _keep(tables, "invoice", INVOICES, lambda row: judge.judge_invoice(row, rules))
     _keep(tables, "payment", PAYMENTS, lambda row: judge.judge_payment(row, rules))
     _keep(tables, "refund", REFUNDS, judge.judge_refund)

@@ -15,14 +15,16 @@ WITH received AS (
   SELECT order_id, sum(amount) AS amount FROM receipts WHERE decision = 'go' GROUP BY order_id
 ), refunded AS (
   SELECT order_id, sum(amount) AS amount FROM refunds GROUP BY order_id
+), written AS (
+  SELECT remote_id, min(key) AS key FROM ledger WHERE entity = 'invoice' AND remote_id IS NOT NULL GROUP BY 1
 ), numbers AS (
   SELECT invoice_number AS name, min(id) AS order_id FROM orders WHERE invoice_number IS NOT NULL GROUP BY 1
   UNION SELECT marker, min(id) FROM orders WHERE marker IS NOT NULL GROUP BY 1
 ), alone AS (
   SELECT i.* FROM invoices i WHERE i.inside AND i.id NOT IN (SELECT invoice_id FROM pairs) AND i.state <> 'deleted'
 ), both_ends AS (
-  SELECT o.id AS order_id, q.invoice_id, q.found_by FROM orders o LEFT JOIN pairs q ON q.order_id = o.id
-  UNION ALL SELECT NULL, id, NULL FROM alone
+  SELECT o.id AS order_id, q.invoice_id, q.found_by, o.ledger_key FROM orders o LEFT JOIN pairs q ON q.order_id = o.id
+  UNION ALL SELECT NULL, a.id, NULL, w.key FROM alone a LEFT JOIN written w ON w.remote_id = a.id
 )
 SELECT b.order_id, b.invoice_id, b.found_by, o.day, o.currency, o.amount, o.decision, o.reason_id, o.reason, o.test,
   i.state, i.number AS books_number, i.day AS books_day, i.currency AS books_currency, i.amount AS books_amount,
@@ -44,8 +46,7 @@ LEFT JOIN invoices i ON i.id = b.invoice_id
 LEFT JOIN received p ON p.order_id = b.order_id
 LEFT JOIN refunded f ON f.order_id = b.order_id
 LEFT JOIN clients c ON c.id = i.client_id
-LEFT JOIN ledger l ON (b.order_id IS NOT NULL AND l.key = o.ledger_key)
-  OR (b.order_id IS NULL AND l.entity = 'invoice' AND l.remote_id = i.id)
+LEFT JOIN ledger l ON l.key = b.ledger_key
 LEFT JOIN ledger k ON k.key = o.client_key AND k.state = 'confirmed'
 LEFT JOIN verdicts v ON v.record_key = 'order:' || b.order_id
 ORDER BY coalesce(o.day, i.day), length(coalesce(o.id, i.id)), coalesce(o.id, i.id), i.id"""  # noqa: S608  our own names
@@ -55,13 +56,16 @@ WITH refunded AS (
   SELECT order_id, sum(amount) AS amount FROM refunds GROUP BY order_id
 ), received AS (
   SELECT order_id, sum(amount) AS amount FROM receipts WHERE decision = 'go' GROUP BY order_id
+), written AS (
+  SELECT remote_id, min(key) AS key FROM ledger WHERE entity = 'payment' AND remote_id IS NOT NULL GROUP BY 1
 ), notes AS (
   SELECT note, min(id) AS payment FROM receipts WHERE note IS NOT NULL GROUP BY note
 ), alone AS (
   SELECT p.* FROM postings p WHERE p.id NOT IN (SELECT posting_id FROM payment_pairs) AND p.state = 'live'
 ), both_ends AS (
-  SELECT r.key, q.posting_id, q.found_by FROM receipts r LEFT JOIN payment_pairs q ON q.key = r.key
-  UNION ALL SELECT NULL, id, NULL FROM alone
+  SELECT r.key, q.posting_id, q.found_by, r.key AS ledger_key
+  FROM receipts r LEFT JOIN payment_pairs q ON q.key = r.key
+  UNION ALL SELECT NULL, a.id, NULL, w.key FROM alone a LEFT JOIN written w ON w.remote_id = a.id
 )
 SELECT b.key, b.posting_id, b.found_by, r.order_id, r.day, r.currency, r.amount, r.decision, r.reason_id, r.reason,
   p.state, p.day AS books_day, p.currency AS books_currency, p.amount AS books_amount, p.credit,
@@ -91,8 +95,7 @@ LEFT JOIN refunded f ON f.order_id = r.order_id
 LEFT JOIN received g ON g.order_id = r.order_id
 LEFT JOIN result w ON w.kind = 'invoice' AND w.order_id = r.order_id
 LEFT JOIN result x ON x.kind = 'invoice' AND x.invoice_id = p.invoice_id
-LEFT JOIN ledger l ON (b.key IS NOT NULL AND l.key = b.key)
-  OR (b.key IS NULL AND l.entity = 'payment' AND l.remote_id = p.id)
+LEFT JOIN ledger l ON l.key = b.ledger_key
 LEFT JOIN notes m ON m.note = p.note
 LEFT JOIN verdicts v ON v.record_key = r.record_key
 LEFT JOIN verdicts n ON n.record_key = 'order:' || r.order_id
