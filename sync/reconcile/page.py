@@ -10,7 +10,7 @@ from typing import Final
 
 from sync.reconcile.judge import STATUSES, plain
 from sync.reconcile.report import KINDS, Group, Record, Report
-from sync.reconcile.words import STATUS_WORDS, TITLES, cause_words, grouped, named, total, verdict
+from sync.reconcile.words import STATUS_WORDS, TITLES, cause_words, grouped, named, status_words, total, verdict
 
 COLOURS: Final = {
     "agree": "#3a7d5c",
@@ -168,13 +168,12 @@ def _record_row(record: Record) -> str:
     days = [day.isoformat() for day in (record.source_day, record.books_day) if day is not None]
     shown_days = "<br>".join(dict.fromkeys(days)) or "no date"
     dot = f'<i class="dot" style="background:{COLOURS[record.status]}"></i>'
-    what = f" ({record.differs.replace(' ', ', ')})" if record.differs else ""
     found = f", found by its {record.found_by}" if record.found_by and record.found_by != "ledger" else ""
     invoice = f'<br><span class="muted">invoice {record.invoice_id}{found}</span>' if record.invoice_id else ""
     return (
         f"<tr><td>{escape(named(record))}{invoice}</td><td>{shown_days}</td>"
         f"{money(record.source_amount, record.source_currency, record.source_paid)}"
         f"{money(record.books_amount, record.books_currency, record.books_paid)}"
-        f"<td>{dot}{escape(STATUS_WORDS[record.status] + what)}: <b>{escape(record.cause)}</b>"
+        f"<td>{dot}{escape(status_words(record.status, record.differs))}: <b>{escape(record.cause)}</b>"
         f'<br><span class="muted">{escape(record.detail)}</span></td></tr>'
     )

@@ -41,15 +41,15 @@ SELECT kind, currency, month, sum(source) AS source, sum(source_count) AS source
   UNION ALL SELECT 'refund', currency, strftime(day, '%Y-%m'), amount, 1, 0, 0 FROM refunds WHERE inside
 ) GROUP BY ALL"""
 _LEGS: Final = """
-SELECT kind, source_currency AS currency, strftime(source_day, '%Y-%m') AS month, status, cause,
+SELECT kind, source_currency AS currency, strftime(source_day, '%Y-%m') AS month, status, differs, cause,
   source_amount AS source, 1 AS source_count, NULL AS books, 0 AS books_count FROM result WHERE source_inside
-UNION ALL SELECT kind, books_currency, strftime(books_day, '%Y-%m'), status, cause, NULL, 0, books_amount, 1
+UNION ALL SELECT kind, books_currency, strftime(books_day, '%Y-%m'), status, differs, cause, NULL, 0, books_amount, 1
   FROM result WHERE books_inside"""
 _GROUPS: Final = f"""
-SELECT kind, coalesce(currency, '') AS currency, coalesce(month, '') AS month, status, cause,
-  sum(source_count) AS source_count, coalesce(sum(source), 0) AS source,
+SELECT kind, coalesce(currency, '') AS currency, coalesce(month, '') AS month, status,
+  differs, cause, sum(source_count) AS source_count, coalesce(sum(source), 0) AS source,
   sum(books_count) AS books_count, coalesce(sum(books), 0) AS books
-FROM ({_LEGS}) GROUP BY ALL ORDER BY kind, currency, month, status, cause"""  # noqa: S608  our own names
+FROM ({_LEGS}) GROUP BY ALL ORDER BY kind, currency, month, status, differs, cause"""  # noqa: S608  our own names
 _SUMS: Final = f"""
 SELECT kind, currency, month, sum(source) AS source, sum(source_count) AS source_count, sum(books) AS books,
   sum(books_count) AS books_count FROM ({_LEGS}) GROUP BY ALL"""  # noqa: S608  our own names
@@ -59,12 +59,13 @@ _RECORDS: Final = "SELECT * FROM result"
 
 @dataclass(frozen=True)
 class Group:
-    """Records of one kind, currency, month, status and cause: how many on either side, and what they come to."""
+    """Records of one kind, currency, month, status, what differs and cause: how many on either side, and what they come to."""
 
     kind: str
     currency: str
     month: str
     status: str
+    differs: str
     cause: str
     source_count: int
     source: Decimal
@@ -79,7 +80,7 @@ class Group:
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready, amounts as text."""
         return {
-            **{name: getattr(self, name) for name in ("kind", "currency", "month", "status", "cause")},
+            **{name: getattr(self, name) for name in ("kind", "currency", "month", "status", "differs", "cause")},
             "clarity_count": self.source_count,
             "clarity": plain(self.source, self.currency),
             "freshbooks_count": self.books_count,

@@ -16,7 +16,7 @@ STATUS_WORDS: Final = {
     "left-out": "left out",
     "missing": "missing in the books",
     "different": "different",
-    "extra": "only in the books",
+    "extra": "too much in the books",
 }
 _SHOWN: Final = 50
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -48,9 +48,14 @@ def as_text(report: Report) -> str:
     return "\n".join([*lines, *(f"\nNote: {note}" for note in report.notes)])
 
 
+def status_words(status: str, differs: str) -> str:
+    """A status, and what is different."""
+    return f"{STATUS_WORDS[status]}{' in ' if differs else ''}{differs.replace(' ', ', ')}"
+
+
 def cause_words(group: Group) -> str:
     """Status and cause of a group of records."""
-    words = STATUS_WORDS[group.status]
+    words = status_words(group.status, group.differs)
     return f"{words}: {group.cause}" if group.cause else words
 
 
@@ -69,6 +74,7 @@ def total(parts: Sequence[Group]) -> Group:
         first.kind,
         first.currency,
         first.month,
+        "",
         "",
         "",
         sum(part.source_count for part in parts),
@@ -111,8 +117,7 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
 def _record_lines(record: Record) -> list[str]:
     name = named(record)
     day = record.source_day or record.books_day or "no date"
-    what = f" ({record.differs.replace(' ', ', ')})" if record.differs else ""
-    cause = f"{STATUS_WORDS[record.status]}{what}: {record.cause}"
+    cause = f"{status_words(record.status, record.differs)}: {record.cause}"
     return [f"  {name}, {day}, {amounts(record)}: {cause}", *([f"      {record.detail}"] if record.detail else [])]
 
 
