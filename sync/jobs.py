@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sync.poll import PollReport, poll_clarity
 from sync.reading import assumed
+from sync.reconcile import daily
 from sync.worker import Context
 
 
@@ -30,6 +31,8 @@ def jobs_of(context: Context) -> list[Job]:
     found = []
     if context.clarity is not None:
         found.append(Job("poll", context.settings.poll.interval_s, _poll))
+        if context.settings.reconcile.daily_at is not None:
+            found.append(Job("reconcile", daily.CHECK_EVERY_S, daily.compare_when_due))
     return found
 
 

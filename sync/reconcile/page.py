@@ -25,8 +25,8 @@ padding:0 1.25rem}h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2.25r
 .verdict{border-left:6px solid;padding:.7rem 1rem;margin:1rem 0;background:#f5f7fa;font-size:1.1rem;font-weight:600}
 table{border-collapse:collapse;width:100%;font-size:.92rem}th,td{padding:.32rem .6rem;text-align:left;
 vertical-align:top;border-bottom:1px solid #e4e7eb}th{border-bottom:2px solid #9aa5b1}td.n,th.n{text-align:right;
-font-variant-numeric:tabular-nums;white-space:nowrap}tr.sum td{font-weight:600;background:#f5f7fa}
-td.part{padding-left:1.6rem}
+font-variant-numeric:tabular-nums;white-space:nowrap}td.day{white-space:nowrap}
+tr.sum td{font-weight:600;background:#f5f7fa}td.part{padding-left:1.6rem}
 .dot{display:inline-block;width:.7rem;height:.7rem;border-radius:2px;margin-right:.45rem}.muted{color:#52606d}
 .legend span{margin-right:1.2rem;white-space:nowrap}svg{width:100%;height:auto;display:block}
 @media print{body{margin:0;max-width:none}tr{break-inside:avoid}}"""
@@ -166,12 +166,12 @@ def _record_row(record: Record) -> str:
         return f'<td class="n">{shown}</td>'
 
     days = [day.isoformat() for day in (record.source_day, record.books_day) if day is not None]
-    shown_days = "<br>".join(dict.fromkeys(days)) or "no date"
+    shown_days = f'<td class="day">{"<br>".join(dict.fromkeys(days)) or "no date"}</td>'
     dot = f'<i class="dot" style="background:{COLOURS[record.status]}"></i>'
     found = f", found by its {record.found_by}" if record.found_by and record.found_by != "ledger" else ""
     invoice = f'<br><span class="muted">invoice {record.invoice_id}{found}</span>' if record.invoice_id else ""
     return (
-        f"<tr><td>{escape(named(record))}{invoice}</td><td>{shown_days}</td>"
+        f"<tr><td>{escape(named(record))}{invoice}</td>{shown_days}"
         f"{money(record.source_amount, record.source_currency, record.source_paid)}"
         f"{money(record.books_amount, record.books_currency, record.books_paid)}"
         f"<td>{dot}{escape(status_words(record.status, record.differs))}: <b>{escape(record.cause)}</b>"
