@@ -9,16 +9,10 @@ from itertools import groupby
 from typing import Final
 
 from sync.reconcile.judge import STATUSES, plain
+from sync.reconcile.names import COLOURS, STATUS_WORDS, TITLES, status_words
 from sync.reconcile.report import KINDS, Group, Record, Report
-from sync.reconcile.words import STATUS_WORDS, TITLES, cause_words, grouped, named, status_words, total, verdict
+from sync.reconcile.words import cause_words, grouped, named, total, verdict
 
-COLOURS: Final = {
-    "agree": "#3a7d5c",
-    "left-out": "#9aa5b1",
-    "missing": "#c4413b",
-    "different": "#d98a1f",
-    "extra": "#6b4fa0",
-}
 _STYLE: Final = """
 :root{color-scheme:light}body{font:15px/1.5 system-ui,sans-serif;color:#1f2933;margin:2rem auto;max-width:76rem;
 padding:0 1.25rem}h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2.25rem 0 .5rem}p{margin:.3rem 0}

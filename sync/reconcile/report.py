@@ -59,7 +59,7 @@ _RECORDS: Final = "SELECT * FROM result"
 
 @dataclass(frozen=True)
 class Group:
-    """Records of one kind, currency, month, status, what differs and cause: how many on either side, and what they come to."""
+    """Records that have everything but their amounts in common: how many on either side, and what they come to."""
 
     kind: str
     currency: str

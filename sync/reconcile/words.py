@@ -8,26 +8,16 @@ from itertools import groupby
 from typing import Any, Final, TextIO
 
 from sync.reconcile.judge import plain
+from sync.reconcile.names import TITLES, status_words, verdict_words
 from sync.reconcile.report import AMOUNT_COLUMNS, COLUMNS, Group, Record, Report
 
-TITLES: Final = {"invoice": "Orders and invoices", "payment": "Payments", "refund": "Refunds"}
-STATUS_WORDS: Final = {
-    "agree": "agree",
-    "left-out": "left out",
-    "missing": "missing in the books",
-    "different": "different",
-    "extra": "too much in the books",
-}
 _SHOWN: Final = 50
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def verdict(report: Report) -> str:
     """The result in one line."""
-    if report.agrees:
-        return f"The books agree, {report.period}."
-    count = report.differences
-    return f"The books differ, {report.period}: {count} record{'s differ' if count != 1 else ' differs'}."
+    return verdict_words(report.differences, str(report.period.first), str(report.period.last))
 
 
 def as_text(report: Report) -> str:
@@ -46,11 +36,6 @@ def as_text(report: Report) -> str:
             rest = report.differences - _SHOWN
             lines.append(f"  ... and {rest} more; --format csv, html or json has all of them")
     return "\n".join([*lines, *(f"\nNote: {note}" for note in report.notes)])
-
-
-def status_words(status: str, differs: str) -> str:
-    """A status, and what is different."""
-    return f"{STATUS_WORDS[status]}{' in ' if differs else ''}{differs.replace(' ', ', ')}"
 
 
 def cause_words(group: Group) -> str:
