@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from itertools import groupby
 from typing import Any, Final, TextIO
 
@@ -119,12 +120,16 @@ def amounts(record: Record) -> str:
     """Both sides' amounts, one of them where they are the same or one is missing."""
     ours = theirs = ""
     if record.source_amount is not None:
-        ours = f"{plain(record.source_amount, record.source_currency)} {record.source_currency or ''}".strip()
+        ours = _shown(record.source_amount, record.source_currency)
     if record.books_amount is not None:
-        theirs = f"{plain(record.books_amount, record.books_currency)} {record.books_currency or ''}".strip()
+        theirs = _shown(record.books_amount, record.books_currency)
     if ours and theirs and ours != theirs and record.status != "missing":
         return f"{ours} in Clarity, {theirs} in FreshBooks"
     return ours or theirs or "no amount"
+
+
+def _shown(amount: Decimal, currency: str | None) -> str:
+    return f"{grouped(plain(amount, currency))} {currency or ''}".strip()
 
 
 def write_csv(report: Report, out: TextIO) -> None:

@@ -46,7 +46,7 @@ MAPPER = (
     "bench",
     "fmt",
 )
-SYNC = ("run", "serve", "status", "errors", "replay", "auth", "doctor", "webhooks")
+SYNC = ("run", "serve", "status", "errors", "replay", "auth", "doctor", "webhooks", "reconcile")
 
 
 @pytest.mark.parametrize("words", [("mapper",), ("mapper-sync",)])
