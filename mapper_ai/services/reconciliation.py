@@ -48,38 +48,45 @@ class Reconciler:
             NotCompared: It could not be done, and why; what was kept before is still there.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        fresh = self._file.with_suffix(".new.json")
+        fresh.unlink(missing_ok=True)
         period = ["--from", first.isoformat(), "--to", last.isoformat()]
         command = [sys.executable, "-m", "sync", "reconcile", *period, "--mappings", str(self.mappings)]
         done = subprocess.run(
-            [*command, "--json", "--output", str(self._file)],
+            [*command, "--json", "--output", str(fresh)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
             env=None if self.environ is None else dict(self.environ),
         )
-        found = self.last() if done.returncode in _COMPARED else None
-        if found is None or (found["from"], found["to"]) != (first.isoformat(), last.isoformat()):
+        found = _read(fresh) if done.returncode in _COMPARED else None
+        if found is None:
             lines = done.stderr.strip().splitlines() or ["it ended without a result"]
             raise NotCompared(lines[-1].removeprefix("mapper-sync: "))
+        fresh.replace(self._file)
         return found
 
     def last(self) -> Found | None:
         """The result that was kept last; None when there is none."""
-        try:
-            found = json.loads(self._file.read_text("utf-8"))
-        except (OSError, ValueError):
-            return None
-        return found if isinstance(found, dict) and "verdict" in found else None
+        return _read(self._file)
 
     @property
     def _file(self) -> Path:
         return self.folder / "reconciliation.json"
 
 
+def _read(file: Path) -> Found | None:
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and "verdict" in found else None
+
+
 def verdict(found: Found) -> str:
     """The result in one line."""
-    return verdict_words(int(found["differences"]), found["from"], found["to"])
+    return verdict_words(int(found["compared"]), int(found["differences"]), found["from"], found["to"])
 
 
 def sums_table(found: Found, kind: str) -> Table:
@@ -132,7 +139,7 @@ def chart(found: Found, kind: str) -> dict[str, Any]:
         "mark": {"type": "bar", "tooltip": True},
         "encoding": {
             "row": {"field": "currency", "type": "nominal", "title": None, "header": {"labelAngle": 0}},
-            "y": {"field": "bar", "type": "nominal", "title": None},
+            "y": {"field": "bar", "type": "nominal", "title": None, "axis": {"labelLimit": 200}},
             "x": {"field": "amount", "type": "quantitative", "title": None, "aggregate": "sum"},
             "color": {
                 "field": "status",
@@ -142,6 +149,7 @@ def chart(found: Found, kind: str) -> dict[str, Any]:
             },
         },
         "resolve": {"scale": {"x": "independent", "y": "independent"}},
+        "width": 640,
         "height": {"step": 18},
     }
 

@@ -26,9 +26,11 @@ def status_words(status: str, differs: str) -> str:
     return f"{STATUS_WORDS[status]}{' in ' if differs else ''}{differs.replace(' ', ', ')}"
 
 
-def verdict_words(differences: int, first: str, last: str) -> str:
+def verdict_words(compared: int, differences: int, first: str, last: str) -> str:
     """The result in one line."""
     period = f"{first} to {last}"
+    if not compared:
+        return f"Neither system has an order, an invoice or a payment, {period}."
     if not differences:
         return f"The books agree, {period}."
     return f"The books differ, {period}: {differences} record{'s differ' if differences > 1 else ' differs'}."

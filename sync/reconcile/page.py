@@ -167,7 +167,7 @@ def _record_row(record: Record) -> str:
     return (
         f"<tr><td>{escape(named(record))}{invoice}</td>{shown_days}"
         f"{money(record.source_amount, record.source_currency, record.source_paid)}"
-        f"{money(record.books_amount, record.books_currency, record.books_paid)}"
+        f"{money(record.booked, record.books_currency, record.books_paid)}"
         f"<td>{dot}{escape(status_words(record.status, record.differs))}: <b>{escape(record.cause)}</b>"
         f'<br><span class="muted">{escape(record.detail)}</span></td></tr>'
     )

@@ -115,9 +115,14 @@ class Record:
     books_inside: bool
 
     @property
+    def booked(self) -> Decimal | None:
+        """What is in the books; a draft or a deleted one is not."""
+        return None if self.status in ("missing", "left-out") and not self.books_inside else self.books_amount
+
+    @property
     def difference(self) -> Decimal | None:
         """Books minus source, of one currency; None where they cannot be subtracted."""
-        booked = self.books_amount if self.books_inside or self.status in ("agree", "different") else None
+        booked = self.booked
         currencies = {self.source_currency, None if booked is None else self.books_currency}
         if self.status == "left-out" or len(currencies - {None}) != 1:
             return None
@@ -141,7 +146,7 @@ class Record:
             self.invoice_id,
             _text(self.books_day),
             self.books_currency,
-            _amount(self.books_amount, self.books_currency),
+            _amount(self.booked, self.books_currency),
             _amount(self.difference, currency),
             _amount(self.source_paid, self.source_currency),
             _amount(self.books_paid, self.books_currency),
@@ -171,6 +176,11 @@ class Report:
         return not self.differences
 
     @property
+    def compared(self) -> int:
+        """How many records there are, on either side or on both."""
+        return int(self._tables.one("SELECT count(*) FROM result"))
+
+    @property
     def differences(self) -> int:
         """How many records differ."""
         return int(self._tables.one(f"SELECT count(*) FROM result WHERE {_differing()}"))  # noqa: S608  our own names
@@ -193,6 +203,7 @@ class Report:
             "from": self.period.first.isoformat(),
             "to": self.period.last.isoformat(),
             "verdict": "agree" if self.agrees else "differ",
+            "compared": self.compared,
             "differences": self.differences,
             "sums": [group.as_dict() for group in self.groups],
             "records": [record.as_dict() for record in self.records(differing=True)],

@@ -18,7 +18,7 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 def verdict(report: Report) -> str:
     """The result in one line."""
-    return verdict_words(report.differences, str(report.period.first), str(report.period.last))
+    return verdict_words(report.compared, report.differences, str(report.period.first), str(report.period.last))
 
 
 def as_text(report: Report) -> str:
@@ -121,9 +121,9 @@ def amounts(record: Record) -> str:
     ours = theirs = ""
     if record.source_amount is not None:
         ours = _shown(record.source_amount, record.source_currency)
-    if record.books_amount is not None:
-        theirs = _shown(record.books_amount, record.books_currency)
-    if ours and theirs and ours != theirs and record.status != "missing":
+    if record.booked is not None:
+        theirs = _shown(record.booked, record.books_currency)
+    if ours and theirs and ours != theirs:
         return f"{ours} in Clarity, {theirs} in FreshBooks"
     return ours or theirs or "no amount"
 

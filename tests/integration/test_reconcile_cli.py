@@ -49,6 +49,8 @@ def test_agreement_and_difference_have_their_exit_codes(
     shop = make_shop()
     assert main([*MARCH]) == 0
     assert capsys.readouterr().out.startswith("The books agree, 2026-03-01 to 2026-03-31.\n")
+    assert main(["reconcile", "--from", "2025-03-01", "--to", "2025-03-31"]) == 0
+    assert capsys.readouterr().out.startswith("Neither system has an order, an invoice or a payment, 2025-03-01")
     shop.person.delete("payment", shop.payment(1)["id"])
     assert main([*MARCH, "--json"]) == 1
     found = json.loads(capsys.readouterr().out)

@@ -49,14 +49,19 @@ def _result(found: Found) -> None:
         _table(records, "Records that differ")
     for kind in reconciliation.kinds(found):
         st.markdown(f"**{TITLES[kind]}**")
-        st.vega_lite_chart(reconciliation.chart(found, kind), width="stretch")
+        st.vega_lite_chart(reconciliation.chart(found, kind), width="content")
         _table(reconciliation.sums_table(found, kind), f"{TITLES[kind]}: sums by currency, month and cause")
 
 
 def _table(table: reconciliation.Table, alt: str) -> None:
     rows = len(next(iter(table.values())))
     height = 38 + _ROW * min(rows, _MOST_ROWS)
-    st.dataframe(table, hide_index=True, width="stretch", height=height, row_height=_ROW, alt=alt)
+    widths = {
+        "Cause": st.column_config.TextColumn(width=270),
+        "Result": st.column_config.TextColumn(width=180),
+        "Detail": st.column_config.TextColumn(width=560),
+    }
+    st.dataframe(table, hide_index=True, width="stretch", height=height, row_height=_ROW, column_config=widths, alt=alt)
 
 
 def _period(found: Found | None) -> tuple[date, date]:
