@@ -112,7 +112,9 @@ class Clarity(Closing):
             for row, key in zip(rows, keys, strict=True):
                 if key not in last_page:
                     yield row if self._complete_rows else self.get(entity, key[0])
-            if not rows or not more:
+            if not rows and more:
+                raise ConnectorError(f"{operation}: page {page} is empty before the last one")
+            if not more:
                 return
             last_page = keys
             target = _jump_target(instants, before)

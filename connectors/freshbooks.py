@@ -105,6 +105,7 @@ class FreshBooks(Closing):
         *,
         include: Sequence[str] = (),
         vis_state: int | None = None,
+        complete: bool = False,
     ) -> Iterator[Row]:
         """List rows, page by page, each id once.
 
@@ -115,6 +116,7 @@ class FreshBooks(Closing):
             filters: Names without `search[...]`, for instance {"email": "a@b.c"} or {"date_min": "2026-01-01"}.
             include: Names for `include[]`; invoices come without lines unless "lines" is asked for.
             vis_state: 0 active, 1 deleted, 2 archived; None means active and archived.
+            complete: Fewer rows than the server says there are is an error.
 
         Yields:
             Rows as decoded JSON.
@@ -135,6 +137,7 @@ class FreshBooks(Closing):
             id_key=known.id_key,
             query=query,
             operation=f"GET {known.path}",
+            complete=complete,
         )
 
     def _is_unusable(self, entity: str, name: str) -> bool:

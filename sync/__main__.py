@@ -2,7 +2,7 @@
 
 Everything heavy is imported inside the commands, so that ``--help`` answers at once. Exit codes: 0 done, 1 aborted
 (refused login, unreachable server, stopped) or the doctor's contradictions, 2 usage or settings, 3 invalid input, or
-done with records set aside.
+done with records set aside, 4 the books could not be compared.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from sync import (
     cli_doctor,
     cli_drift,
     cli_inbox,
+    cli_reconcile,
     cli_webhooks,
     cli_work,
 )
@@ -88,6 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
     cli_webhooks.add(commands, _command)
     cli_drift.add(commands, _command)
     cli_backfill.add(commands, _command)
+    cli_reconcile.add(commands, _command)
     return parser
 
 
@@ -141,6 +143,7 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
         "webhooks": cli_webhooks.run,
         "drift": cli_drift.run,
         **dict.fromkeys(("backfill", "caps", "adopt", "rebuild"), cli_backfill.run),
+        "reconcile": cli_reconcile.run,
     }
     if arguments.command in ("run", "serve", "work", "backfill"):
         settings = _with_workers(settings, getattr(arguments, "workers", None))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, time
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from pathlib import Path
@@ -159,6 +159,20 @@ class AdoptionSettings(_Part):
     days: int = Field(default=3, ge=0, le=60)
 
 
+class ReconcileSettings(_Part):
+    """Comparison of both systems' books (``[reconcile]`` of mapper.toml).
+
+    Attributes:
+        hand_made: Whether an invoice that no order made is a difference, or accepted as another business.
+        daily_at: When ``serve`` compares every day, in the source's zone (A21); None for never.
+        days: How many days before today that comparison covers.
+    """
+
+    hand_made: Literal["difference", "accept"] = "difference"
+    daily_at: time | None = None
+    days: int = Field(default=35, ge=1, le=366)
+
+
 class FreshBooksSettings(_Part):
     """The FreshBooks connection; complete when it has an account and a way to get a token.
 
@@ -223,6 +237,7 @@ class Settings(_Part):
     budget: BudgetSettings = BudgetSettings()
     caps: CapSettings = CapSettings()
     adoption: AdoptionSettings = AdoptionSettings()
+    reconcile: ReconcileSettings = ReconcileSettings()
     sign_in: SignInSettings = SignInSettings()
     retention: RetentionSettings = RetentionSettings()
     alerts: AlertSettings = AlertSettings()
@@ -371,6 +386,7 @@ def _sections(config: Path | None, env: Mapping[str, str]) -> tuple[dict[str, An
         "budget": BudgetSettings,
         "caps": CapSettings,
         "adoption": AdoptionSettings,
+        "reconcile": ReconcileSettings,
     }
     for name, model in models.items():
         if name in documents[0][1]:

@@ -76,6 +76,7 @@ SYNC = (
     "caps",
     "adopt",
     "rebuild",
+    "reconcile",
 )
 
 
