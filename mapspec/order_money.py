@@ -199,8 +199,10 @@ def _number_reader(path: Path, what: str) -> Callable[[Scope], Decimal | None]:
 
     def number(scope: Scope) -> Decimal | None:
         value = read(scope)
-        if type(value) is Decimal and _FLOAT_NOISE <= value.as_tuple().exponent < MIN_EXPONENT:  # type: ignore[operator]
-            return round_to(value, -MIN_EXPONENT)  # 6.666666666666667: no price, but a quotient of the sender
+        if type(value) is Decimal:
+            exponent = value.as_tuple().exponent  # a letter, of what is no number
+            if isinstance(exponent, int) and _FLOAT_NOISE <= exponent < MIN_EXPONENT:
+                return round_to(value, -MIN_EXPONENT)  # 6.666666666666667: no price, but a quotient of the sender
         return None if value is None else number_at(value, what)
 
     def summed(scope: Scope) -> Decimal | None:
