@@ -11,30 +11,18 @@ runner    `sync.runner.run` beside a bare httpx2 loop that makes the same calls,
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 from benchmarks.ingress import ingress_benchmark, on_postgresql
 from benchmarks.review import review_benchmark
 from benchmarks.runner import MAPPINGS, ROOT, claims, runner, settled
 from benchmarks.suggest import suggest_benchmark
+from benchmarks.timing import median_s
 from benchmarks.transform import transform
 
 SAMPLE = ROOT / "fixtures" / "clarity" / "order__plain-card.json"
-
-
-def median_s(work: Callable[[], object], runs: int = 5) -> float:
-    """Median wall time of a few runs, in seconds, after one that does not count."""
-    work()
-    times = []
-    for _ in range(runs):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
 
 
 def python(*words: str) -> Callable[[], object]:

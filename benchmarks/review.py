@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
+
+from benchmarks.timing import median_s
 
 ROOT = Path(__file__).resolve().parents[1]
 SPECS, FIELDS, SAMPLES = 10, 300, 200
@@ -68,15 +68,6 @@ def _repository(root: Path) -> None:
         git("commit", "--quiet", "-m", "change")
 
 
-def _median_s(work: Callable[[], object], runs: int = 5) -> float:
-    times = []
-    for _ in range(runs):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
-
-
 def review_benchmark() -> None:
     """Print the figures."""
     with tempfile.TemporaryDirectory(prefix="mapper-bench-") as folder:
@@ -88,9 +79,9 @@ def review_benchmark() -> None:
         def run(command: list[str]) -> Callable[[], object]:
             return lambda: subprocess.run(command, cwd=root, env=env, stdout=subprocess.DEVNULL, check=False)
 
-        took = _median_s(run([*words, "--fail-on", "never"]))
-        one = _median_s(run([*words, "--fail-on", "never", "mappings/flow-0.yaml"]))
-        peer = _median_s(run(["git", "diff", "HEAD~1"]))
+        took = median_s(run([*words, "--fail-on", "never"]))
+        one = median_s(run([*words, "--fail-on", "never", "mappings/flow-0.yaml"]))
+        peer = median_s(run(["git", "diff", "HEAD~1"]))
         print(
             f"mapper review        {took:.2f} s for {SPECS} changed specs of {FIELDS} fields and {SAMPLES} samples,"
             f" {one:.2f} s for one of them; git diff of the same {peer:.3f} s"

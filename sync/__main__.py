@@ -27,6 +27,7 @@ from sync import (
     cli_webhooks,
     cli_work,
 )
+from sync.cli_common import print_json
 from sync.signals import stop_on_signals
 
 _SHOWN_RECORDS = 50
@@ -168,7 +169,7 @@ def _run(arguments: argparse.Namespace, settings: Any) -> int:
     if sys.stderr.isatty() and not arguments.json:
         print("\r\033[K", end="", file=sys.stderr)
     if arguments.json:
-        _print_json(report.as_dict())
+        print_json(report.as_dict())
     else:
         from sync.report import run_text
 
@@ -223,7 +224,7 @@ def _status(arguments: argparse.Namespace, settings: Any) -> int:
 
     found = read_status(settings.store_url)
     if arguments.json:
-        _print_json(found)
+        print_json(found)
     else:
         print(status_text(found, limit=_SHOWN_RECORDS))
     return 0
@@ -267,12 +268,6 @@ def _seconds(text: str) -> float:
 
 def _show_progress(progress: Any) -> None:
     print(f"\r\033[K{progress.processed} of {progress.total} events", end="", file=sys.stderr, flush=True)
-
-
-def _print_json(value: Any) -> None:
-    from connectors.http import dumps
-
-    print(dumps(value))
 
 
 def _explain(error: Exception, log_file: str | None) -> int:

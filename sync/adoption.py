@@ -17,13 +17,12 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Row
+from sqlalchemy.engine import Connection, Row
 
 from connectors.freshbooks import DELETED
-from sync import ledger
+from sync import audit, ledger
 from sync.envelope import dumps, loads
 from sync.errors import InputError, IntentOpenError
-from sync.first_run import whoever
 from sync.inbox import redrive
 from sync.outcome import held
 from sync.prepared import Prepared
@@ -198,6 +197,7 @@ def accept(store: Store, record: str, *, invoice: str | None = None, now: float,
     Raises:
         InputError: No such proposal, several candidates and none named, or the invoice is another order's.
     """
+    by = by or audit.os_user()
     proposal = _one(store, record)
     fitting = [row for row in proposal.candidates if invoice in (None, row["id"], row["number"])]
     if len(fitting) != 1:
@@ -233,8 +233,8 @@ def accept(store: Store, record: str, *, invoice: str | None = None, now: float,
         ).one_or_none()
         if entered is None:
             raise IntentOpenError(f"{proposal.key}: the ledger has an invoice of this order meanwhile; refuse this one")
-        conn.execute(_decide(proposal, "accepted", remote_id, now=now, by=by))
-    log.warning("hand-typed invoice adopted", extra={"key": proposal.key, "invoice": remote_id, "by": by or whoever()})
+        _decide(conn, proposal, "accepted", remote_id, now=now, by=by)
+    log.warning("hand-typed invoice adopted", extra={"key": proposal.key, "invoice": remote_id, "by": by})
     redrive(store, proposal.record_key, now=now)
     return proposal
 
@@ -245,10 +245,11 @@ def refuse(store: Store, record: str, *, now: float, by: str | None = None) -> P
     Raises:
         InputError: No such proposal.
     """
+    by = by or audit.os_user()
     proposal = _one(store, record)
     with store.write() as conn:
-        conn.execute(_decide(proposal, "refused", None, now=now, by=by))
-    log.warning("adoption refused", extra={"key": proposal.key, "by": by or whoever()})
+        _decide(conn, proposal, "refused", None, now=now, by=by)
+    log.warning("adoption refused", extra={"key": proposal.key, "by": by})
     redrive(store, proposal.record_key, now=now)
     return proposal
 
@@ -263,12 +264,11 @@ def certain(store: Store) -> list[Proposal]:
     return [one for one in found if len(one.candidates) == 1 and claims[one.candidates[0]["id"]] == 1]
 
 
-def _decide(proposal: Proposal, state: str, remote_id: str | None, *, now: float, by: str | None) -> sa.Update:
-    return (
-        sa.update(adoption_table)
-        .where(adoption_table.c.key == proposal.key)
-        .values(state=state, remote_id=remote_id, decided_at=now, decided_by=by or whoever())
-    )
+def _decide(conn: Connection, proposal: Proposal, state: str, remote_id: str | None, *, now: float, by: str) -> None:
+    decided = sa.update(adoption_table).where(adoption_table.c.key == proposal.key)
+    conn.execute(decided.values(state=state, remote_id=remote_id, decided_at=now, decided_by=by))
+    what = "accept-adoption" if state == "accepted" else "refuse-adoption"
+    audit.add_in(conn, who=by, what=what, subject=proposal.record_key, detail=remote_id or "", now=now)
 
 
 def _one(store: Store, record: str) -> Proposal:

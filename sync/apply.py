@@ -172,8 +172,8 @@ class Applier:
             self._set(entry, "refused", Tried(request, "refused"))
             if error.field in EXTRAS and error.field in body:
                 rest = {name: value for name, value in body.items() if name != error.field}
-                # The reservation is ours by now, so it is not to be taken again.
-                return self.create(action, rest, phase=phase, after=after, phase_of=phase_of)
+                again_reserved = None if reserved is None else reserved.taken(action.key)
+                return self.create(action, rest, phase=phase, after=after, reserved=again_reserved, phase_of=phase_of)
             there = after()
             if there is not None:
                 return self.adopt(action, there)
@@ -447,11 +447,14 @@ class Applier:
 
         Args:
             name: What can stand at one object only, such as an e-mail; only its digest is kept.
+
+        Raises:
+            IntentOpenError: Somebody writes it at this moment.
         """
         if name is None or self.context.dry_run:
             return None
         text = f"{action.key.partition(':')[0]}:{action.entity}:{digest(name)}"
-        return ledger.reservation(self.context.store, text)
+        return ledger.reservation(self.context.store, text, action.key)
 
     def placeholder(self, action: Action) -> Row:
         """Stands for an object that a dry run does not create; the scratch ledger knows it, so it is planned once."""

@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from sync.cli_common import existing_store, printer
 
 if TYPE_CHECKING:
     from sync.adoption import Proposal
     from sync.backfill_report import BackfillProgress
     from sync.settings import Settings
-    from sync.store import Store
 
 _ENTITIES = ("customer", "order", "payment", "product")
 
@@ -101,7 +101,7 @@ def _backfill(arguments: argparse.Namespace, settings: Settings) -> int:
     )
     if shown:
         print("\r\033[K", end="", file=sys.stderr)
-    _out(arguments, report.as_dict(), report.as_text())
+    printer(arguments)(report.as_dict(), report.as_text())
     for problem in report.problems:
         print(f"mapper-sync: {problem}", file=sys.stderr)
     if report.stopped is not None:
@@ -116,12 +116,12 @@ def _caps(arguments: argparse.Namespace, settings: Settings) -> int:
     if arguments.action == "lift":
         if not arguments.spec:
             raise SettingsError("caps lift needs --spec NAME; 'mapper-sync caps list' names them")
-        with _store(settings) as store:
+        with existing_store(settings) as store:
             found, tried = lift(store, arguments.spec, now=time.time())
         text = f"the first-run cap of {arguments.spec} is lifted; {tried} records will be tried again by the next run"
-        _out(arguments, {"lifted": found, "tried_again": tried}, text)
+        printer(arguments)({"lifted": found, "tried_again": tried}, text)
         return 0
-    with _store(settings) as store:
+    with existing_store(settings) as store:
         shown = uses(store)
     lines = [
         f"{use.name} {use.fingerprint[:12]}: {use.state}, {use.invoices} invoices"
@@ -131,8 +131,7 @@ def _caps(arguments: argparse.Namespace, settings: Settings) -> int:
     ]
     caps = settings.caps
     limits = {"invoices": caps.invoices, "sum": {code: f"{total:f}" for code, total in caps.sum.items()}}
-    _out(
-        arguments,
+    printer(arguments)(
         {"caps": limits, "specs": [use.as_dict() for use in shown]},
         "\n".join(lines) or "No mapping has invoiced anything yet.",
     )
@@ -143,10 +142,10 @@ def _adopt(arguments: argparse.Namespace, settings: Settings) -> int:
     from sync import adoption
     from sync.errors import SettingsError
 
-    with _store(settings) as store:
+    with existing_store(settings) as store:
         if arguments.action == "list":
             found = adoption.proposals(store)
-            _out(arguments, [one.as_dict() for one in found], "\n".join(map(_line, found)) or "Nothing is proposed.")
+            printer(arguments)([one.as_dict() for one in found], "\n".join(map(_line, found)) or "Nothing is proposed.")
             return 0
         if bool(arguments.record) == arguments.all:
             raise SettingsError(f"adopt {arguments.action}: name one RECORD, or give --all")
@@ -165,7 +164,7 @@ def _adopt(arguments: argparse.Namespace, settings: Settings) -> int:
         left = len(adoption.proposals(store))
     word = "adopted" if arguments.action == "accept" else "will be posted"
     text = f"{len(done)} {word}" + (f"; {left} proposals are left" if left else "")
-    _out(arguments, {"decided": [one.record_key for one in done], "left": left}, text)
+    printer(arguments)({"decided": [one.record_key for one in done], "left": left}, text)
     return 0
 
 
@@ -173,7 +172,7 @@ def _rebuild(arguments: argparse.Namespace, settings: Settings) -> int:
     from sync.rebuild import rebuild
 
     report = rebuild(settings, arguments.mappings, dry_run=arguments.dry_run)
-    _out(arguments, report.as_dict(), report.as_text())
+    printer(arguments)(report.as_dict(), report.as_text())
     return report.exit_code
 
 
@@ -185,24 +184,6 @@ def _line(one: Proposal) -> str:
         for row in one.candidates
     )
     return f"{one.record_key} ({wanted['number']}) {wanted['date']} {wanted['total']} {wanted['currency']}: {fits}"
-
-
-@contextmanager
-def _store(settings: Settings) -> Iterator[Store]:
-    from sync.store import open_store
-
-    open_store(settings.store_url, read_only=True).close()  # a missing store is not created by asking
-    store = open_store(settings.store_url)
-    try:
-        yield store
-    finally:
-        store.close()
-
-
-def _out(arguments: argparse.Namespace, value: Any, text: str) -> None:
-    from connectors.http import dumps
-
-    print(dumps(value) if arguments.json else text)
 
 
 def _show(progress: BackfillProgress) -> None:

@@ -7,7 +7,6 @@ in the ledger already has had its first run.
 
 from __future__ import annotations
 
-import getpass
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from sync import audit
 from sync.errors import InputError
 from sync.inbox import redrive
 from sync.outcome import EndedError, held
@@ -151,7 +151,7 @@ def lift(store: Store, name: str, *, now: float, by: str | None = None) -> tuple
     Raises:
         InputError: No such spec has run here.
     """
-    by = by or whoever()
+    by = by or audit.os_user()
     with store.write() as conn:
         known = sa.or_(spec_table.c.name == name, spec_table.c.fingerprint.startswith(name, autoescape=True))
         ran = {row.fingerprint: row.name for row in conn.execute(sa.select(spec_table).where(known))}
@@ -163,18 +163,12 @@ def lift(store: Store, name: str, *, now: float, by: str | None = None) -> tuple
         found = list(conn.scalars(sa.select(first_run.c.fingerprint).where(counting)))
         there = conn.scalar(sa.select(first_run.c.fingerprint).where(mine).limit(1))
         conn.execute(sa.update(first_run).where(counting).values(state="lifted", lifted_at=now, lifted_by=by))
+        if found:
+            audit.add_in(conn, who=by, what="lift-caps", subject=name, now=now)
     if there is None:
         raise InputError(f"no spec {name!r} has run here; 'mapper-sync caps list' names those that have")
     log.warning("first-run cap lifted", extra={"spec": name, "by": by, "fingerprints": found})
     return found, len(set(redrive(store, None, reason=REASON, now=now)))
-
-
-def whoever() -> str:
-    """Who runs this command, for the audit."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in some containers
-        return "unknown"
 
 
 _HELD_HERE = sa.and_(inbox.c.state == "held", inbox.c.reasons.like(f'%"id": "{REASON}"%'))

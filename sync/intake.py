@@ -6,16 +6,14 @@ makes all of them durable.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from connectors.scrub import scrub
@@ -28,15 +26,14 @@ from sync.envelope import (
     dumps_loaded,
     file_delivery,
     lane_of,
-    loads,
     parse_delivery,
     resource_of,
 )
 from sync.lanes import touch
 from sync.outcome import Settled
 from sync.reading import Reading, shipped
-from sync.records import not_older_than
-from sync.store import Store, inbox
+from sync.records import Fresh, keep
+from sync.store import Store, inbox, insert_into
 from sync.store import record as record_table
 
 Result = Literal["new", "duplicate", "ignored"]
@@ -61,20 +58,6 @@ class IngestResult:
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """A record that came with its delivery, as text; `members` is how many it has."""
-
-    text: str
-    members: int
-    lane_key: str
-
-    @cached_property
-    def sha256(self) -> str:
-        """Digest of the text."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
-
-
-@dataclass(frozen=True)
 class Prepared:
     """A delivery that is ready to be stored: scrubbed, filed and written out as text."""
 
@@ -82,7 +65,7 @@ class Prepared:
     body: str
     raw_sha256: str
     source: str
-    snapshot: Snapshot | None
+    snapshot: Fresh | None
 
     @property
     def state(self) -> str:
@@ -120,7 +103,8 @@ def prepare(item: Delivery | Mapping[str, Any], reading: Reading | None = None, 
         if resource is not None:
             written = dumps_loaded(resource)
             text = text.replace(f'"{_SLOT}"', written, 1)
-            snapshot = Snapshot(written, len(resource), lane_of(filing.entity, filing.record_key, resource, reading))
+            lane_key = lane_of(filing.entity, filing.record_key, resource, reading)
+            snapshot = Fresh(filing.entity, filing.record_id, filing.version, lane_key, written, len(resource))
     except RecursionError:
         raise EnvelopeError("not usable: nested too deeply") from None
     return Prepared(filing, text, item.raw_sha256, source, snapshot)
@@ -136,11 +120,11 @@ def store_all(
             as duplicates and are not stored.
     """
     wanted = list(deliveries)
-    return store.transact(lambda conn: store_in(store, conn, wanted, now=now, settled_by=settled_by or {}))
+    return store.transact(lambda conn: store_in(conn, wanted, now=now, settled_by=settled_by or {}))
 
 
 def store_in(
-    store: Store, conn: Connection, deliveries: Sequence[Prepared], *, now: float, settled_by: Mapping[str, str]
+    conn: Connection, deliveries: Sequence[Prepared], *, now: float, settled_by: Mapping[str, str]
 ) -> list[Result]:
     """As ``store_all``, inside the caller's transaction."""
     # Of two deliveries of one id the first counts, as it would alone.
@@ -150,13 +134,13 @@ def store_in(
     if not first:
         return ["duplicate"] * len(deliveries)
     lanes = _lanes(conn, list(first.values()))
-    added = _insert(store, conn, first, lanes, now=now)
+    added = _insert(conn, first, lanes, now=now)
     due = [one for delivery_id, one in first.items() if delivery_id in added and one.state == "pending"]
     heads: dict[str, int] = {}
     for one in due:
         heads.setdefault(lanes[one.filing.delivery_id], added[one.filing.delivery_id])
     touch(conn, heads, now=now)
-    _remember(store, conn, due, now=now)
+    keep(conn, (one.snapshot for one in due if one.snapshot is not None), now=now)
     told: list[Result] = []
     for one in deliveries:
         delivery_id = one.filing.delivery_id
@@ -167,28 +151,14 @@ def store_in(
     return told
 
 
-@dataclass(frozen=True)
-class _Statements:
-    add_event: sa.Insert
-    put_record: sa.Insert
-
-
 @cache
-def _statements(is_sqlite: bool) -> _Statements:
-    """Building a statement takes as long as sending it, so each is built once."""
-    insert = sqlite.insert if is_sqlite else postgresql.insert
-    record = insert(record_table)
-    kept = ("entity", "id", "lane_key", "version", "payload", "sha256", "seen_at")
-    changed = {name: record.excluded[name] for name in kept}
-    return _Statements(
-        insert(inbox).on_conflict_do_nothing(index_elements=["delivery_id"]),
-        record.on_conflict_do_update(index_elements=["key"], set_=changed, where=not_older_than(record)),
-    )
+def _adding(dialect: str) -> sa.Executable:
+    """Building a statement takes as long as sending it, so it is built once."""
+    added = insert_into(inbox, dialect).on_conflict_do_nothing(index_elements=["delivery_id"])
+    return added.returning(inbox.c.delivery_id, inbox.c.seq)
 
 
-def _insert(
-    store: Store, conn: Connection, first: Mapping[str, Prepared], lanes: Mapping[str, str], *, now: float
-) -> dict[str, int]:
+def _insert(conn: Connection, first: Mapping[str, Prepared], lanes: Mapping[str, str], *, now: float) -> dict[str, int]:
     """Insert what is new; its place in the inbox by delivery id."""
     rows = [
         {
@@ -213,8 +183,7 @@ def _insert(
         }
         for delivery_id, one in first.items()
     ]
-    statement = _statements(store.is_sqlite).add_event.returning(inbox.c.delivery_id, inbox.c.seq)
-    return {row.delivery_id: row.seq for row in conn.execute(statement, rows)}
+    return {row.delivery_id: row.seq for row in conn.execute(_adding(conn.dialect.name), rows)}
 
 
 def _unsettled(conn: Connection, deliveries: Sequence[Prepared], settled_by: Mapping[str, str]) -> Sequence[Prepared]:
@@ -276,47 +245,3 @@ def lanes_of_records(conn: Connection, keys: Iterable[str]) -> dict[str, str]:
         events = sa.select(*columns).where(inbox.c.record_key.in_(left)).order_by(inbox.c.seq)
         found.update({row.record_key: row.lane_key for row in conn.execute(events)})
     return found
-
-
-def _remember(store: Store, conn: Connection, deliveries: Sequence[Prepared], *, now: float) -> None:
-    """Keep the newest snapshot of each record."""
-    carried = [one for one in deliveries if one.snapshot is not None]
-    if not carried:
-        return
-    keys = sorted({one.filing.record_key for one in carried})
-    columns = (record_table.c.key, record_table.c.version)
-    rows = conn.execute(sa.select(*columns).where(record_table.c.key.in_(keys)))
-    known: dict[str, tuple[str | None, int | None]] = {row.key: (row.version, None) for row in rows}
-    newest: dict[str, dict[str, Any]] = {}
-    for one in carried:
-        filing, snapshot = one.filing, one.snapshot
-        assert snapshot is not None  # noqa: S101  chosen above
-        key = filing.record_key
-        if key in known and known[key][0] is not None:
-            version, members = known[key]
-            if filing.version is None or (version is not None and filing.version < version):
-                continue
-            if filing.version == version:
-                # Of two snapshots of one moment the fuller one counts: a webhook may carry a few members only.
-                if members is None:
-                    members = _members(conn, key)
-                if snapshot.members < members:
-                    continue
-        known[key] = (filing.version, snapshot.members)
-        newest[key] = {
-            "key": key,
-            "entity": filing.entity,
-            "id": filing.record_id,
-            "lane_key": snapshot.lane_key,
-            "version": filing.version,
-            "payload": snapshot.text,
-            "sha256": snapshot.sha256,
-            "seen_at": now,
-        }
-    if newest:
-        conn.execute(_statements(store.is_sqlite).put_record, [newest[key] for key in sorted(newest)])
-
-
-def _members(conn: Connection, key: str) -> int:
-    payload = conn.scalar(sa.select(record_table.c.payload).where(record_table.c.key == key))
-    return 0 if payload is None else len(loads(payload))

@@ -95,6 +95,10 @@ class Reserved:
     key: str | None
     revision: int
 
+    def taken(self, key: str) -> Reserved:
+        """As it is once the key has taken it."""
+        return Reserved(self.name, key, self.revision + 1)
+
 
 @dataclass(frozen=True)
 class Source:
@@ -149,10 +153,23 @@ def get_all(store: Store, keys: Sequence[str]) -> dict[str, Entry]:
     return {entry.key: entry for entry in _entries(store, ledger_table.c.key.in_(keys))} if keys else {}
 
 
-def reservation(store: Store, name: str) -> Reserved:
-    """Who took a reservation last; to be read before looking whether the remote object is there."""
+def reservation(store: Store, name: str, key: str) -> Reserved:
+    """Who took a reservation last; to be read before looking whether the remote object is there.
+
+    Args:
+        key: Who asks.
+
+    Raises:
+        IntentOpenError: Another key writes under it. What a look finds meanwhile proves nothing: the write may arrive,
+            and be confirmed, after the look and before the reservation is taken.
+    """
     rows = store.rows(_RESERVATION, {"wanted": name})
-    return Reserved(name, rows[0].key, rows[0].revision) if rows else Reserved(name, None, 0)
+    if not rows:
+        return Reserved(name, None, 0)
+    if rows[0].key != key and rows[0].state in LIVE:
+        other = shown_key(rows[0].key)
+        raise IntentOpenError(f"{shown_key(key)}: {other} is being written, which may be the same record")
+    return Reserved(name, rows[0].key, rows[0].revision)
 
 
 def known(store: Store, record_key: str) -> dict[str, Entry]:
@@ -201,8 +218,8 @@ def open_intent(
         event: Its lane's lease is renewed by the same commit.
 
     Raises:
-        IntentOpenError: A write of this key, or of the one that has the reservation, is under way or in doubt; or one
-            of the two has changed since the caller looked.
+        IntentOpenError: A write of this key is under way or in doubt; or its row, or the reservation, has changed
+            since the caller looked.
         LaneLostError: Another worker has the event's lane.
     """
     values = {
@@ -342,18 +359,18 @@ def _take(store: Store, conn: Connection, reserved: Reserved, key: str) -> None:
         if conn.execute(taken.returning(reservation_table.c.name)).first() is not None:
             return
     elif held.revision == reserved.revision:
-        state = None if held.key == key else _STATE(conn, {"wanted": held.key}).scalar()
-        if state in LIVE:
-            raise IntentOpenError(
-                f"{shown_key(key)}: {shown_key(held.key)} is being written, which may be the same record"
-            )
         _TAKE(conn, {"wanted": reserved.name, "by": key})
         return
     raise IntentOpenError(f"{shown_key(key)}: another record that may be the same was written meanwhile; looking again")
 
 
 _RESERVED = sa.select(reservation_table).where(reservation_table.c.name == sa.bindparam("wanted"))
-_RESERVATION, _LOCKED_RESERVATION = Prepared(_RESERVED), Prepared(_RESERVED.with_for_update())
+_LOCKED_RESERVATION = Prepared(_RESERVED.with_for_update())
+_RESERVATION = Prepared(
+    _RESERVED.add_columns(ledger_table.c.state).outerjoin_from(
+        reservation_table, ledger_table, ledger_table.c.key == reservation_table.c.key
+    )
+)
 _TAKE = Prepared(
     sa.update(reservation_table)
     .where(reservation_table.c.name == sa.bindparam("wanted"))

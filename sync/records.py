@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from connectors.scrub import scrub
@@ -75,15 +75,26 @@ def latest(store: Store, key: str) -> Snapshot | None:
     return Snapshot(row.key, row.entity, row.id, row.version, loads(row.payload), row.sha256, row.settled)
 
 
-def is_settled(conn: Connection, key: str, payload: Mapping[str, Any], spec_fingerprint: str) -> bool:
-    """Whether this very snapshot was done by this very mapping."""
-    settled: str | None = _SETTLED(conn, {"wanted": key}).scalar()
-    if settled is None or not settled.endswith(f":{spec_fingerprint}"):
-        return False
-    return settled == f"{hashlib.sha256(dumps(payload).encode()).hexdigest()}:{spec_fingerprint}"
+@dataclass(frozen=True)
+class Fresh:
+    """A snapshot that came in: scrubbed, and written out as text; ``members`` is how many it has."""
 
+    entity: str
+    id: str
+    version: str | None
+    lane_key: str
+    text: str
+    members: int
 
-_SETTLED = Prepared(sa.select(record_table.c.settled).where(record_table.c.key == sa.bindparam("wanted")))
+    @property
+    def key(self) -> str:
+        """Record key."""
+        return f"{self.entity}:{self.id}"
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of the text."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
 
 
 def remember(
@@ -105,46 +116,52 @@ def remember(
         Whether it was kept.
     """
     reading = reading or shipped()
-    version = version_of(updated, reading.zone)
-    with store.write() as conn:
-        return remember_in(
-            store, conn, entity, record_id, scrub(reading.record(payload)), version, now=now, reading=reading
-        )
+    kept = scrub(reading.record(payload))
+    lane_key = lane_of(entity, f"{entity}:{record_id}", kept, reading)
+    fresh = Fresh(entity, record_id, version_of(updated, reading.zone), lane_key, dumps(kept), len(kept))
+    return store.transact(lambda conn: bool(keep(conn, [fresh], now=now)))
 
 
-def remember_in(
-    store: Store,
-    conn: Connection,
-    entity: str,
-    record_id: str,
-    payload: Mapping[str, Any],
-    version: str | None,
-    *,
-    now: float,
-    reading: Reading | None = None,
-) -> bool:
-    """As ``remember``, inside the caller's transaction, for a payload that is scrubbed already."""
-    key = f"{entity}:{record_id}"
-    known = _LATEST(conn, {"wanted": key}).first()
-    if known is not None and known.version is not None:
-        if version is None or version < known.version:
-            return False
-        # Of two snapshots of one moment the fuller one counts: a webhook may carry a few members only.
-        if version == known.version and len(payload) < len(loads(known.payload)):
-            return False
-    text = dumps(payload)
-    values = {
-        "key": key,
-        "entity": entity,
-        "id": record_id,
-        "lane_key": lane_of(entity, key, payload, reading),
-        "version": version,
-        "payload": text,
-        "sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "seen_at": now,
-    }
-    _REMEMBER(conn, values)
-    return True
+def keep(conn: Connection, found: Iterable[Fresh], *, now: float) -> int:
+    """Keep those that are newest, inside the caller's transaction; of how many records a snapshot was kept."""
+    snapshots = list(found)
+    if not snapshots:
+        return 0
+    columns = (record_table.c.key, record_table.c.version)
+    rows = conn.execute(sa.select(*columns).where(record_table.c.key.in_(sorted({one.key for one in snapshots}))))
+    known: dict[str, tuple[str | None, int | None]] = {row.key: (row.version, None) for row in rows}
+    newest: dict[str, Fresh] = {}
+    for one in snapshots:
+        version, members = known.get(one.key, (None, None))
+        if version is not None:
+            if one.version is None or one.version < version:
+                continue
+            # Of two snapshots of one moment the fuller one counts: a webhook may carry a few members only.
+            if one.version == version and one.members < (_members(conn, one.key) if members is None else members):
+                continue
+        known[one.key] = (one.version, one.members)
+        newest[one.key] = one
+    # Everywhere in the same order: two processes that keep the same records must not wait for each other.
+    rows_of = [
+        {
+            "key": key,
+            "entity": one.entity,
+            "id": one.id,
+            "lane_key": one.lane_key,
+            "version": one.version,
+            "payload": one.text,
+            "sha256": one.sha256,
+            "seen_at": now,
+        }
+        for key, one in sorted(newest.items())
+    ]
+    _REMEMBER.each(conn, rows_of)
+    return len(newest)
+
+
+def _members(conn: Connection, key: str) -> int:
+    payload: str | None = conn.scalar(sa.select(record_table.c.payload).where(record_table.c.key == key))
+    return 0 if payload is None else len(loads(payload))
 
 
 def _remembering(dialect: str) -> sa.Executable:
@@ -153,13 +170,9 @@ def _remembering(dialect: str) -> sa.Executable:
     return fresh.on_conflict_do_update(
         index_elements=["key"],
         set_={name: fresh.excluded[name] for name in names if name != "key"},
-        where=not_older_than(fresh),
+        # Asked again while the row is locked: another transaction may have kept a newer snapshot since it was read.
+        where=sa.or_(record_table.c.version.is_(None), fresh.excluded.version >= record_table.c.version),
     )
-
-
-def not_older_than(fresh: sqlite.Insert | postgresql.Insert) -> sa.ColumnElement[bool]:
-    """Asked again while the row is locked: another transaction may have kept a newer snapshot since it was read."""
-    return sa.or_(record_table.c.version.is_(None), fresh.excluded.version >= record_table.c.version)
 
 
 _REMEMBER = Prepared(_remembering)

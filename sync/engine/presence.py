@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from sync.inbox import is_gone, new_owner
 from sync.store import Store, process
+from sync.times import iso
 
 BEAT_S = 5.0
 SILENT_S = 20.0
@@ -92,7 +92,7 @@ def processes(store: Store, *, now: float) -> list[dict[str, Any]]:
             "workers": row.workers,
             "wakes_sent": row.wakes_sent,
             "wakes_heard": row.wakes_heard,
-            "since": datetime.fromtimestamp(row.started_at, UTC).isoformat(timespec="seconds"),
+            "since": iso(row.started_at),
         }
         for row in rows
         if row.id in living

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
@@ -15,6 +14,7 @@ from sqlalchemy.engine import Row
 
 from sync.inbox import is_gone
 from sync.store import Store, job
+from sync.times import iso
 
 if TYPE_CHECKING:
     from sync.jobs import Job
@@ -83,7 +83,7 @@ def jobs_status(store: Store, *, now: float) -> dict[str, dict[str, Any]]:
             "every_s": round(row.every_s),
             "running": row.owner is not None and not _is_free(row, now),
             "runs": row.runs,
-            "last_run": _iso(row.ended_at),
+            "last_run": iso(row.ended_at),
             "last_result": row.result,
         }
         for row in rows
@@ -100,7 +100,3 @@ def _is_free(row: Row[Any], now: float) -> bool:
 
 def _mine(turn: Turn) -> sa.Update:
     return sa.update(job).where(job.c.name == turn.name, job.c.owner == turn.owner, job.c.runs == turn.number)
-
-
-def _iso(at: float | None) -> str | None:
-    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

@@ -13,7 +13,7 @@ import pytest
 
 from connectors.freshbooks import FreshBooks
 from connectors.tokens import StaticToken
-from sync import adoption, ledger
+from sync import adoption, audit, ledger
 from sync.adoption import proposals
 from sync.backfill import Span, backfill
 from sync.backfill_report import BackfillReport
@@ -104,6 +104,10 @@ def test_accepting_enters_it_into_the_ledger_and_never_changes_it(shop: Books, k
     go(shop)
     before = shop.table("invoice")
     decide(shop, lambda store: adoption.accept(store, "H-71", now=5.0, by="eva"))
+    deeds = decide(shop, audit.deeds)
+    assert [(deed.who, deed.what, deed.subject, deed.detail) for deed in deeds] == [
+        ("eva", "accept-adoption", "order:71", typed)
+    ]
     report = go(shop)
     assert (report.exit_code, report.fates) == (0, {"done": 1})
     assert shop.table("invoice") == before

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from connectors.profiles import load_profile
 from connectors.registry import Known
 from connectors.sandbox.generator import Case, generate
-from sync import inbox
+from sync import audit, inbox
 from sync.backfill import Span, backfill
 from sync.backfill_report import BackfillProgress, BackfillReport
 from sync.errors import SettingsError
@@ -284,6 +284,7 @@ def test_the_first_run_cap_stops_politely_and_lets_go_on(shop: Books) -> None:
     assert [(use.invoices, use.state) for use in uses(store)] == [(4, "counting")]
     assert lift(store, SPEC, now=2.0, by="anna")[1] == 6
     assert [(use.state, use.lifted_by) for use in uses(store)] == [("lifted", "anna")]
+    assert [(deed.who, deed.what, deed.subject) for deed in audit.deeds(store)] == [("anna", "lift-caps", SPEC)]
     store.close()
     report = run(shop, settings)
     assert (report.exit_code, report.of("order").resumed_at) == (0, 10)

@@ -130,7 +130,7 @@ def test_a_snapshot_that_was_fetched_meanwhile_does_not_replace_a_newer_one(post
 
     late = threading.Thread(target=fetched)
     with store.write() as conn:
-        store_in(store, conn, [delivery("e3", "order", "5", 3, v=3)], now=3.0, settled_by={})
+        store_in(conn, [delivery("e3", "order", "5", 3, v=3)], now=3.0, settled_by={})
         late.start()
         wait_until(waits, what="the fetched one waits for the delivery's transaction")
     late.join()
