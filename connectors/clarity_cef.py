@@ -8,7 +8,6 @@ Card data and secrets are removed before a record leaves this module.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -16,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from connectors.cef_answers import OrdersOfPayments, result_of
 from connectors.cef_session import session_header
-from connectors.clarity_port import Flavour, Head, Row
+from connectors.clarity_port import Changes, Flavour, Head, Row
 from connectors.errors import (
     ConnectorError,
     RejectedError,
@@ -31,21 +30,6 @@ _OTHER_NAMES = {"refund": "return", "user": "customer"}
 _WRITABLE = ("order", "customer", "account")
 _CHILD_TYPE = "sales order child"
 _ORDER_CHOICES = ("masters", "children", "all")
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What a digest says of an entity.
-
-    Attributes:
-        ids: New records and records whose hash changed, in the server's order.
-        gone: Known before, no longer listed.
-        hashes: Id to hash of everything listed, to be handed in the next time; None where the server has no hash.
-    """
-
-    ids: tuple[str, ...]
-    gone: tuple[str, ...]
-    hashes: Mapping[str, int | None]
 
 
 class ClarityCef(Closing):
@@ -80,6 +64,10 @@ class ClarityCef(Closing):
         self._routes: Mapping[str, Mapping[str, str]] = settings["A6"].value
         self._page_size = int(settings["A7"].value["size"])
         self._since_param = str(settings["A8"].value["since_param"])
+        self._by = str(settings["A8"].value.get("by", "modified"))
+        if self._by not in ("digest", "modified"):
+            raise ValueError(f"setting A8, by: expected digest or modified, got {self._by!r}")
+        self._prices = bool((settings["A37"].value or {}).get("fetch"))
         self._whole_with: Mapping[str, str] = settings["A9"].value or {}
         self._zone = _zone(settings["A21"].value)
         self._orders = str(settings["A44"].value)
@@ -120,9 +108,61 @@ class ClarityCef(Closing):
             raise ValueError("since: expected an instant with a time zone")
         entity = _OTHER_NAMES.get(entity, entity)
         query = [] if since is None else [(self._since_param, self._wall_text(since))]
+        yield from self._finished(entity, self._pages(self._route(entity, "list"), query), since)
+
+    def list_changed(
+        self, entity: str, known: Mapping[str, int | None], since: datetime | None = None
+    ) -> tuple[Changes, Iterator[Row]] | None:
+        """What a digest says changed, and those records, as `list_updated` gives them.
+
+        A few are fetched one by one. Many are picked from one unpaged bulk answer where its flat rows are whole (A9),
+        else from the pages.
+
+        Args:
+            entity: As for `list_updated`.
+            known: Hashes of the last time.
+            since: Aware instant; leaves out what changed before, None keeps everything.
+
+        Returns:
+            None where A8 asks by last change, or the server has no digest or no hashes.
+
+        Raises:
+            ConnectorError: The digest lists nothing although records are known; or a request failed.
+        """
+        if self._by != "digest":
+            return None
+        try:
+            changes = self.fetch_changes(entity, known)
+        except RejectedError as error:
+            if error.status == 404:
+                return None
+            raise
+        if any(value is None for value in changes.hashes.values()):
+            return None
+        if known and not changes.hashes:
+            raise ConnectorError(f"the digest of {entity} lists nothing, {len(known)} were known; not believed")
+        entity = _OTHER_NAMES.get(entity, entity)
+        return changes, self._finished(entity, self._changed(entity, changes.ids), since)
+
+    def _changed(self, entity: str, ids: Sequence[str]) -> Iterator[Row]:
+        if len(ids) <= self._page_size // 2:
+            for one in ids:
+                try:
+                    yield self._one(entity, one)
+                except RejectedError as error:
+                    if error.status != 404:  # gone since the digest: the next one says so
+                        raise
+            return
+        wanted = set(ids)
+        flat = entity not in self._whole_with
+        rows = self._bulk(entity) if flat else self._pages(self._route(entity, "list"), [])
+        yield from (row for row in rows if str(row["ID"]) in wanted)
+
+    def _finished(self, entity: str, rows: Iterator[Row], since: datetime | None) -> Iterator[Row]:
+        """Rows without those that are left out, whole, with what stands elsewhere, and without secrets."""
         orders_of: OrdersOfPayments | None = None
         whole_with = self._whole_with.get(entity)
-        for row in self._pages(self._route(entity, "list"), query):
+        for row in rows:
             # A server may ignore a filter it does not know, so what came is looked at again.
             if since is not None and self._is_before(row, since):
                 continue
@@ -132,7 +172,7 @@ class ClarityCef(Closing):
             if entity == "payment":
                 orders_of = orders_of or OrdersOfPayments(self._pages(self._route("order_payment", "list"), []))
                 whole = orders_of.joined(whole)
-            yield scrub(whole)
+            yield _scrubbed(self._priced(whole) if entity == "product" else whole)
 
     def fetch_orders(self, since: datetime | None = None) -> Iterator[Row]:
         """Orders changed since an instant; masters or children as A44 says."""
@@ -168,7 +208,7 @@ class ClarityCef(Closing):
         row = self._one(entity, id)
         if entity == "payment":
             row = OrdersOfPayments(self._pages(self._route("order_payment", "list"), [])).joined(row)
-        return _scrubbed(row)
+        return _scrubbed(self._priced(row) if entity == "product" else row)
 
     def get_by_key(self, entity: str, key: str) -> Row:
         """One record by its `CustomKey`: an order by its number, a product by its SKU.
@@ -185,10 +225,7 @@ class ClarityCef(Closing):
 
     def list_for_connect(self, entity: str) -> Iterator[Row]:
         """Every record in one unpaged answer, flat members only: the vendor's own bulk route."""
-        path = self._route(_OTHER_NAMES.get(entity, entity), "list") + "ForConnect"
-        operation = f"GET {path.removeprefix(self._prefix)}"
-        rows, _ = self._rows(self._request("GET", path, operation=operation), operation)
-        yield from map(_scrubbed, rows)
+        yield from map(_scrubbed, self._bulk(_OTHER_NAMES.get(entity, entity)))
 
     def fetch_changes(self, entity: str, known: Mapping[str, int | None]) -> Changes:
         """Compare the entity's digest with the hashes known from the last time; a missing hash counts as changed."""
@@ -233,6 +270,21 @@ class ClarityCef(Closing):
             None if identifier is None else str(identifier),
             None if stamp is None else stamp.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         )
+
+    def _bulk(self, entity: str) -> Iterator[Row]:
+        path = self._route(entity, "list") + "ForConnect"
+        operation = f"GET {path.removeprefix(self._prefix)}"
+        rows, _ = self._rows(self._request("GET", path, operation=operation), operation)
+        yield from rows
+
+    def _priced(self, product: Row) -> Row:
+        """A product with its prices, which stand on a route of their own (A37)."""
+        if not self._prices:
+            return product
+        try:
+            return {**product, "RawPrices": self.fetch_prices(product["ID"])}
+        except RejectedError:  # a product without a price, or a user who may not see them
+            return product
 
     def _route(self, entity: str, kind: str) -> str:
         name = "invoice" if entity == "order" and self._document == "SalesInvoice" else entity

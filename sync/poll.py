@@ -1,7 +1,8 @@
 """Polling of Clarity: what webhooks lost arrives here, through the same inbox.
 
-Every poll starts an overlap before the newest change seen; a change seen twice has the same delivery id and is kept
-once. The cursor moves only after everything of the poll is committed.
+A source that offers digests is asked what differs from the last poll's hashes. Elsewhere every poll starts an overlap
+before the newest change seen; a change seen twice has the same delivery id and is kept once. Cursor and hashes move
+only after everything of the poll is committed.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ from typing import Any, Literal, Protocol
 
 import sqlalchemy as sa
 
-from connectors.clarity_port import Head
+from connectors.clarity_port import Changes, DigestPort, Head
 from connectors.errors import AuthError, ConnectorError, ReconnectError, RejectedError
 from sync.envelope import version_of
 from sync.inbox import IngestResult, ingest, wake
 from sync.reading import Reading, shipped
-from sync.records import set_connection
+from sync.records import add_note, latest, set_connection
 from sync.recovery import reconnect_text
 from sync.store import Store
 from sync.store import cursor as cursor_table
+from sync.store import digest as digest_table
 
 log = logging.getLogger(__name__)
 
@@ -129,17 +131,24 @@ def _poll_entity(store: Store, clarity: Source, entity: str, spans: Spans, *, no
         since = datetime.fromisoformat(position) - timedelta(seconds=spans.overlap_s)
     elif spans.start_date is not None:
         since = datetime.combine(spans.start_date, time(), UTC)
+    found = None
+    if isinstance(clarity, DigestPort):
+        known = _load_digest(store, entity)
+        found = clarity.list_changed(entity, known, None if known else since)
     total, newest = IngestResult(), position
-    listed = clarity.list_updated(entity, since)
+    changes, listed = found if found is not None else (None, clarity.list_updated(entity, since))
     records = listed if spans.complete_rows else (clarity.get(entity, clarity.head(row).id or "") for row in listed)
     for rows in _batches(records):
         heads = [clarity.head(row) for row in rows]
-        envelopes = [_envelope(entity, row, head, reading) for row, head in zip(rows, heads, strict=True)]
+        hashed = changes is not None
+        envelopes = [_envelope(entity, row, head, reading, hashed) for row, head in zip(rows, heads, strict=True)]
         total += ingest(store, envelopes, source="poll", now=now, reading=reading)
         versions = [v for head in heads if (v := version_of(head.updated, reading.zone)) is not None]
         newest = max([*versions, *([newest] if newest else [])], default=None)
     if newest is not None and newest != position:
         _save_cursor(store, entity, newest, now=now)
+    if changes is not None:
+        _save_digest(store, entity, changes, now=now)
     return total
 
 
@@ -149,13 +158,16 @@ def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield batch
 
 
-def _envelope(entity: str, row: dict[str, Any], head: Head, reading: Reading) -> dict[str, Any]:
+def _envelope(entity: str, row: dict[str, Any], head: Head, reading: Reading, hashed: bool) -> dict[str, Any]:
     record_id, version = head.id or "?", version_of(head.updated, reading.zone)
     envelope: dict[str, Any] = {
         "type": EVENTS[entity],
         "data": {"object": entity, "id": head.id, "updatedAt": head.updated, "resource": reading.record(row)},
     }
-    if version is not None:
+    if hashed and row.get("Hash") is not None:
+        # A change need not move the time of the last change; the hash always moves.
+        envelope["id"] = f"poll:{entity}:{record_id}:hash:{row['Hash']}:{version}"
+    elif version is not None:
         envelope["id"] = f"poll:{entity}:{record_id}:{version}"
     return envelope  # without an id the inbox takes the digest of the content
 
@@ -173,3 +185,36 @@ def _save_cursor(store: Store, entity: str, position: str, *, now: float) -> Non
     statement = store.insert(cursor_table).values(connection="clarity", stream=entity, **values)
     with store.write() as conn:
         conn.execute(statement.on_conflict_do_update(index_elements=["connection", "stream"], set_=values))
+
+
+def _load_digest(store: Store, entity: str) -> dict[str, int | None]:
+    statement = sa.select(digest_table.c.id, digest_table.c.hash).where(
+        digest_table.c.connection == "clarity", digest_table.c.stream == entity
+    )
+    with store.read() as conn:
+        return {row.id: int(row.hash) for row in conn.execute(statement)}
+
+
+def _save_digest(store: Store, entity: str, changes: Changes, *, now: float) -> None:
+    """Keep what the digest said; what it no longer lists is told to the operator, and nothing is done about it."""
+    rows = [
+        {"connection": "clarity", "stream": entity, "id": one, "hash": str(changes.hashes[one])} for one in changes.ids
+    ]
+    statement = store.insert(digest_table)
+    statement = statement.on_conflict_do_update(
+        index_elements=["connection", "stream", "id"], set_={"hash": statement.excluded.hash}
+    )
+    gone = sa.delete(digest_table).where(
+        digest_table.c.connection == "clarity",
+        digest_table.c.stream == entity,
+        digest_table.c.id == sa.bindparam("one"),
+    )
+    with store.write() as conn:
+        if rows:
+            conn.execute(statement, rows)
+        if changes.gone:
+            conn.execute(gone, [{"one": one} for one in changes.gone])
+    for one in changes.gone:
+        if latest(store, f"{entity}:{one}") is not None:
+            message = "Clarity lists this record no longer; nothing was changed in FreshBooks"
+            add_note(store, f"{entity}:{one}", "gone-at-source", message, now=now)

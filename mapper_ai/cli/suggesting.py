@@ -272,18 +272,20 @@ def _write_spec(
     accept_at: float | None,
 ) -> int:
     from mapper_ai.core.suggest import suggest
-    from mapper_ai.services.kinds import KINDS, blueprint, kind_for
+    from mapper_ai.services.kinds import KINDS, SYSTEMS, blueprint, kind_for
     from mapper_ai.services.plain_spec import propose_plain, slug
     from mapper_ai.services.propose import propose
     from mapper_ai.services.specs import write_spec
 
     rank: Ranker = suggest if colleague is None else colleague.rank
     kind = kind_for(target.name) if target.system else None
+    flavour = ""
     if kind is not None and source.system:
-        wanted = blueprint(kind).source
-        kind = kind if source.name == f"{wanted.system}/{wanted.entity}" else None
+        entity = blueprint(kind).source.entity
+        flavour = next((name for name in SYSTEMS if source.name == f"{name}/{entity}"), "")
+        kind = kind if flavour else None
     if kind is not None:
-        proposal = propose(kind, source.records, system=slug(source.name), recall=recall, rank=rank)
+        proposal = propose(kind, source.records, system=slug(source.name), recall=recall, rank=rank, flavour=flavour)
     else:
         proposal = propose_plain(
             source.profile,
