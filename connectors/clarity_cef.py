@@ -64,9 +64,7 @@ class ClarityCef(Closing):
         self._routes: Mapping[str, Mapping[str, str]] = settings["A6"].value
         self._page_size = int(settings["A7"].value["size"])
         self._since_param = str(settings["A8"].value["since_param"])
-        self._by = str(settings["A8"].value.get("by", "modified"))
-        if self._by not in ("digest", "modified"):
-            raise ValueError(f"setting A8, by: expected digest or modified, got {self._by!r}")
+        self._digests = settings["A8"].value["by"] == "digest"
         self._prices = bool((settings["A37"].value or {}).get("fetch"))
         self._whole_with: Mapping[str, str] = settings["A9"].value or {}
         self._zone = _zone(settings["A21"].value)
@@ -129,7 +127,7 @@ class ClarityCef(Closing):
         Raises:
             ConnectorError: The digest lists nothing although records are known; or a request failed.
         """
-        if self._by != "digest":
+        if not self._digests:
             return None
         try:
             changes = self.fetch_changes(entity, known)
