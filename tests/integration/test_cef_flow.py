@@ -253,6 +253,19 @@ def test_a_deleted_order_is_not_invoiced_and_one_that_was_is_told(empty: CefBook
     assert told == [(f"order:{order['ID']}",)]
 
 
+def test_money_that_changes_under_the_same_time_is_seen(empty: CefBooks) -> None:
+    order = {name: value for name, value in plain().items() if name != "SalesOrderPayments"}
+    put(empty.sandbox, "SalesOrder", order)
+    empty.run()
+    totals = order["Totals"]
+    fee = {"Fees": totals["Fees"] + 1, "Total": totals["Total"] + 1}
+    put(empty.sandbox, "SalesOrder", {**order, "Totals": totals | fee, "Hash": None})
+    report = empty.run()
+    assert reasons(report) == {f"order:{order['ID']}": "edited-after-invoice"}
+    (invoice,) = empty.table("invoice")
+    assert Decimal(invoice["amount"]["amount"]) == totals["Total"]
+
+
 def test_a_payment_of_its_own_is_not_posted_twice_and_waits_for_its_order(empty: CefBooks) -> None:
     order = plain()
     relation = order["SalesOrderPayments"][0]
