@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ARGS ?=
 
-.PHONY: demo test check lint types layers fmt bench fuzz golden setup browser model clean
+.PHONY: demo test check lint types layers fmt bench books chaos fuzz golden setup browser model clean
 
 demo: .make/studio ## sandbox of both systems, sample orders, and the app
 	$(BIN)/mapper demo $(ARGS)
@@ -53,6 +53,12 @@ golden: setup ## rewrite the golden files from what the code does now; read the 
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+chaos: setup ## lost answers, 5xx, 429, kill -9: the long form of tests/chaos; ARGS="--seed N --events M --store sqlite"
+	$(BIN)/python -m tests.chaos $(ARGS)
+
+books: setup ## ten thousand awkward orders: mapping, runner and sandbox in each rounding mode; ARGS="ORDERS SEED BY_RUNNER"
+	$(BIN)/python -m tests.books $(ARGS)
 
 fuzz: setup ## coverage-guided fuzzing of specs and payloads for ten minutes; ARGS go to libFuzzer
 	$(BIN)/python -m tests.fuzz.coverage_guided -max_total_time=600 -max_len=2048 $(ARGS)

@@ -154,7 +154,7 @@ def serve(store_url: str) -> None:
 
     from sync.http_server import server_config
     from sync.ingress import create_app
-    from sync.runner import listen
+    from sync.serving import listen
 
     store = open_store(store_url)
     listener = listen("127.0.0.1", 0)

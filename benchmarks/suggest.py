@@ -79,7 +79,8 @@ def measure_ours(size: int) -> dict[str, float]:
     """Seconds for profiles and suggestions, imports included, and peak memory; in this process."""
     left, right = records(size, 1), records(size, 2)
     began = time.perf_counter()
-    from mapper_ai.core import profile_records, suggest
+    from mapper_ai.core.profile import profile_records
+    from mapper_ai.core.suggest import suggest
 
     found = suggest(profile_records(left), profile_records(right))
     took = time.perf_counter() - began

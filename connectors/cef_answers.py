@@ -28,10 +28,9 @@ class OrdersOfPayments:
             row = next(self._rows, None)
             if row is None:
                 return payment
-            self._known[str(row.get("SlaveID"))] = row
-        relation = self._known[wanted]
-        found = {name: relation[name] for name in ("MasterID", "MasterKey") if relation.get(name) is not None}
-        return {**payment, **found}
+            found = {name: row[name] for name in ("MasterID", "MasterKey") if row.get(name) is not None}
+            self._known[str(row.get("SlaveID"))] = found
+        return {**payment, **self._known[wanted]}
 
 
 def result_of(body: Any, method: str, operation: str) -> Any:

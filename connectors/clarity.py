@@ -6,15 +6,16 @@ its number: A1, A5 to A11, A17, A21 and A43.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from connectors.clarity_port import Flavour, Head, Row, detect_flavour
+from connectors.clarity_port import Flavour, Head, Page, Row, detect_flavour
 from connectors.errors import ConnectorError
-from connectors.http import Answer, Api, Closing, ErrorNames, Pace, bearer, root_url, unusable
+from connectors.http import Answer, Api, Closing, ErrorNames, Pace, Pacing, bearer, root_url, unusable
 from connectors.profiles import SystemProfile, load_profile
 from connectors.tokens import TokenSource
 
@@ -37,6 +38,7 @@ class Clarity(Closing):
         timeout_s: float = 30.0,
         profile: SystemProfile | None = None,
         credential: Callable[[str], Mapping[str, str]] = bearer,
+        pace: Pacing | None = None,
     ) -> None:
         """Set up without any request.
 
@@ -46,6 +48,7 @@ class Clarity(Closing):
             timeout_s: Total for one request.
             profile: Another system profile than the shipped one, for instance with changed assumptions.
             credential: How the token is sent; `api_key` for a key in a header of its own.
+            pace: Limits the requests instead of A10, together with other processes.
 
         Raises:
             ValueError: base_url is not usable.
@@ -64,7 +67,7 @@ class Clarity(Closing):
             timeout_s=timeout_s,
             credential=credential,
             error_names=ErrorNames(errors["member"], errors["code"], errors["message"]),
-            pace=Pace(int(per_minute)) if per_minute else None,
+            pace=pace or (Pace(int(per_minute)) if per_minute else None),
         )
 
     def close(self) -> None:
@@ -109,7 +112,9 @@ class Clarity(Closing):
             for row, key in zip(rows, keys, strict=True):
                 if key not in last_page:
                     yield row if self._complete_rows else self.get(entity, key[0])
-            if not rows or not more:
+            if not rows and more:
+                raise ConnectorError(f"{operation}: page {page} is empty before the last one")
+            if not more:
                 return
             last_page = keys
             target = _jump_target(instants, before)
@@ -118,6 +123,27 @@ class Clarity(Closing):
                 page, since, before = first, target, target
             else:
                 page += 1
+
+    def pages(self, entity: str, since: datetime | None, position: str | None = None) -> Iterator[Page]:
+        """As `list_updated`, in pages; a position is the instant up to which everything was read."""
+        reached = since if position is None else datetime.fromisoformat(position)
+        rows = iter(self.list_updated(entity, reached))
+        ordered = True
+        while page := list(islice(rows, int(self._paging["size"]))):
+            instants = [_instant(row.get(self._updated), self._zone) for row in page]
+            ordered = ordered and not _any_older(instants, reached) and instants == sorted(instants, key=_known)
+            reached = instants[-1] if ordered else reached
+            yield Page(page, reached.isoformat() if ordered and reached is not None else None)
+
+    def whole(self, _entity: str, rows: Iterable[Row]) -> Iterator[Row]:
+        """The rows: lists here are complete, or were completed (A9)."""
+        return iter(rows)
+
+    def count(self, entity: str, since: datetime | None) -> int | None:
+        """How many records changed since an instant, as the server says."""
+        body = self._list(entity, f"GET {self._profile.entity(entity).path}", int(self._paging["first"]), since, 1)
+        total = body.get(str(self._paging["total_key"])) if isinstance(body, dict) else None
+        return total if isinstance(total, int) else None
 
     def get(self, entity: str, id: int | str) -> Row:  # noqa: A002  API's word
         """One record by id.
@@ -198,13 +224,7 @@ class Clarity(Closing):
     def _page(self, entity: str, operation: str, page: int, since: datetime | None) -> tuple[list[Row], bool]:
         """One page, and whether another one may follow."""
         names, size = self._paging, int(self._paging["size"])
-        query = [(str(names["page_param"]), str(page)), (str(names["size_param"]), str(size))]
-        query.append((str(self._filter["sort_param"]), self._updated))
-        if since is not None:
-            moment = since.astimezone(UTC).isoformat().replace("+00:00", "Z")
-            query.append((str(self._filter["since_param"]), moment))
-        path = f"{self._prefix}/{self._profile.entity(entity).path}"
-        body = self._api.request("GET", path, query=query, operation=operation)
+        body = self._list(entity, operation, page, since, size)
         rows = body.get(str(names["rows_key"])) if isinstance(body, dict) else body
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise unusable("GET", operation, "list of records")
@@ -219,12 +239,26 @@ class Clarity(Closing):
         # More rows than asked for is an unpaged list; it is complete.
         return rows, len(rows) == size
 
+    def _list(self, entity: str, operation: str, page: int, since: datetime | None, size: int) -> Any:
+        names = self._paging
+        query = [(str(names["page_param"]), str(page)), (str(names["size_param"]), str(size))]
+        query.append((str(self._filter["sort_param"]), self._updated))
+        if since is not None:
+            moment = since.astimezone(UTC).isoformat().replace("+00:00", "Z")
+            query.append((str(self._filter["since_param"]), moment))
+        path = f"{self._prefix}/{self._profile.entity(entity).path}"
+        return self._api.request("GET", path, query=query, operation=operation)
+
 
 def _text_id(entity: str, value: int | str) -> str:
     text = str(value).strip()
     if not text:
         raise ValueError(f"{entity}: an empty id would address the whole list")
     return text
+
+
+def _known(moment: datetime | None) -> datetime:
+    return moment or datetime.max.replace(tzinfo=UTC)
 
 
 def _instant(value: Any, zone: tzinfo) -> datetime | None:

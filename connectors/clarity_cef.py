@@ -7,7 +7,7 @@ Card data and secrets are removed before a record leaves this module.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -15,12 +15,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from connectors.cef_answers import OrdersOfPayments, result_of
 from connectors.cef_session import session_header
-from connectors.clarity_port import Changes, Flavour, Head, Row
+from connectors.clarity_port import Changes, Flavour, Head, Page, Row
 from connectors.errors import (
     ConnectorError,
     RejectedError,
 )
-from connectors.http import Api, Closing, Pace, root_url, unusable
+from connectors.http import Api, Closing, Pace, Pacing, root_url, unusable
 from connectors.profiles import SystemProfile, load_profile
 from connectors.scrub import scrub
 from connectors.tokens import TokenSource
@@ -45,6 +45,7 @@ class ClarityCef(Closing):
         timeout_s: float = 30.0,
         profile: SystemProfile | None = None,
         credential: Callable[[str], Mapping[str, str]] = session_header,
+        pace: Pacing | None = None,
     ) -> None:
         """Set up without any request.
 
@@ -54,6 +55,7 @@ class ClarityCef(Closing):
             timeout_s: Total for one request.
             profile: Another system profile than the shipped one, for instance with the server's time zone (A21).
             credential: Headers that carry what `session` gives, where a store does not use cookies.
+            pace: Limits the requests instead of A10, together with other processes.
 
         Raises:
             ValueError: base_url or a setting is not usable.
@@ -80,7 +82,7 @@ class ClarityCef(Closing):
             tokens=session,
             timeout_s=timeout_s,
             credential=credential,
-            pace=Pace(int(per_minute)) if per_minute else None,
+            pace=pace or (Pace(int(per_minute)) if per_minute else None),
         )
 
     def close(self) -> None:
@@ -102,11 +104,23 @@ class ClarityCef(Closing):
             ConnectorError: A page was repeated, so the list cannot be trusted to end; or the request failed.
             ValueError: since has no time zone, or no such entity.
         """
+        orders_of = self._orders_of_payments()
+        for page in self.pages(entity, since):
+            for row in page.rows:
+                yield self._whole(entity, row, orders_of)
+
+    def pages(self, entity: str, since: datetime | None, position: str | None = None) -> Iterator[Page]:
+        """As `list_updated`, in pages of rows that may be flat; a position is the number of the next page.
+
+        Ids ascend and a record that changes meanwhile only comes to the filtered list, so what moves goes to later
+        pages, and nothing is missed by going on at a number.
+        """
         if since is not None and since.utcoffset() is None:
             raise ValueError("since: expected an instant with a time zone")
         entity = _OTHER_NAMES.get(entity, entity)
         query = [] if since is None else [(self._since_param, self._wall_text(since))]
-        yield from self._finished(entity, self._pages(self._route(entity, "list"), query), since)
+        for number, rows in self._numbered(self._route(entity, "list"), query, first=int(position or 1)):
+            yield Page([row for row in rows if self._wanted(entity, row, since)], str(number + 1))
 
     def list_changed(
         self, entity: str, known: Mapping[str, int | None], since: datetime | None = None
@@ -156,21 +170,46 @@ class ClarityCef(Closing):
         rows = self._bulk(entity) if flat else self._pages(self._route(entity, "list"), [])
         yield from (row for row in rows if str(row["ID"]) in wanted)
 
+    def whole(self, entity: str, rows: Iterable[Row]) -> Iterator[Row]:
+        """Rows of pages with their inside, fetched where the list leaves that out (A9)."""
+        orders_of = self._orders_of_payments()
+        for row in rows:
+            yield self._whole(entity, row, orders_of)
+
+    def count(self, entity: str, since: datetime | None) -> int | None:
+        """How many records changed since an instant, as the server says; children that A44 leaves out count too."""
+        path = self._route(_OTHER_NAMES.get(entity, entity), "list")
+        query = [("Paging", "{Size:1,StartIndex:1}")]
+        if since is not None:
+            query.append((self._since_param, self._wall_text(since)))
+        body = self._request("GET", path, query=query, operation=f"GET {path.removeprefix(self._prefix)}")
+        total = body.get("TotalCount") if isinstance(body, dict) else None
+        return total if isinstance(total, int) else None
+
+    def _wanted(self, entity: str, row: Row, since: datetime | None) -> bool:
+        # A server may ignore a filter it does not know, so what came is looked at again.
+        if since is not None and self._is_before(row, since):
+            return False
+        return entity != "order" or not self._left_out(row)
+
     def _finished(self, entity: str, rows: Iterator[Row], since: datetime | None) -> Iterator[Row]:
         """Rows without those that are left out, whole, with what stands elsewhere, and without secrets."""
-        orders_of: OrdersOfPayments | None = None
+        yield from self.whole(entity, (row for row in rows if self._wanted(entity, row, since)))
+
+    def _whole(self, entity: str, row: Row, orders_of: OrdersOfPayments) -> Row:
+        entity = _OTHER_NAMES.get(entity, entity)
         whole_with = self._whole_with.get(entity)
-        for row in rows:
-            # A server may ignore a filter it does not know, so what came is looked at again.
-            if since is not None and self._is_before(row, since):
-                continue
-            if entity == "order" and self._left_out(row):
-                continue
-            whole = self._one(entity, row["ID"]) if whole_with and whole_with not in row else row
-            if entity == "payment":
-                orders_of = orders_of or OrdersOfPayments(self._pages(self._route("order_payment", "list"), []))
-                whole = orders_of.joined(whole)
-            yield _scrubbed(self._priced(whole) if entity == "product" else whole)
+        whole = self._one(entity, row["ID"]) if whole_with and whole_with not in row else row
+        return self._complete(entity, whole, orders_of)
+
+    def _complete(self, entity: str, row: Row, orders_of: OrdersOfPayments) -> Row:
+        """A record with what stands elsewhere, and without secrets."""
+        if entity == "payment":
+            row = orders_of.joined(row)
+        return _scrubbed(self._priced(row) if entity == "product" else row)
+
+    def _orders_of_payments(self) -> OrdersOfPayments:
+        return OrdersOfPayments(self._pages(self._route("order_payment", "list"), []))
 
     def fetch_orders(self, since: datetime | None = None) -> Iterator[Row]:
         """Orders changed since an instant; masters or children as A44 says."""
@@ -203,10 +242,7 @@ class ClarityCef(Closing):
             RejectedError: Unknown id (status 404, also where the server answers nothing).
         """
         entity = _OTHER_NAMES.get(entity, entity)
-        row = self._one(entity, id)
-        if entity == "payment":
-            row = OrdersOfPayments(self._pages(self._route("order_payment", "list"), [])).joined(row)
-        return _scrubbed(self._priced(row) if entity == "product" else row)
+        return self._complete(entity, self._one(entity, id), self._orders_of_payments())
 
     def get_by_key(self, entity: str, key: str) -> Row:
         """One record by its `CustomKey`: an order by its number, a product by its SKU.
@@ -305,8 +341,12 @@ class ClarityCef(Closing):
         return body
 
     def _pages(self, path: str, query: Sequence[tuple[str, str]]) -> Iterator[Row]:
+        for _, rows in self._numbered(path, query):
+            yield from rows
+
+    def _numbered(self, path: str, query: Sequence[tuple[str, str]], first: int = 1) -> Iterator[tuple[int, list[Row]]]:
         operation = f"GET {path.removeprefix(self._prefix)}"
-        page = 1
+        page = first
         before: tuple[tuple[str, str], ...] = ()
         while True:
             paging = f"{{Size:{self._page_size},StartIndex:{page}}}"
@@ -315,7 +355,7 @@ class ClarityCef(Closing):
             keys = tuple((str(row["ID"]), str(row.get("UpdatedDate"))) for row in rows)
             if rows and keys == before:
                 raise ConnectorError(f"{operation}: page {page} repeats the page before")
-            yield from rows
+            yield page, rows
             # More rows than asked for is an unpaged list; it is complete.
             if not rows or not (page < pages if pages is not None else len(rows) == self._page_size):
                 return

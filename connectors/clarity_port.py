@@ -55,6 +55,35 @@ class DigestPort(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Page:
+    """Some records of a list, as lists carry them.
+
+    Attributes:
+        rows: Perhaps without their inside, where lists are flat: `PagedPort.whole` completes one.
+        position: Where to go on after them; None where only the beginning can be gone back to.
+    """
+
+    rows: list[Row]
+    position: str | None
+
+
+class PagedPort(Protocol):
+    """What a source of many records may offer besides: to go on where a reader was interrupted."""
+
+    def pages(self, entity: str, since: datetime | None, position: str | None = None) -> Iterator[Page]:
+        """As `ClarityPort.list_updated`, page by page, from a position that an earlier page told."""
+        ...
+
+    def whole(self, entity: str, rows: Iterable[Row], /) -> Iterator[Row]:
+        """Rows of pages as `ClarityPort.list_updated` would have brought them."""
+        ...
+
+    def count(self, entity: str, since: datetime | None) -> int | None:
+        """How many records the list has; None when the server does not say."""
+        ...
+
+
 class ClarityPort(Protocol):
     """A store that can be polled and asked for one record, in either flavour, or what a plug-in brings."""
 

@@ -44,6 +44,10 @@ class TransientError(ConnectorError):
         self.retry_after_s = retry_after_s
 
 
+class RateLimitedError(TransientError):
+    """The other system wants fewer requests; no record is at fault, so none is given up for it."""
+
+
 class RejectedError(ConnectorError):
     """The other system refused this record; sending it again unchanged cannot help.
 

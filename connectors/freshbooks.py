@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from connectors.freshbooks_callbacks import FreshBooksCallbacks
 from connectors.freshbooks_pages import Row, has_id, read_pages, result_of
-from connectors.http import Answer, Api, Closing, unusable
+from connectors.http import Answer, Api, Closing, Pacing, unusable
 from connectors.profiles import EntityProfile, SystemProfile, load_profile
 from connectors.tokens import TokenSource
 
@@ -66,6 +66,7 @@ class FreshBooks(Closing):
         profile: SystemProfile | None = None,
         unusable_filters: Collection[str] = (),
         email_case_ignored: bool = False,
+        pace: Pacing | None = None,
     ) -> None:
         """Set up without any request.
 
@@ -78,13 +79,14 @@ class FreshBooks(Closing):
             unusable_filters: "client.email" and the like: proved on this account to be ignored or to miss rows.
                 They are not sent, so that every page is read.
             email_case_ignored: Proved on this account: `search[email]` finds every spelling.
+            pace: Limits the requests; None for no limit.
 
         Raises:
             ValueError: base_url or account_id is not usable.
         """
         if not account_id.strip():
             raise ValueError("the FreshBooks account id is empty")
-        self._api = Api(base_url=base_url, tokens=tokens, timeout_s=timeout_s)
+        self._api = Api(base_url=base_url, tokens=tokens, timeout_s=timeout_s, pace=pace)
         self._account = quote(account_id.strip(), safe="")
         self._prefix = f"/accounting/account/{self._account}/"
         self._profile = profile or load_profile("freshbooks")
@@ -103,6 +105,7 @@ class FreshBooks(Closing):
         *,
         include: Sequence[str] = (),
         vis_state: int | None = None,
+        complete: bool = False,
     ) -> Iterator[Row]:
         """List rows, page by page, each id once.
 
@@ -113,6 +116,7 @@ class FreshBooks(Closing):
             filters: Names without `search[...]`, for instance {"email": "a@b.c"} or {"date_min": "2026-01-01"}.
             include: Names for `include[]`; invoices come without lines unless "lines" is asked for.
             vis_state: 0 active, 1 deleted, 2 archived; None means active and archived.
+            complete: Fewer rows than the server says there are is an error.
 
         Yields:
             Rows as decoded JSON.
@@ -133,6 +137,7 @@ class FreshBooks(Closing):
             id_key=known.id_key,
             query=query,
             operation=f"GET {known.path}",
+            complete=complete,
         )
 
     def _is_unusable(self, entity: str, name: str) -> bool:

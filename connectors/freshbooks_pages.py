@@ -27,12 +27,23 @@ def has_id(row: Any, id_key: str) -> bool:
 
 
 def read_pages(
-    api: Api, path: str, *, list_key: str, id_key: str, query: Sequence[tuple[str, str]], operation: str
+    api: Api,
+    path: str,
+    *,
+    list_key: str,
+    id_key: str,
+    query: Sequence[tuple[str, str]],
+    operation: str,
+    complete: bool = False,
 ) -> Iterator[Row]:
     """List rows, page by page, each id once.
 
+    Args:
+        complete: Count the rows as well: fewer than the server names in the end is an error.
+
     Raises:
-        ConnectorError: A page was repeated, so the list cannot be trusted to end; or the request failed.
+        ConnectorError: A page was repeated, or empty before the last one, so the list cannot be trusted to end; rows
+            are missing; or the request failed.
     """
     seen_ids: set[str] = set()
     seen_pages: set[tuple[str, ...]] = set()
@@ -51,7 +62,11 @@ def read_pages(
             if row_id not in seen_ids:  # rows shift between pages when others write meanwhile
                 seen_ids.add(row_id)
                 yield row
-        pages = result.get("pages")
+        pages, total = result.get("pages"), result.get("total")
+        if not rows and isinstance(pages, int) and page < pages:
+            raise ConnectorError(f"{operation}: page {page} of {pages} is empty")
         if not rows or (page >= pages if isinstance(pages, int) else len(rows) < PAGE_SIZE):
+            if complete and isinstance(total, int) and len(seen_ids) < total:
+                raise ConnectorError(f"{operation}: {len(seen_ids)} of {total} rows came; was the list being changed?")
             return
         page += 1

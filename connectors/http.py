@@ -14,12 +14,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import quote, urlsplit
 
 import httpx2
@@ -29,6 +31,7 @@ from connectors.errors import (
     AuthError,
     ConnectorError,
     Problem,
+    RateLimitedError,
     RejectedError,
     TransientError,
     read_problem,
@@ -56,6 +59,33 @@ _RENEWALS = 2
 
 _MAX_DIGITS = 40
 """No amount has more digits; a hostile exponent would otherwise be written out as a megabyte of zeros."""
+
+_check: ContextVar[Callable[[], None] | None] = ContextVar("check", default=None)
+
+
+@contextmanager
+def checked_writes(check: Callable[[], None]) -> Iterator[None]:
+    """Call something when a write of this block is about to leave: its connection is there, its first byte is not sent.
+
+    What it raises keeps the write from leaving and comes out of the request as it is. Every repeat of a request is
+    checked too; GETs are not.
+    """
+    token = _check.set(check)
+    try:
+        yield
+    finally:
+        _check.reset(token)
+
+
+def _before_sending(check: Callable[[], None]) -> Callable[[str, object], None]:
+    """A trace of the HTTP library that calls the check."""
+
+    def trace(moment: str, _: object) -> None:
+        if moment.endswith(".send_request_headers.started"):
+            check()
+
+    return trace
+
 
 _NOTHING_LEFT = (
     httpx2.ConnectError,  # refused, DNS, TLS
@@ -220,6 +250,7 @@ class Transport(Closing):
         Raises:
             TransientError: Nothing left, or a GET found no complete answer.
             AmbiguousWriteError: Another method was sent and found no complete answer.
+            Exception: What a check of `checked_writes` raised; nothing left.
         """
         with shown(self._host, method, operation) as told:
             try:
@@ -237,7 +268,9 @@ class Transport(Closing):
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, operation: str
     ) -> Answer:
         deadline = self._clock() + self._timeout_s
-        request = self._client.build_request(method, url, headers=dict(headers), content=content)
+        check = None if method == "GET" else _check.get()
+        more = {} if check is None else {"trace": _before_sending(check)}
+        request = self._client.build_request(method, url, headers=dict(headers), content=content, extensions=more)
         try:
             response = self._client.send(request, stream=True)
         except _NOTHING_LEFT as error:
@@ -291,6 +324,22 @@ class ErrorNames:
         return {"error": {"code": inner.get(self.code), "message": inner.get(self.message)}}
 
 
+class Pacing(Protocol):
+    """Asked before every request of one system; `Pace` keeps to a limit alone, the runner's budget with others."""
+
+    def wait(self) -> None:
+        """Take the next place, sleeping for a short while where needed.
+
+        Raises:
+            RateLimitedError: The next place is far away; nothing was sent.
+        """
+        ...
+
+    def refused(self, retry_after_s: float | None) -> None:
+        """Told of every 429, with the seconds it asked to wait."""
+        ...
+
+
 class Pace:
     """At most so many requests in any minute; a request beyond waits until the oldest is a minute old."""
 
@@ -316,6 +365,9 @@ class Pace:
         if at > now:
             self._sleep(at - now)
 
+    def refused(self, retry_after_s: float | None) -> None:
+        """Nothing: whoever was refused waits by itself."""
+
 
 class Api:
     """JSON requests of one system with its token; a 401 is answered by a renewed token, at most twice."""
@@ -330,14 +382,14 @@ class Api:
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         error_names: ErrorNames | None = None,
-        pace: Pace | None = None,
+        pace: Pacing | None = None,
     ) -> None:
         """Check the URL; nothing is opened.
 
         Args:
             credential: The headers that carry a token: a bearer, an API key, a session's cookies.
             error_names: Where this system's errors differ from `{"error": {"code", "message"}}`.
-            pace: Limit of requests a minute; None for none.
+            pace: Limits the requests; None for no limit.
             sleep: Waits between the quick repeats of what surely changed nothing.
 
         Raises:
@@ -426,17 +478,23 @@ class Api:
         self, method: str, url: str, content: bytes | None, operation: str, more: Mapping[str, str] | None = None
     ) -> tuple[Answer, str]:
         """The answer, and the token it was got with."""
+        self._take_place()  # first, so that the token is not older than it need be
         token = self._tokens.token()
         answer = self._send(method, url, content, token, operation, more)
         for _ in range(_RENEWALS):
             if answer.status != 401:  # else refused before anything was done, so a write may be sent again
                 break
+            self._take_place()
             renewed = self._tokens.refreshed(token)
             if renewed == token:
                 break
             token = renewed
             answer = self._send(method, url, content, token, operation, more)
         return answer, token
+
+    def _take_place(self) -> None:
+        if self._pace is not None:
+            self._pace.wait()
 
     def _send(
         self,
@@ -447,8 +505,6 @@ class Api:
         operation: str,
         more: Mapping[str, str] | None,
     ) -> Answer:
-        if self._pace is not None:
-            self._pace.wait()
         headers = {
             **(more or {}),
             **self._credential(token),
@@ -457,7 +513,10 @@ class Api:
         }
         if content is not None:
             headers["Content-Type"] = "application/json"
-        return self._transport.exchange(method, url, headers=headers, content=content, operation=operation)
+        answer = self._transport.exchange(method, url, headers=headers, content=content, operation=operation)
+        if answer.status == 429 and self._pace is not None:
+            self._pace.refused(parse_retry_after(answer.headers.get("retry-after"), self._now()))
+        return answer
 
 
 def judge(
@@ -495,7 +554,9 @@ def judge(
     wait_s = parse_retry_after(answer.headers.get("retry-after"), now)
     if status == 401:
         raise AuthError(f"{operation}: the access token was refused (401), also after renewing it")
-    if status in (409, 425, 429):
+    if status == 429:
+        raise RateLimitedError(f"{operation}: status 429, too many requests, nothing changed", wait_s)
+    if status in (409, 425):
         raise TransientError(f"{operation}: status {status}, nothing changed", wait_s)
     if status == 408 or status >= 500:
         if method == "GET":

@@ -70,15 +70,16 @@ def _guarded(name: str, rest: list[str]) -> int:
 def _run(name: str, rest: list[str]) -> int:
     command = COMMANDS[name]
     module: Any = import_module(f"mapper_ai.cli.{command.module}")
+    function = name.replace("-", "_")
     if command.raw:
-        return int(getattr(module, f"run_{name}")(rest))
+        return int(getattr(module, f"run_{function}")(rest))
     parser = command_parser(name)
-    getattr(module, f"configure_{name}")(parser)
+    getattr(module, f"configure_{function}")(parser)
     try:
         args = parser.parse_args(rest)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else USAGE
-    return int(getattr(module, f"run_{name}")(args))
+    return int(getattr(module, f"run_{function}")(args))
 
 
 def _expected(error: Exception) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from mapspec.fingerprint import FLOW, digests
@@ -30,10 +30,13 @@ def approval_of(spec: MappingSpec, part: str) -> Approval:
     return spec.rules()[part].approval
 
 
-def unapproved(spec: MappingSpec) -> list[Unapproved]:
-    """Every part that is not approved as it stands, in spec order; empty means the runner may execute it."""
+def unapproved(spec: MappingSpec, current: Mapping[str, str] | None = None) -> list[Unapproved]:
+    """Every part that is not approved as it stands, in spec order; empty means the runner may execute it.
+
+    `current` are the spec's digests, where they are known already.
+    """
     found = []
-    for part, digest in digests(spec).items():
+    for part, digest in (digests(spec) if current is None else current).items():
         approval = approval_of(spec, part)
         if approval.state != "approved":
             found.append(Unapproved(part, "is rejected" if approval.state == "rejected" else "is not approved"))

@@ -29,6 +29,7 @@ _ON_ONE_LINE: Final = {
     "flow",
     "assertions",
     "ignored",
+    "suppressed",
     "charges",
     "steps",
 }

@@ -12,10 +12,10 @@ from decimal import Decimal
 from typing import Any, Final, Literal, Protocol
 
 from mapspec.check_reads import reads_of
-from mapspec.conditions import Condition, fold, is_present
-from mapspec.model import FieldRule, MappingSpec
-from mapspec.ops import Coalesce, Default, LookupTable, MapEnum, Operation, ReadPath, Template, When, placeholders
-from mapspec.paths import Path, parse_path, quoted_name
+from mapspec.conditions import fold, is_present
+from mapspec.drift_reads import Need, needs_of, plain_path, words_of
+from mapspec.model import MappingSpec
+from mapspec.paths import parse_path, quoted_name
 
 Kind = Literal["new", "missing", "changed", "value"]
 MAX_WORD: Final = 40  # characters; a longer text is no word of a list
@@ -85,6 +85,7 @@ class Expected:
 
     Attributes:
         kinds: JSON kinds that are as expected; empty where any is.
+        instead: For each reader the plain paths that stand in when this one is absent.
         values: Folded words that the spec knows there; None where it does not go by a list.
         opened: Members below it are not told as new.
     """
@@ -92,16 +93,9 @@ class Expected:
     path: str
     kinds: frozenset[str] = frozenset()
     parts: tuple[str, ...] = ()
+    instead: tuple[frozenset[str], ...] = ()
     values: frozenset[str] | None = None
     opened: bool = False
-
-
-@dataclass(frozen=True)
-class Need:
-    """One of these plain paths has a value in every record; with `each`, in every record that has that list."""
-
-    paths: tuple[str, ...]
-    each: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,7 +129,7 @@ def expected_shape(
     for leaf in contract:
         _add(known, leaf.path, kinds=_JSON_KINDS.get(leaf.type, frozenset()), opened=leaf.type == "object")
         if leaf.enum:
-            words.setdefault(_plain(leaf.path), set()).update(fold(value) for value in leaf.enum)
+            words.setdefault(plain_path(leaf.path), set()).update(fold(value) for value in leaf.enum)
     kinds: dict[str, set[str]] = {}
     present: dict[str, int] = {}
     total = 0
@@ -158,11 +152,14 @@ def expected_shape(
         if read.path.root in ("record", "item") and read.path.segments:
             path = read.path.source_path(read.each or "")
             _add(known, path)
-            row = known[_plain(path)]
-            known[_plain(path)] = replace(row, parts=tuple(dict.fromkeys((*row.parts, read.part))))
-    _know_words(known, _listed(spec), words)
+            row = known[plain_path(path)]
+            others = (other for other in read.instead if other.root in ("record", "item"))
+            instead = frozenset(plain_path(other.source_path(read.each or "")) for other in others)
+            parts = tuple(dict.fromkeys((*row.parts, read.part)))
+            known[plain_path(path)] = replace(row, parts=parts, instead=(*row.instead, instead))
+    _know_words(known, words_of(spec), words)
     usual = {plain: count / total for plain, count in present.items()}
-    return Shape(known, tuple(_needs(spec)), usual)
+    return Shape(known, tuple(needs_of(spec)), usual)
 
 
 def compare_one(shape: Shape, record: Mapping[str, Any]) -> list[Drift]:
@@ -223,15 +220,16 @@ def compare(shape: Shape, records: Iterable[Mapping[str, Any]]) -> list[Drift]:
                 row = replace(known, count=known.count + 1, detail=detail)
             sums[key] = row
     for plain, share in shape.usual.items():
-        if plain not in seen and total and (1 - share) ** total < BY_CHANCE:
-            row = Drift("missing", shape.paths[plain].path, "", shape.paths[plain].parts, total)
-            sums.setdefault(("missing", row.path, ""), row)
+        told = shape.paths[plain]
+        followed = bool(told.instead) and all(group & seen for group in told.instead)
+        if plain not in seen and not followed and total and (1 - share) ** total < BY_CHANCE:
+            sums.setdefault(("missing", told.path, ""), Drift("missing", told.path, "", told.parts, total))
     # What stood below something that is gone or another thing now has gone with it.
-    lost = {_plain(row.path) + "." for row in sums.values() if row.kind in ("missing", "changed")}
+    lost = {plain_path(row.path) + "." for row in sums.values() if row.kind in ("missing", "changed")}
     rows = [
         replace(row, records=total)
         for row in sums.values()
-        if row.kind not in ("missing", "new") or not any(_plain(row.path).startswith(head) for head in lost)
+        if row.kind not in ("missing", "new") or not any(plain_path(row.path).startswith(head) for head in lost)
     ]
     order: dict[Kind, int] = {"missing": 0, "changed": 1, "value": 2, "new": 3}
     return sorted(rows, key=lambda row: (order[row.kind], row.path, row.detail))
@@ -286,7 +284,7 @@ def _know_words(
     named: dict[str, frozenset[str]] = {}
     closed: set[str] = set()
     for path, some, whole in listed:
-        plain = _plain(path)
+        plain = plain_path(path)
         named[plain] = named.get(plain, frozenset()) | some
         if whole or plain in words:
             closed.add(plain)
@@ -294,111 +292,14 @@ def _know_words(
         known[plain] = replace(known[plain], values=named[plain] | words.get(plain, set()))
 
 
-def _plain(path: str) -> str:
-    return path.replace("[]", "")
-
-
 def _add(known: dict[str, Expected], path: str, **members: Any) -> None:
     """Know a path and its parents, which are objects or lists."""
-    plain = _plain(path)
+    plain = plain_path(path)
     row = known.get(plain) or Expected(path)
     known[plain] = replace(row, path=path if path.count("[]") > row.path.count("[]") else row.path, **members)
     segments = parse_path(path).segments
     for end in range(1, len(segments)):
         parent = ".".join(quoted_name(name) + ("[]" if many else "") for name, many in segments[:end])
-        if (above := _plain(parent)) not in known:
+        if (above := plain_path(parent)) not in known:
             kinds = frozenset({"list"}) if parent.endswith("[]") else frozenset({"object"})
             known[above] = Expected(parent, kinds)
-
-
-def _needs(spec: MappingSpec) -> Iterator[Need]:
-    """What every record must have: its id, keys, the amounts of its lines, and the source of each required field."""
-    yield Need((_plain(spec.source.id.source_path()),))
-    lists: dict[str, str] = {}
-    for step in spec.flow:
-        each = step.each.source_path() if step.each else ""
-        if step.target and each:
-            lists.setdefault(step.target, each)
-        if len(step.key) == 1:
-            for path in placeholders(step.key[0]):
-                yield from _need([path], each)
-    for target, entry in spec.fields.items():
-        outer = lists.get(target.split(".", 1)[0], "")
-        if isinstance(entry, FieldRule):
-            yield from _needs_of_rule(entry, outer)
-            continue
-        each = entry.each.source_path(outer)
-        if entry.money is not None:
-            yield from _need([entry.each], outer)
-            for path in (entry.money.quantity, entry.money.unit_price, entry.money.total):
-                yield from _need([path], each)
-        for rule in entry.fields.values():
-            yield from _needs_of_rule(rule, each)
-
-
-def _needs_of_rule(rule: FieldRule, each: str) -> Iterator[Need]:
-    first = rule.steps[0] if rule.steps else None
-    if not rule.required or any(isinstance(op, Default) for op in rule.steps):
-        return
-    if isinstance(first, ReadPath | Coalesce):
-        yield from _need(first.paths(), each)
-    elif isinstance(first, Template):
-        for path in first.paths():
-            yield from _need([path], each)
-
-
-def _need(paths: Sequence[Path], each: str) -> Iterator[Need]:
-    """One of the paths, unless a setting or a named value is among them."""
-    if all(path.root in ("record", "item") and path.segments for path in paths):
-        inside = _plain(each) if all(path.root == "item" for path in paths) else ""
-        yield Need(tuple(_plain(path.source_path(each)) for path in paths), inside)
-
-
-def _listed(spec: MappingSpec) -> Iterator[tuple[str, frozenset[str], bool]]:
-    """(source path, folded words the spec names there, whether they are meant to be all)."""
-    for gate in spec.gate:
-        yield from _compared(gate.when, "")
-    lists: dict[str, str] = {}
-    for step in spec.flow:
-        each = step.each.source_path() if step.each else ""
-        if step.target and each:
-            lists.setdefault(step.target, each)
-        if step.when is not None:
-            yield from _compared(step.when, each)
-    for rule in spec.values.values():
-        yield from _translated(spec, rule.steps, "")
-    for target, entry in spec.fields.items():
-        each = lists.get(target.split(".", 1)[0], "")
-        if isinstance(entry, FieldRule):
-            yield from _translated(spec, entry.steps, each)
-            continue
-        for rule in entry.fields.values():
-            yield from _translated(spec, rule.steps, entry.each.source_path(each))
-
-
-def _compared(condition: Condition, each: str) -> Iterator[tuple[str, frozenset[str], bool]]:
-    for pair in (condition.equal, condition.not_equal, condition.in_):
-        if pair is not None and pair[0].root in ("record", "item"):
-            words = (pair[1],) if isinstance(pair[1], str) else pair[1]
-            yield pair[0].source_path(each), frozenset(map(fold, words)), False
-    for inner in (*(condition.all or ()), *(condition.any or ()), *([condition.not_] if condition.not_ else ())):
-        yield from _compared(inner, each)
-
-
-def _translated(spec: MappingSpec, chain: Sequence[Operation], each: str) -> Iterator[tuple[str, frozenset[str], bool]]:
-    source: Path | None = None
-    for op in chain:
-        if isinstance(op, ReadPath):
-            source = op.path
-        elif isinstance(op, When):
-            yield from _compared(op.if_, each)
-        rows, missing = None, ""
-        if isinstance(op, MapEnum):
-            rows, missing = op.rows, op.missing
-        elif isinstance(op, LookupTable) and op.table in spec.tables:
-            rows, missing = spec.tables[op.table].rows, spec.tables[op.table].missing
-        if rows is not None and source is not None and source.root in ("record", "item"):
-            yield source.source_path(each), frozenset(map(fold, rows)), missing != "keep"
-        for inner in op.nested():
-            if not op.of_elements:
-                yield from _translated(spec, inner, each)

@@ -63,7 +63,8 @@ def propose(spec: MappingSpec, found: Sequence[Drift]) -> list[Proposal]:
         else:
             where = _lists_of(spec, row.parts)
             into = f"add a row for it to {where}" if where else f"decide what {_parts(row)} makes of it"
-            made.append(Proposal(row, f"{row.path} holds {row.detail!r}, which the spec does not know: {into}"))
+            what = repr(row.detail) if row.detail else "single values"
+            made.append(Proposal(row, f"{row.path} holds {what}, which the spec does not know: {into}"))
     return made
 
 

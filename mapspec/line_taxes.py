@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from itertools import combinations
 from typing import Final, NoReturn
@@ -97,13 +97,48 @@ def check_percent(tax: Tax, where: str) -> None:
         hold("tax-rate-too-fine", f"{where}: a tax rate has more than FreshBooks' three decimals of a percent")
 
 
-def same(exact: Decimal, stated: Decimal, digits: int) -> bool:
-    """True when `stated` is `exact` rounded to the minor unit in either direction."""
-    return abs(exact - stated) < minor_unit(digits)
+def same(exact: Decimal, stated: Decimal, digits: int, taxes: int = 1) -> bool:
+    """True when `stated` is `exact` rounded to the minor unit in either direction, or the sum of taxes rounded so."""
+    return abs(exact - stated) < minor_unit(digits) * (taxes + 1) / 2
 
 
-def fit(net: Decimal, amount: Decimal, known: Sequence[Tax], order: OrderMoney, digits: int, where: str) -> Rates:
-    """The taxes that make `amount` out of `net`: the order's own, else an approved rate of the table."""
+def agreed_rate(
+    order: OrderMoney,
+    pairs: Sequence[tuple[Decimal, Decimal | None]],
+    tax_of: Callable[[Decimal, Tax], Decimal],
+    digits: int,
+) -> list[Tax]:
+    """The one approved rate that makes every tax amount of an order that names no rate; empty when none or several do.
+
+    A small line alone fits several rates; all lines together mostly fit one.
+    """
+    taxed = [(base, amount) for base, amount in pairs if amount]
+    if not taxed:
+        return []
+    found = []
+    for name, percent in order.approved_rates.items():
+        tax = Tax(name, percent)
+        if percent > 0 and all(
+            round_to(tax_of(base, tax), digits) == round_to(amount, digits) for base, amount in taxed
+        ):
+            found.append(tax)
+    return found if len(found) == 1 else []
+
+
+def fit(
+    net: Decimal,
+    amount: Decimal,
+    known: Sequence[Tax],
+    order: OrderMoney,
+    digits: int,
+    where: str,
+    *,
+    gross: Decimal | None = None,
+) -> Rates:
+    """The taxes that make `amount` out of `net`: the order's own, else an approved rate of the table.
+
+    A rate of the table has to make the amount to the cent: on `net`, or inside `gross` where that is given.
+    """
     if amount == 0:
         return UNTAXED
     if len(known) == 1:
@@ -111,13 +146,15 @@ def fit(net: Decimal, amount: Decimal, known: Sequence[Tax], order: OrderMoney, 
         check_percent(known[0], where)
         return (known[0],), False
     fits: list[Rates] = [
-        rates for rates in mixes(known, where) if same(sum(line_taxes(net, *rates), ZERO), amount, digits)
+        rates
+        for rates in mixes(known, where)
+        if same(sum(line_taxes(net, *rates), ZERO), amount, digits, len(rates[0]))
     ]
     if not known:
         fits = [
             ((Tax(name, percent),), False)
             for name, percent in order.approved_rates.items()
-            if round_to(net * percent / HUNDRED, digits) == round_to(amount, digits)
+            if percent > 0 and round_to(_approved_tax(net, gross, percent), digits) == round_to(amount, digits)
         ]
     plain_fits = [fit for fit in fits if not fit[1]] or fits
     if len(plain_fits) != 1:
@@ -128,6 +165,10 @@ def fit(net: Decimal, amount: Decimal, known: Sequence[Tax], order: OrderMoney, 
     for tax in plain_fits[0][0]:
         check_percent(tax, where)
     return plain_fits[0]
+
+
+def _approved_tax(net: Decimal, gross: Decimal | None, percent: Decimal) -> Decimal:
+    return net * percent / HUNDRED if gross is None else gross * percent / (HUNDRED + percent)
 
 
 def mixes(known: Sequence[Tax], where: str) -> list[Rates]:

@@ -7,28 +7,18 @@ explained raises a TransformError with a reason id, and the order is held for a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 
+from mapspec.gross_prices import balanced_nets, gross_charges, net_gross_prices
 from mapspec.line_costs import quantity_and_cost
-from mapspec.line_taxes import (
-    MAX_TAXES,
-    UNTAXED,
-    Rates,
-    check_percent,
-    combined,
-    fit,
-    hold,
-    known_taxes,
-    mixes,
-    own_taxes,
-    subsets,
-)
+from mapspec.line_taxes import UNTAXED, Rates, agreed_rate, fit, hold, known_taxes, own_taxes
 from mapspec.numbers import ZERO, allocate, currency_digits, decimals_of, exactly, minor_unit, plain, round_to
 from mapspec.order_parts import IDENTITY_TOLERANCE, Charge, InvoiceLine, Item, OrderMoney, PricedOrder
 from mapspec.ordinary import MAX_ROUNDING_UNITS, price_ordinary
-from mapspec.totals import HUNDRED, Tax, line_taxes, predict
+from mapspec.silent_taxes import Silent, explain, named_mixes, told_by_amounts, total_tax
+from mapspec.totals import HUNDRED, Mode, line_taxes, predict
 
 
 def price_order(order: OrderMoney) -> PricedOrder:
@@ -61,6 +51,7 @@ def price_thoroughly(order: OrderMoney) -> PricedOrder:
             kept.append(item)
     if not kept:
         hold("no-lines", "the order has no lines to invoice")
+    kept = _as_added_up(order, kept, digits)
     charges = [charge for charge in order.charges if charge.amount > 0]
     # A negative fee is a discount under another name (pitfall 13).
     negative_charges = -sum([c.amount for c in order.charges if c.amount < 0], ZERO)
@@ -80,24 +71,29 @@ def price_thoroughly(order: OrderMoney) -> PricedOrder:
     after_discount = [amount - d for amount, d in zip(listed, discounts, strict=True)]
 
     if order.prices_include_tax:
-        line_nets, charge_nets, line_rates, charge_rates = _net_gross_prices(
+        line_nets, charge_nets, line_rates, charge_rates = net_gross_prices(
             order, kept, after_discount, charges, digits
         )
     else:
         line_nets = [round_to(amount, digits) for amount in after_discount]
         charge_nets = [round_to(charge.amount, digits) for charge in charges]
         line_rates, charge_rates = _rates(order, kept, line_nets, charges, charge_nets, digits)
+    rates = [*line_rates, *charge_rates]
 
-    places = digits if digits != 2 else order.unit_cost_places
-    lines: list[InvoiceLine] = []
-    for item, discount, net, (taxes, compound) in zip(kept, discounts, line_nets, line_rates, strict=True):
-        if (net < 0 or item.quantity < 0) and not order.negative_lines:
-            hold("negative-line", f"line {item.row + 1} is negative; FreshBooks may refuse negative lines")
-        quantity, unit_cost, note = quantity_and_cost(item, net, discount, places, digits, order)
-        lines.append(InvoiceLine(item.row, "", quantity, unit_cost, net, taxes, compound, note))
-    for charge, net, (taxes, compound) in zip(charges, charge_nets, charge_rates, strict=True):
-        lines.append(InvoiceLine(None, charge.name, Decimal(1), net, net, taxes, compound, ""))
+    def written(nets: Sequence[Decimal]) -> list[InvoiceLine]:
+        return _lines(order, kept, discounts, charges, nets, rates, digits)
+
+    lines = written([*line_nets, *charge_nets])
     predicted = predict(lines, digits)
+    if order.prices_include_tax and _farthest(predicted, order, digits) > MAX_ROUNDING_UNITS * minor_unit(digits):
+        gross = [*after_discount, *gross_charges(order, after_discount, charges)]
+        balanced = balanced_nets(gross, rates, digits)
+        # the order's own amounts stay the measure: no line moves by more than what rounding hid
+        if all(abs(net - line.net) <= minor_unit(digits) for net, line in zip(balanced, lines, strict=True)):
+            other = written(balanced)
+            totals_then = predict(other, digits)
+            if _farthest(totals_then, order, digits) < _farthest(predicted, order, digits):
+                lines, predicted = other, totals_then
     limit = MAX_ROUNDING_UNITS * minor_unit(digits)
     order_total = round_to(order.total, digits)  # clarity A19: amounts may come with more digits than the currency has
     totals = predicted.values()
@@ -110,6 +106,44 @@ def price_thoroughly(order: OrderMoney) -> PricedOrder:
             f"the order says {plain(order_total, digits)} {order.currency}",
         )
     return PricedOrder(tuple(lines), order_total, predicted, tuple(notes))
+
+
+def _lines(
+    order: OrderMoney,
+    kept: Sequence[Item],
+    discounts: Sequence[Decimal],
+    charges: Sequence[Charge],
+    nets: Sequence[Decimal],
+    rates: Sequence[Rates],
+    digits: int,
+) -> list[InvoiceLine]:
+    """Invoice lines of goods and charges; `nets` and `rates` are those of the goods, then those of the charges."""
+    places = digits if digits != 2 else order.unit_cost_places
+    lines: list[InvoiceLine] = []
+    for item, discount, net, (taxes, compound) in zip(kept, discounts, nets, rates, strict=False):
+        if (net < 0 or item.quantity < 0) and not order.negative_lines:
+            hold("negative-line", f"line {item.row + 1} is negative; FreshBooks may refuse negative lines")
+        quantity, unit_cost, note = quantity_and_cost(item, net, discount, places, digits, order)
+        lines.append(InvoiceLine(item.row, "", quantity, unit_cost, net, taxes, compound, note))
+    for charge, net, (taxes, compound) in zip(charges, nets[len(kept) :], rates[len(kept) :], strict=True):
+        lines.append(InvoiceLine(None, charge.name, Decimal(1), net, net, taxes, compound, ""))
+    return lines
+
+
+def _farthest(predicted: Mapping[Mode, Decimal], order: OrderMoney, digits: int) -> Decimal:
+    """How far the total may lie from the order's under the worst rounding rule."""
+    total = round_to(order.total, digits)
+    return max(abs(found - total) for found in predicted.values())
+
+
+def _as_added_up(order: OrderMoney, kept: list[Item], digits: int) -> list[Item]:
+    """The lines as the order adds them up: shown with more digits than money has, they are rounded one by one."""
+    if order.subtotal is None or sum([item.listed for item in kept], ZERO) == order.subtotal:
+        return kept
+    rounded = [round_to(item.listed, digits) for item in kept]
+    if sum(rounded, ZERO) != order.subtotal:
+        return kept
+    return [item._replace(line_total=amount) for item, amount in zip(kept, rounded, strict=True)]
 
 
 @cache  # by the digits of a currency: five different ones at most
@@ -164,7 +198,7 @@ def _check_identity(order: OrderMoney, kept: Sequence[Item], discount: Decimal) 
     """total = subtotal + charges + tax − |discounts| within `totals_within`; gross prices hold the tax already."""
     subtotal = sum([item.listed for item in kept], ZERO) if order.subtotal is None else order.subtotal
     charges = sum([charge.amount for charge in order.charges], ZERO)
-    tax = order.tax if order.tax is not None else _stated_tax(order, kept)
+    tax = total_tax(order, kept, order.charges)
     sums = [subtotal + charges + tax - discount]
     if sums[0] == order.total:
         return
@@ -178,12 +212,6 @@ def _check_identity(order: OrderMoney, kept: Sequence[Item], discount: Decimal) 
         )
 
 
-def _stated_tax(order: OrderMoney, kept: Sequence[Item]) -> Decimal:
-    if order.taxes and all(tax.amount is not None for tax in order.taxes):
-        return sum((tax.amount or ZERO for tax in order.taxes), ZERO)
-    return sum((item.tax or ZERO for item in kept), ZERO) + sum((c.tax or ZERO for c in order.charges), ZERO)
-
-
 def _rates(
     order: OrderMoney,
     kept: Sequence[Item],
@@ -194,6 +222,10 @@ def _rates(
 ) -> tuple[list[Rates], list[Rates]]:
     """Name and percent of every line's and charge's taxes, from the order's own tax lines and amounts (rule 6)."""
     known = known_taxes(order)
+    if not known:
+        pairs = [(net, item.tax) for item, net in zip(kept, nets, strict=True) if not item.taxes]
+        pairs += [(net, charge.tax) for charge, net in zip(charges, charge_nets, strict=True)]
+        known = agreed_rate(order, pairs, lambda net, tax: net * tax.percent / HUNDRED, digits)
     line_rates: list[Rates | None] = []
     for item, net in zip(kept, nets, strict=True):
         if item.taxes:
@@ -206,193 +238,44 @@ def _rates(
         None if charge.tax is None else fit(net, charge.tax, known, order, digits, charge.name.lower())
         for charge, net in zip(charges, charge_nets, strict=True)
     ]
-    if None in line_rates or None in charge_rates:
-        _resolve_silent(order, kept, nets, charges, charge_nets, line_rates, charge_rates, known, digits)
+    silent = Silent(
+        lines=[i for i, rates in enumerate(line_rates) if rates is None],
+        charges=[i for i, rates in enumerate(charge_rates) if rates is None],
+        line_amounts=nets,
+        charge_amounts=charge_nets,
+        named=named_mixes(kept),
+        stated=all(item.tax is not None for item in kept),
+    )
+    charge_taxes = [charge.tax for charge in charges]
+    told = told_by_amounts(order, silent, charge_rates, charge_taxes, digits, _on_top) if silent.lines else None
+    if told:
+        for i, found in told[0].items():
+            line_rates[i] = found
+        for i, found in told[1].items():
+            charge_rates[i] = found
+    elif silent.lines or silent.charges:
+        explained = sum((charge.tax or ZERO for charge in charges), ZERO)
+        for item, net, rates in zip(kept, nets, line_rates, strict=True):
+            if rates is not None:
+                explained += item.tax if item.tax is not None else _named_tax(item, net, rates, digits)
+        left = total_tax(order, kept, charges) - explained
+        way = explain(order, silent, known, left, digits, _on_top)
+        for i in silent.lines:
+            line_rates[i] = way.rates if way.lines else UNTAXED
+        for i in silent.charges:
+            charge_rates[i] = way.rates if i in way.charges else UNTAXED
     return [rate or UNTAXED for rate in line_rates], [rate or UNTAXED for rate in charge_rates]
 
 
-def _resolve_silent(
-    order: OrderMoney,
-    kept: Sequence[Item],
-    nets: Sequence[Decimal],
-    charges: Sequence[Charge],
-    charge_nets: Sequence[Decimal],
-    line_rates: list[Rates | None],
-    charge_rates: list[Rates | None],
-    known: Sequence[Tax],
-    digits: int,
-) -> None:
-    """Give lines and charges that say nothing about tax the taxes that explain what is left of the tax total."""
-
-    def tax_of(net: Decimal, rates: Rates) -> Decimal:
-        return sum((round_to(x, digits) for x in line_taxes(net, *rates)), ZERO)
-
-    explained = ZERO
-    for item, net, rates in zip(kept, nets, line_rates, strict=True):
-        if rates is not None:
-            explained += item.tax if item.tax is not None else tax_of(net, rates)
-    explained += sum((charge.tax or ZERO for charge in charges), ZERO)
-    total_tax = order.tax if order.tax is not None else _stated_tax(order, kept)
-    left = total_tax - explained
-    silent_lines = [i for i, rates in enumerate(line_rates) if rates is None]
-    silent_charges = [i for i, rates in enumerate(charge_rates) if rates is None]
-    cent = minor_unit(digits)
-    # Where every line states its tax, what is left is a charge's tax to the cent, or rounding of the order's tax total.
-    slack = cent * (max(1, min(MAX_ROUNDING_UNITS, len(kept))) if silent_lines else 1)
-    chosen: Rates = UNTAXED
-    taxed_charges: tuple[int, ...] = ()
-    if abs(left) >= cent:
-        found = _explanations(order, nets, charge_nets, silent_lines, silent_charges, known, left, slack)
-        clear = len(found) == 1 or (len(found) > 1 and found[1][0] - found[0][0] >= cent)
-        if clear:
-            _, chosen, taxed_charges = found[0]
-            if len(chosen[0]) > MAX_TAXES:
-                chosen = combined(chosen[0], order, "the order")
-            for tax in chosen[0]:
-                check_percent(tax, "the order's tax")
-        elif silent_lines or abs(left) > cent * MAX_ROUNDING_UNITS:
-            if found:
-                hold(
-                    "tax-rate-unknown",
-                    "several ways to tax the lines and charges explain the order's tax total",
-                )
-            reason = "tax-does-not-agree" if known else "tax-rate-unknown"
-            hold(reason, "the order's tax total is not explained by its lines, charges and tax rates")
-    for i in silent_lines:
-        line_rates[i] = chosen
-    for i in silent_charges:
-        charge_rates[i] = chosen if i in taxed_charges else UNTAXED
+def _on_top(net: Decimal, rates: Rates) -> Decimal:
+    """The unrounded tax on a net amount."""
+    return sum(line_taxes(net, *rates), ZERO)
 
 
-def _explanations(
-    order: OrderMoney,
-    nets: Sequence[Decimal],
-    charge_nets: Sequence[Decimal],
-    silent_lines: Sequence[int],
-    silent_charges: Sequence[int],
-    known: Sequence[Tax],
-    left: Decimal,
-    slack: Decimal,
-) -> list[tuple[Decimal, Rates, tuple[int, ...]]]:
-    """(miss, taxes, taxed charges) of every way to tax the silent lines and charges that makes `left`, best first."""
-    if known:
-        choices = mixes(known, "the order")
-    else:
-        choices = [((Tax(name, rate),), False) for name, rate in order.approved_rates.items()]
-    base = sum((nets[i] for i in silent_lines), ZERO)
-    found: list[tuple[Decimal, Rates, tuple[int, ...]]] = []
-    for rates in choices:
-        for subset in subsets(silent_charges):
-            taxed = base + sum((charge_nets[i] for i in subset), ZERO)
-            miss = abs(sum(line_taxes(taxed, *rates), ZERO) - left)
-            if miss <= slack:
-                found.append((miss, rates, subset))
-    plain_ways = [way for way in found if not way[1][1]]  # a compound tax only where nothing plainer explains it
-    return sorted(plain_ways or found, key=lambda way: way[0])
-
-
-def _net_gross_prices(
-    order: OrderMoney,
-    kept: Sequence[Item],
-    gross: Sequence[Decimal],
-    charges: Sequence[Charge],
-    digits: int,
-) -> tuple[list[Decimal], list[Decimal], list[Rates], list[Rates]]:
-    """Net lines of gross prices by the order's own tax amounts, never per unit (rule 3)."""
-    charge_gross = [charge.amount for charge in charges]
-    goods = sum(gross, ZERO)
-    inside = goods + sum(charge_gross, ZERO)
-    charge_tax = sum((charge.tax or ZERO for charge in charges), ZERO)
-    if abs(inside - order.total) > IDENTITY_TOLERANCE and abs(inside + charge_tax - order.total) <= IDENTITY_TOLERANCE:
-        charge_gross = [charge.amount + (charge.tax or ZERO) for charge in charges]  # charges are stated net
-    taxes: list[Decimal | None] = [
-        item.tax if item.tax is not None else (_sum_stated([t.amount for t in item.taxes]) if item.taxes else None)
-        for item in kept
-    ]
-    charge_taxes: list[Decimal | None] = [charge.tax for charge in charges]
-    known = known_taxes(order)
-    silent = {i for i, tax in enumerate(taxes) if tax is None}
-    silent_charges = {i for i, tax in enumerate(charge_taxes) if tax is None}
-    inside_rates = UNTAXED
-    if silent or silent_charges:
-        inside_rates = _spread_tax_inside(order, gross, charge_gross, taxes, charge_taxes, known, digits)
-    line_tax = [tax or ZERO for tax in taxes]
-    line_nets = [round_to(amount - tax, digits) for amount, tax in zip(gross, line_tax, strict=True)]
-    charge_nets = [
-        round_to(amount - (tax or ZERO), digits) for amount, tax in zip(charge_gross, charge_taxes, strict=True)
-    ]
-    line_rates: list[Rates] = []
-    for i, (item, net, tax) in enumerate(zip(kept, line_nets, line_tax, strict=True)):
-        if item.taxes:
-            line_rates.append(own_taxes(item, net, known, order, digits))
-        elif i in silent:
-            line_rates.append(inside_rates)
-        else:
-            line_rates.append(fit(net, tax, known, order, digits, f"line {item.row + 1}"))
-    charge_rates: list[Rates] = []
-    for i, (charge, net) in enumerate(zip(charges, charge_nets, strict=True)):
-        own = charge_taxes[i] or ZERO
-        if i in silent_charges:
-            charge_rates.append(inside_rates if own else UNTAXED)
-        else:
-            charge_rates.append(fit(net, own, known, order, digits, charge.name.lower()))
-    return line_nets, charge_nets, line_rates, charge_rates
-
-
-def _spread_tax_inside(
-    order: OrderMoney,
-    gross: Sequence[Decimal],
-    charge_gross: Sequence[Decimal],
-    taxes: list[Decimal | None],
-    charge_taxes: list[Decimal | None],
-    known: list[Tax],
-    digits: int,
-) -> Rates:
-    """Spread what is left of the tax total over the amounts that say nothing about tax (pitfall 2).
-
-    The silent charges are taxed when that explains the total and untaxed when that does. Gives the taxes inside
-    those prices: the order's own, else the one of the approved table that explains the total.
-    """
-    total_tax = order.tax if order.tax is not None else sum((t.amount or ZERO for t in order.taxes), ZERO)
-    left = total_tax - sum((t for t in (*taxes, *charge_taxes) if t is not None), ZERO)
-    lines = [i for i, tax in enumerate(taxes) if tax is None]
-    charges = [i for i, tax in enumerate(charge_taxes) if tax is None]
-    cent = minor_unit(digits)
-    mixes = [known] if known else [[Tax(name, rate)] for name, rate in order.approved_rates.items()]
-    silent = sum((gross[i] for i in lines), ZERO)
-    found: list[tuple[Decimal, list[Tax], tuple[int, ...]]] = []
-    for mix in mixes if left else []:
-        percent = sum((tax.percent for tax in mix), ZERO)
-        if percent < 0:
-            continue
-        for subset in subsets(charges):
-            base = silent + sum((charge_gross[i] for i in subset), ZERO)
-            miss = abs(base * percent / (HUNDRED + percent) - left)
-            if miss <= cent * MAX_ROUNDING_UNITS:
-                found.append((miss, mix, subset))
-    found.sort(key=lambda way: way[0])
-    if left and not found:
-        hold("tax-rate-unknown", "the tax inside the prices is not explained by the order's tax rates")
-    if any(way[1] != found[0][1] and way[0] - found[0][0] < cent for way in found):
-        hold("tax-rate-unknown", "several approved rates explain the tax inside the prices")
-    mix, subset = found[0][1:] if found else ([], ())
-    weights = [gross[i] for i in lines] + [charge_gross[i] for i in subset]
-    # without any weight, what is left is rounding of the order's tax total: the predicted total tells
-    parts = allocate(left if sum(weights, ZERO) else ZERO, weights, digits)
-    for position, i in enumerate(lines):
-        taxes[i] = parts[position]
-    for position, i in enumerate(subset):
-        charge_taxes[i] = parts[len(lines) + position]
-    for i in charges:
-        charge_taxes[i] = charge_taxes[i] or ZERO
-    if len(mix) > MAX_TAXES:
-        return combined(mix, order, "the order")
-    for tax in mix:
-        check_percent(tax, "the order's tax")
-    return tuple(mix), False
-
-
-def _sum_stated(amounts: Sequence[Decimal | None]) -> Decimal | None:
-    """The sum, None when one of the amounts is not stated."""
-    stated = [amount for amount in amounts if amount is not None]
-    return sum(stated, ZERO) if len(stated) == len(amounts) else None
+def _named_tax(item: Item, net: Decimal, rates: Rates, digits: int) -> Decimal:
+    """The tax of a line that names its taxes: each as it states or makes it, not what the books combine them into."""
+    made = [net * tax.percent / HUNDRED if tax.percent is not None else None for tax in item.taxes]
+    parts = [tax.amount if tax.amount is not None else amount for tax, amount in zip(item.taxes, made, strict=True)]
+    if any(part is None for part in parts):
+        parts = list(line_taxes(net, *rates))
+    return sum((round_to(part or ZERO, digits) for part in parts), ZERO)

@@ -7,6 +7,7 @@ flow (gate, steps, assertions and settings together). `mapspec.fingerprint` says
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
@@ -324,6 +325,28 @@ class Ignored(Part):
     reason: str
 
 
+class Suppression(Part):
+    """A finding of the review that was looked at and is left out for a time.
+
+    `id` is the rule, `part` the part it is about (all parts when absent), `until` the last day it counts.
+    """
+
+    id: str
+    part: str | None = None
+    reason: str
+    until: str
+
+    @model_validator(mode="after")
+    def _has_reason_and_end(self) -> Suppression:
+        if not self.reason.strip():
+            raise ValueError(f"suppression of '{self.id}' needs a reason")
+        try:
+            date.fromisoformat(self.until)
+        except ValueError:
+            raise ValueError(f"suppression of '{self.id}': 'until' is a day such as 2027-01-31") from None
+        return self
+
+
 class MappingSpec(Part):
     """One flow: a source event and what it becomes."""
 
@@ -342,6 +365,7 @@ class MappingSpec(Part):
     fields: dict[str, TargetRule] = {}
     assertions: tuple[Assertion, ...] = ()
     ignored: tuple[Ignored, ...] = ()
+    suppressed: tuple[Suppression, ...] = ()
     # What the text says to editors; no part of the spec, and so of no digest.
     _schema_reference: str | None = PrivateAttr(default=None)
 

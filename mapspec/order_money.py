@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from mapspec.conditions import fold, is_present, number_at
 from mapspec.errors import TransformError
 from mapspec.model import ChargeRule, LineMoney
-from mapspec.numbers import ZERO, to_decimal
+from mapspec.numbers import MIN_EXPONENT, ZERO, round_to, to_decimal
 from mapspec.ops import CompileContext, plain_text, well_formed
 from mapspec.order_parts import Charge, Item, OrderMoney, TaxAmount
 from mapspec.paths import Path, Scope, compile_path, rows_of
+
+# Binary floats are written with up to 17 digits; beyond `MIN_EXPONENT` they say nothing about money.
+_FLOAT_NOISE: Final = -20
 
 
 class OrderReader:
@@ -227,13 +230,22 @@ class ChargeReader:
 
 
 def _number_reader(path: Path, what: str) -> Callable[[Scope], Decimal | None]:
+    """A reader of one amount; of a path through a list, of the sum of what stands there."""
     read = compile_path(path)
 
     def number(scope: Scope) -> Decimal | None:
         value = read(scope)
+        if type(value) is Decimal:
+            exponent = value.as_tuple().exponent  # a letter, of what is no number
+            if isinstance(exponent, int) and _FLOAT_NOISE <= exponent < MIN_EXPONENT:
+                return round_to(value, -MIN_EXPONENT)  # 6.666666666666667: no price, but a quotient of the sender
         return None if value is None else number_at(value, what)
 
-    return number
+    def summed(scope: Scope) -> Decimal | None:
+        found = [amount for row in rows_of(read(scope)) if (amount := number_at(row, what)) is not None]
+        return sum(found, ZERO) if found else None
+
+    return summed if path.many else number
 
 
 def _no_number(scope: Scope) -> Decimal | None:

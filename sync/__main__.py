@@ -2,7 +2,7 @@
 
 Everything heavy is imported inside the commands, so that ``--help`` answers at once. Exit codes: 0 done, 1 aborted
 (refused login, unreachable server, stopped) or the doctor's contradictions, 2 usage or settings, 3 invalid input, or
-done with records set aside.
+done with records set aside, 4 the books could not be compared.
 """
 
 from __future__ import annotations
@@ -10,17 +10,28 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from sync import cli_auth, cli_care, cli_control, cli_doctor, cli_drift, cli_inbox, cli_webhooks
+from sync import (
+    cli_auth,
+    cli_backfill,
+    cli_care,
+    cli_control,
+    cli_doctor,
+    cli_drift,
+    cli_inbox,
+    cli_reconcile,
+    cli_webhooks,
+    cli_work,
+)
+from sync.cli_common import print_json
+from sync.signals import stop_on_signals
 
 _SHOWN_RECORDS = 50
+_WORKERS = "threads that write to FreshBooks (default 4, or [runner] workers of mapper.toml)"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -49,6 +60,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="longest time to sleep for retries, in total (default 300)",
     )
 
+    run.add_argument("--workers", type=_workers, metavar="N", help=_WORKERS)
+
     serve = _command(
         commands,
         "serve",
@@ -64,6 +77,9 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="admin API on this port of loopback, with MAPPER_ADMIN_TOKEN (default: none)",
     )
+    cli_work.add(commands, _command)
+
+    serve.add_argument("--workers", type=_workers, metavar="N", help=_WORKERS)
 
     _command(commands, "status", "counts, sums, and every record that was not posted", "mapper-sync status --json")
     cli_inbox.add(commands, _command)
@@ -73,6 +89,8 @@ def build_parser() -> argparse.ArgumentParser:
     cli_doctor.add(commands, _command)
     cli_webhooks.add(commands, _command)
     cli_drift.add(commands, _command)
+    cli_backfill.add(commands, _command)
+    cli_reconcile.add(commands, _command)
     return parser
 
 
@@ -105,9 +123,9 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
 
         settings = with_sign_in(settings)
     target = settings.log_file
-    if arguments.command == "serve" and target is None:
+    if arguments.command in ("serve", "work") and target is None:
         target = "-"
-    if arguments.command == "run" and target is None and not arguments.dry_run:
+    if arguments.command in ("run", "backfill") and target is None and not arguments.dry_run:
         from sync.store import sqlite_file
 
         file = sqlite_file(settings.store_url)
@@ -116,6 +134,7 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
     commands: dict[str, Callable[[argparse.Namespace, Any], int]] = {
         "run": _run,
         "serve": _serve,
+        "work": lambda arguments, settings: cli_work.run(arguments, settings, stop_on_signals()),
         "status": _status,
         **dict.fromkeys(("errors", "story", "replay", "skip", "alias"), cli_inbox.run),
         **dict.fromkeys(("pause", "resume", "audit"), cli_control.run),
@@ -124,8 +143,11 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
         "doctor": cli_doctor.run,
         "webhooks": cli_webhooks.run,
         "drift": cli_drift.run,
+        **dict.fromkeys(("backfill", "caps", "adopt", "rebuild"), cli_backfill.run),
+        "reconcile": cli_reconcile.run,
     }
-    if arguments.command in ("run", "serve"):
+    if arguments.command in ("run", "serve", "work", "backfill"):
+        settings = _with_workers(settings, getattr(arguments, "workers", None))
         for notice in settings.notices:
             print(f"mapper-sync: {notice}", file=sys.stderr)
     return commands[arguments.command](arguments, settings)
@@ -134,7 +156,7 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
 def _run(arguments: argparse.Namespace, settings: Any) -> int:
     from sync.runner import run
 
-    stop = _stop_on_signals()
+    stop = stop_on_signals()
     report = run(
         settings,
         arguments.mappings,
@@ -147,7 +169,7 @@ def _run(arguments: argparse.Namespace, settings: Any) -> int:
     if sys.stderr.isatty() and not arguments.json:
         print("\r\033[K", end="", file=sys.stderr)
     if arguments.json:
-        _print_json(report.as_dict())
+        print_json(report.as_dict())
     else:
         from sync.report import run_text
 
@@ -191,9 +213,9 @@ def _serve(arguments: argparse.Namespace, settings: Any) -> int:
         admin_port=arguments.admin_port,
         on_ready=ready,
         on_admin=admin_urls.append,
-        stop=_stop_on_signals(),
+        stop=stop_on_signals(),
     )
-    return 0
+    return cli_work.leave(0)
 
 
 def _status(arguments: argparse.Namespace, settings: Any) -> int:
@@ -202,7 +224,7 @@ def _status(arguments: argparse.Namespace, settings: Any) -> int:
 
     found = read_status(settings.store_url)
     if arguments.json:
-        _print_json(found)
+        print_json(found)
     else:
         print(status_text(found, limit=_SHOWN_RECORDS))
     return 0
@@ -222,6 +244,18 @@ def _command(commands: Any, name: str, summary: str, example: str) -> argparse.A
     return command
 
 
+def _with_workers(settings: Any, workers: int | None) -> Any:
+    if workers is None:
+        return settings
+    return settings.model_copy(update={"runner": settings.runner.model_copy(update={"workers": workers})})
+
+
+def _workers(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"expected a number of threads from 1 to 64, not {text!r}")
+    return int(text)
+
+
 def _seconds(text: str) -> float:
     try:
         value = float(text)
@@ -232,28 +266,8 @@ def _seconds(text: str) -> float:
     return value
 
 
-def _stop_on_signals() -> threading.Event:
-    """SIGINT and SIGTERM end the command after the write in hand; the second one ends it at once."""
-    stop = threading.Event()
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(number, signal.SIG_DFL)
-
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, handle)
-    return stop
-
-
 def _show_progress(progress: Any) -> None:
     print(f"\r\033[K{progress.processed} of {progress.total} events", end="", file=sys.stderr, flush=True)
-
-
-def _print_json(value: Any) -> None:
-    from connectors.http import dumps
-
-    print(dumps(value))
 
 
 def _explain(error: Exception, log_file: str | None) -> int:

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from sync import control, inbox, records
+from sync.drift import drift_alerts
 from sync.mends import mend_of
 from sync.settings import AlertSettings
+from sync.spec_safety import spec_problems
 from sync.store import Store
 from sync.store import alert as alert_table
 from sync.store import inbox as inbox_table
@@ -30,8 +32,8 @@ log = logging.getLogger(__name__)
 CHECK_EVERY_S: Final = 30.0
 _CLAIM_S: Final = 120.0
 _RETRY_S: Final = 60.0
-_WATCHED: Final = ("set-aside", "held", "overpayment", "connection", "lag", "paused")
-"""Kinds judged here; others (a spec that changed, differences of the books) are raised where they are found."""
+_WATCHED: Final = ("set-aside", "held", "overpayment", "connection", "mapping", "drift", "lag", "paused")
+"""Kinds judged here; others (differences of the books) are raised where they are found."""
 
 Send = Callable[[str, str, bool], "Sent"]
 
@@ -109,6 +111,10 @@ def conditions(store: Store, settings: AlertSettings, *, now: float) -> dict[tup
             how = "needs somebody to sign in" if known.state == "reconnect" else "is stopped"
             text = f"the connection to {name} {how} since {iso(known.at)}. See: mapper-sync auth status"
             found["connection", name] = text
+    for state in spec_problems(store):
+        found["mapping", state.file] = state.text
+    for file, text in drift_alerts(store, now=now).items():
+        found["drift", file] = text
     pause = control.paused(store)
     if pause is not None and now - pause.at >= settings.paused_s:
         found["paused", "paused"] = f"all writing is {pause.text}"

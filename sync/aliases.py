@@ -20,6 +20,7 @@ from mapspec.model import ListBlock, operations_of
 from mapspec.ops.codes import LookupTable
 from sync import audit, inbox
 from sync.errors import InputError
+from sync.prepared import Prepared
 from sync.store import Store
 from sync.store import alias as alias_table
 from sync.store import spec as spec_table
@@ -45,6 +46,9 @@ class Alias:
         return {"kind": self.kind, "name": self.name, "target": self.target, "by": self.who, "at": iso(self.at)}
 
 
+_ALL = Prepared(sa.select(alias_table))
+
+
 class Aliases:
     """The aliases of a store as a worker uses them; safe to share between threads."""
 
@@ -57,9 +61,8 @@ class Aliases:
     def refresh(self) -> None:
         """Read them anew; once an event, so that a change counts from the next one on."""
         found: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
-        with self._store.read() as conn:
-            for row in conn.execute(sa.select(alias_table)):
-                found.setdefault(row.kind, {})[row.folded] = row.target
+        for row in self._store.rows(_ALL, {}):
+            found.setdefault(row.kind, {})[row.folded] = row.target
         self._known = found
 
     def sku(self, value: str) -> str:

@@ -7,19 +7,21 @@ when everything matches, an invoice is sent only when the server's total is the 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from connectors.errors import AmbiguousWriteError, AuthError, ConnectorError, RejectedError, TransientError
-from connectors.freshbooks import DELETED
+from connectors.freshbooks import DELETED, normalised
+from connectors.http import checked_writes
 from mapspec import Lookup
 from mapspec.engine import record_instant
-from sync import ledger, records, skips
+from sync import found, ledger, skips
+from sync.errors import IntentOpenError, StaleLeaseError
 from sync.findings import refusals
 from sync.invoices import InvoiceWriter
-from sync.ledger import Entry
+from sync.ledger import Entry, LedgerState, Reserved, Source, Tried
 from sync.masked import shown_key
 from sync.outcome import dead, held, later
 from sync.plan import Action, digest, filled
@@ -32,6 +34,7 @@ log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 LOOKS_BEFORE_RESEND: Final = 2  # rule 13: look, wait the settle time, look once more
+SENDS: Final = 5  # tries to get a write out on a machine that pauses before every one of them
 NAMES_OF_A_CLIENT: Final = ("email", "organization", "fname", "lname")  # one is expected (facts §5)
 EXTRAS: Final = ("transactionid",)  # sources disagree whether it is a number; the note carries it anyway
 NOT_OURS_TO_OVERWRITE: Final = {"client": ("note",)}  # a person's note stays; ours is only a marker
@@ -48,13 +51,30 @@ class OrderMissingError(Exception):
 class Applier:
     """Executes the actions of one event in order; raises EndedError when one of them decides the outcome."""
 
-    def __init__(self, context: Context, event: Event, spec_fingerprint: str, source_version: str | None) -> None:
+    def __init__(
+        self, context: Context, event: Event, spec_fingerprint: str, source_version: str | None, spec_name: str
+    ) -> None:
         self.context = context
         self.event = event
         self.spec_fingerprint = spec_fingerprint
+        self.spec_name = spec_name
         self.source_version = source_version
         self.outputs: dict[str, Mapping[str, Any]] = {}
+        self.rows: dict[str, Row] = {}
+        """What the server answered to this event's own writes, by step."""
+        self.missing: list[tuple[str, str, str]] = []
+        """Notes on what lookups did not find: kind, message, subject."""
         self._keys: dict[str, Action] = {}
+        self._entries: dict[str, Entry | None] = {}
+
+    def expect(self, actions: Iterable[Action]) -> None:
+        """Read what the ledger knows of all these actions at once.
+
+        What is read here may be old when it is used. That costs a second try at most: no write begins unless the
+        ledger's row is still as it was read.
+        """
+        keys = [action.key for action in actions if action.key]
+        self._entries = {**dict.fromkeys(keys), **ledger.get_all(self.context.store, keys)}
 
     def apply(self, action: Action) -> None:
         """Execute one action.
@@ -64,6 +84,7 @@ class Applier:
             ConnectorError: For `sync.recovery` to judge.
         """
         self._keys[action.step] = action
+        found.claim(self, action)
         if action.kind == "lookup":
             for lookup in action.lookups:
                 self._note_missing(lookup)
@@ -89,22 +110,39 @@ class Applier:
         return self.context.now()
 
     def entry(self, key: str) -> Entry | None:
-        """What the ledger knows of a key."""
-        return ledger.get(self.context.store, key)
+        """What the ledger knows of a key, as read when the event was begun, or written since."""
+        if key not in self._entries:
+            self._entries[key] = ledger.get(self.context.store, key)
+        return self._entries[key]
+
+    def enter(self, entry: Entry) -> Entry:
+        """Note a row of the ledger that was just written."""
+        self._entries[entry.key] = entry
+        return entry
 
     def create(
-        self, action: Action, body: Mapping[str, Any], *, phase: str, after: Callable[[], Row | None]
+        self,
+        action: Action,
+        body: Mapping[str, Any],
+        *,
+        phase: str,
+        after: Callable[[], Row | None],
+        reserved: Reserved | None = None,
+        phase_of: Callable[[Row], str] | None = None,
     ) -> Row | None:
         """Create a remote object exactly once.
 
         Args:
             after: Looks again when the server refuses, since a refusal may mean that it is there already.
+            reserved: Read before it was looked whether the object is there.
+            phase_of: How far the object is, judged by the server's answer; `phase` when None.
 
         Returns:
             The object; None in a dry run.
 
         Raises:
             EndedError: Refused for good (dead), or in doubt (retry after the settle time).
+            IntentOpenError: Somebody else writes it, or has written it since the caller looked.
         """
         self._suits_account(action.entity, body)
         if self.context.dry_run:
@@ -116,34 +154,67 @@ class Applier:
                 "customer-unknown",
                 "nothing but the key of the client is known, and it cannot be fetched: send or sync the customer",
             )
-        self._intent(action, phase)
+        entry = self._intent(action, phase, reserved=reserved)
         request = {"method": "POST", "entity": action.entity, "body": dict(body)}
+
+        def again() -> None:
+            nonlocal entry
+            entry = self._renewed(entry)
+
         try:
-            self.context.renew(self.event)
-            row = self.context.freshbooks.create(action.entity, body)
+            row = self._send(lambda: self.context.freshbooks.create(action.entity, body), again)
         except AmbiguousWriteError as error:
-            self._attempted(action.key, request, "doubt")
-            ledger.set_state(self.context.store, action.key, "doubt", detail=self._looks(action.key, 0), now=self.now)
+            self._set(entry, "doubt", Tried(request, "doubt"), detail={**entry.detail, "looks": 0})
             raise later(
-                "in-doubt", f"{error.message}; looking before anything is sent again", self._doubt_s()
+                "in-doubt", f"{error.message}; looking before anything is sent again", self._doubt_s(entry)
             ) from None
         except RejectedError as error:
-            self._attempted(action.key, request, "refused")
-            ledger.set_state(self.context.store, action.key, "refused", now=self.now)
+            self._set(entry, "refused", Tried(request, "refused"))
             if error.field in EXTRAS and error.field in body:
                 rest = {name: value for name, value in body.items() if name != error.field}
-                return self.create(action, rest, phase=phase, after=after)
+                again_reserved = None if reserved is None else reserved.taken(action.key)
+                return self.create(action, rest, phase=phase, after=after, reserved=again_reserved, phase_of=phase_of)
             there = after()
             if there is not None:
                 return self.adopt(action, there)
             raise dead("rejected", str(error)) from None
         except (TransientError, AuthError):
-            self._attempted(action.key, request, "not-applied")
-            ledger.set_state(self.context.store, action.key, "refused", now=self.now)
+            self._set(entry, "refused", Tried(request, "not-applied"))
             raise
-        self._attempted(action.key, request, "done", row)
-        self.confirm(action, row, phase=phase)
+        response = _response(row)
+        reached = phase if phase_of is None else phase_of(row)
+        try:
+            self.confirm(action, row, phase=reached, tried=Tried(request, "done", response))
+        except IntentOpenError:
+            raise held(
+                "written-twice",
+                f"this runner was paused while it sent {shown_key(action.key)}, which became {action.entity}"
+                f" {row['id']}; another runner may have written it as well: look in FreshBooks and keep one",
+            ) from None
+        self.rows[action.step] = row
         return row
+
+    def _send(self, send: Callable[[], Row], again: Callable[[], object]) -> Row:
+        """Send a write whose lane was proved ours a moment ago; what was paused before it left is proved again.
+
+        Raises:
+            TransientError: Too busy to send in time; nothing left.
+            LaneLostError, IntentOpenError: Somebody else has taken over.
+        """
+        leases = self.context.leases
+        for _ in range(SENDS):
+            try:
+                with checked_writes(lambda: leases.check(self.event)):
+                    return send()
+            except StaleLeaseError as error:
+                log.warning("paused before a write, which did not leave", extra={"why": error.message})
+                again()
+        raise TransientError("this machine is too busy to send a write within its lease")
+
+    def _set(self, entry: Entry, state: LedgerState, tried: Tried | None = None, **more: Any) -> Entry:
+        return self.enter(
+            ledger.set_state(self.context.store, entry.key, state, seen=entry, tried=tried, now=self.now, **more)
+        )
 
     def _suits_account(self, entity: str, body: Mapping[str, Any]) -> None:
         """Hold what the account is known to refuse or, worse, to change silently (`mapper-sync doctor`)."""
@@ -164,24 +235,45 @@ class Applier:
         if entry is None or entry.state not in ledger.LIVE:
             return None
         if entry.entity == "payment" and self.context.settings.policies.payments.in_doubt == "person":
-            raise held("payment-in-doubt", f"payment {action.key}: no clear answer; look in FreshBooks and decide")
+            raise held(
+                "payment-in-doubt", f"payment {shown_key(action.key)}: no clear answer; look in FreshBooks and decide"
+            )
         looks = int(entry.detail.get("looks", 0))
-        wait_s = self.context.settings.settle_s if looks else self._doubt_s()
-        left_s = entry.at + wait_s - self.now
-        if left_s > 0:
-            raise later("in-doubt", f"{shown_key(action.key)}: waiting until a lost answer would be visible", left_s)
+        self._wait(entry, self.context.settings.settle_s if looks else self._doubt_s(entry))
         there = look()
         if there is not None:
             return self.adopt(action, there)
         if looks + 1 < LOOKS_BEFORE_RESEND:
-            state = ledger.set_state(
-                self.context.store, action.key, "doubt", detail=self._looks(action.key, looks + 1), now=self.now
-            )
+            self._set(entry, "doubt", detail={**entry.detail, "looks": looks + 1})
             raise later(
-                "in-doubt", f"{shown_key(state.key)}: not found yet, looking once more", self.context.settings.settle_s
+                "in-doubt", f"{shown_key(entry.key)}: not found yet, looking once more", self.context.settings.settle_s
             )
-        ledger.set_state(self.context.store, action.key, "refused", now=self.now)
+        self._set(entry, "refused")
         return None
+
+    def settled(self, action: Action) -> Entry | None:
+        """The entry, once no change of its object that was begun earlier can still take effect.
+
+        What came of such a change need not be known: its object is there and is read before it is changed again. Only
+        a newer change must not be overtaken by it.
+
+        Raises:
+            EndedError: Too early to tell.
+        """
+        entry = self.entry(action.key)
+        if entry is None or not entry.changing:
+            return entry
+        self._wait(entry, self._doubt_s(entry))
+        detail, change = dict(entry.detail), entry.detail["change"]
+        del detail["change"]
+        detail["meant"] = [*detail.get("meant", ()), change["fields"]]
+        source = Source(change["record"], change["version"])
+        return self._set(entry, change["from"], content_hash=ledger.UNSURE, source=source, detail=detail)
+
+    def _wait(self, entry: Entry, seconds: float) -> None:
+        left_s = entry.at + seconds - self.now
+        if left_s > 0:
+            raise later("in-doubt", f"{shown_key(entry.key)}: waiting until a lost answer would be visible", left_s)
 
     def adopt(self, action: Action, row: Row, *, phase: str = "adopted") -> Row:
         """Enter an object that is there already into the ledger as ours."""
@@ -190,44 +282,114 @@ class Applier:
         entry = self.entry(action.key)
         if entry is None or entry.state not in ledger.LIVE:
             self._intent(action, phase)
-        self.confirm(action, row, phase=phase)
+        # What is upserted is yet to be compared, and nobody may take it for done if that is never reached.
+        self.confirm(action, row, phase=phase, content=None if action.kind == "upsert" else True)
         log.info("adopted", extra={"key": shown_key(action.key)})
         return row
 
-    def confirm(self, action: Action, row: Row, *, phase: str, content: bool = True) -> Entry:
-        """Commit what the server answered."""
+    def confirm(
+        self, action: Action, row: Row, *, phase: str, content: bool | None = True, tried: Tried | None = None
+    ) -> Entry:
+        """Commit what the server answered, and the request behind it.
+
+        Args:
+            content: Whether all that the action wants is there now; False: as before, None: to be found out.
+
+        Raises:
+            IntentOpenError: Somebody else has changed the entry; the request is recorded all the same.
+        """
         entry = self.entry(action.key)
         detail = dict(entry.detail) if entry else {}
-        detail.pop("looks", None)
+        for passing in ("looks", "change", "meant"):
+            detail.pop(passing, None)
         if content:
             detail["fields"] = dict(action.fields or {})
+        elif content is None:
+            detail.pop("fields", None)
         if action.entity == "payment":
             detail |= {"invoice": str(row.get("invoiceid")), "weak": action.weak_key}
-        return ledger.confirm(
-            self.context.store,
-            action.key,
-            remote_id=str(row["id"]),
-            phase=phase,
-            content_hash=action.content_hash if content else None,
-            total=action.total,
-            currency=action.currency,
-            detail=detail,
-            now=self.now,
+        return self.enter(
+            ledger.confirm(
+                self.context.store,
+                action.key,
+                remote_id=str(row["id"]),
+                phase=phase,
+                content_hash=action.content_hash if content else ledger.UNSURE if content is None else None,
+                source=self._source if content else None,
+                total=action.total,
+                currency=action.currency,
+                detail=detail,
+                seen=ledger.ANY if entry is None else entry,
+                tried=tried,
+                now=self.now,
+            )
         )
 
-    def put(self, action: Action, remote_id: str, body: Mapping[str, Any], send: Callable[[], Row]) -> Row:
-        """Send a change of an existing object; repeating it is harmless, so doubt ends in a retry."""
+    def put(
+        self, action: Action, remote_id: str, body: Mapping[str, Any], send: Callable[[], Row], *, phase: str = ""
+    ) -> Row:
+        """Send a change of an existing object; no later change of it is sent before this one has a known end.
+
+        Args:
+            phase: Given when the object is all that the action wants then: the phase that this brings the entry to.
+
+        Raises:
+            EndedError: In doubt: it may be applied later than whatever would be sent now.
+        """
         self._suits_account(action.entity, body)
+        self.context.may_write()
+        before = self.entry(action.key)
+        if before is None or before.state in ledger.LIVE:
+            raise IntentOpenError(f"{shown_key(action.key)}: not known well enough to be changed; looking again")
+        change = {
+            "from": before.state,
+            "record": self.event.record_key,
+            "version": self.source_version,
+            "fields": dict(action.fields or {}),
+        }
+        detail = {**before.detail, "change": change}
+        entry = self._renewed(before, detail)
+        request = {"method": "PUT", "entity": action.entity, "id": remote_id, "body": dict(body)}
+
+        def again() -> None:
+            nonlocal entry
+            entry = self._renewed(entry)
+
+        try:
+            row = self._send(send, again)
+        except AmbiguousWriteError as error:
+            entry = self._set(entry, "doubt", Tried(request, "doubt"))
+            message = f"{error.message}; waiting until it can no longer take effect, then comparing again"
+            raise later("in-doubt", message, self._doubt_s(entry)) from None
+        except ConnectorError:
+            self._set(entry, before.state, Tried(request, "refused"), detail=before.detail)
+            raise
+        self.rows[action.step] = row
+        tried = Tried(request, "done", _response(row))
+        if phase:
+            self.confirm(action, {**row, "id": remote_id}, phase=phase, tried=tried)
+        else:
+            self._set(entry, "confirmed", tried, detail=before.detail)
+        return row
+
+    def mark(
+        self, action: Action, remote_id: str, body: Mapping[str, Any], send: Callable[[], Row], *, phase: str
+    ) -> None:
+        """Send a change that nothing later takes back, so that coming twice or late it changes nothing.
+
+        It needs no intent: doubt ends in a retry.
+        """
         self.context.may_write()
         request = {"method": "PUT", "entity": action.entity, "id": remote_id, "body": dict(body)}
         try:
-            self.context.renew(self.event)
-            row = send()
+            row = self._send(send, lambda: self.context.leases.renew(self.event))
         except ConnectorError as error:
-            self._attempted(action.key, request, "doubt" if isinstance(error, AmbiguousWriteError) else "refused")
+            outcome = "doubt" if isinstance(error, AmbiguousWriteError) else "refused"
+            ledger.add_attempt(self.context.store, action.key, request=request, outcome=outcome, now=self.now)
             raise
-        self._attempted(action.key, request, "done", row)
-        return row
+        self.rows[action.step] = row
+        tried = Tried(request, "done", _response(row))
+        self.confirm(action, {**row, "id": remote_id}, phase=phase, content=False, tried=tried)
 
     def plan(
         self, method: str, entity: str, remote_id: str | None, body: Mapping[str, Any], action: Action | None = None
@@ -244,33 +406,55 @@ class Applier:
             planned |= {"total": action.total, "currency": action.currency}
         self.context.planned.append(planned)
 
-    def _intent(self, action: Action, phase: str) -> None:
-        ledger.open_intent(
-            self.context.store,
-            action.key,
-            entity=action.entity,
-            record_key=self.event.record_key,
-            phase=phase,
-            body_hash=action.content_hash,
-            source_version=self.source_version,
-            spec_fingerprint=self.spec_fingerprint,
-            total=action.total,
-            currency=action.currency,
-            now=self.now,
+    def _intent(self, action: Action, phase: str, *, reserved: Reserved | None = None) -> Entry:
+        return self.enter(
+            ledger.open_intent(
+                self.context.store,
+                action.key,
+                entity=action.entity,
+                record_key=self.event.record_key,
+                phase=phase,
+                body_hash=action.content_hash,
+                source_version=self.source_version,
+                spec_fingerprint=self.spec_fingerprint,
+                total=action.total,
+                currency=action.currency,
+                seen=self.entry(action.key),
+                reserved=reserved,
+                event=self.event,
+                now=self.now,
+            )
         )
 
-    def _attempted(self, key: str, request: Mapping[str, Any], outcome: str, row: Row | None = None) -> None:
-        response = (
-            None if row is None else {name: row.get(name) for name in ("id", "amount", "v3_status") if name in row}
-        )
-        ledger.add_attempt(self.context.store, key, request=request, response=response, outcome=outcome, now=self.now)
+    def _renewed(self, entry: Entry, detail: Mapping[str, Any] | None = None) -> Entry:
+        return self.enter(ledger.renew_intent(self.context.store, entry, self.event, detail=detail, now=self.now))
 
-    def _looks(self, key: str, looks: int) -> dict[str, Any]:
-        entry = self.entry(key)
-        return {**(entry.detail if entry else {}), "looks": looks}
+    @property
+    def _source(self) -> Source:
+        return Source(self.event.record_key, self.source_version, self.spec_fingerprint)
 
-    def _doubt_s(self) -> float:
-        return self.context.settings.http_timeout_s + self.context.settings.settle_s
+    def _doubt_s(self, entry: Entry) -> float:
+        """Until the answer to a write that was begun would be visible: its time on the way, and the settle time.
+
+        An intent without a known end may have left as late as its lease allowed (`sync.leases`).
+        """
+        settings = self.context.settings
+        late_s = max(settings.settle_s, self.context.leases.fresh_s) if entry.state == "intent" else settings.settle_s
+        return settings.http_timeout_s + late_s
+
+    def reservation(self, action: Action, name: str | None) -> Reserved | None:
+        """Who wrote last what may be the same remote object; read it before looking there.
+
+        Args:
+            name: What can stand at one object only, such as an e-mail; only its digest is kept.
+
+        Raises:
+            IntentOpenError: Somebody writes it at this moment.
+        """
+        if name is None or self.context.dry_run:
+            return None
+        text = f"{action.key.partition(':')[0]}:{action.entity}:{digest(name)}"
+        return ledger.reservation(self.context.store, text, action.key)
 
     def placeholder(self, action: Action) -> Row:
         """Stands for an object that a dry run does not create; the scratch ledger knows it, so it is planned once."""
@@ -298,7 +482,7 @@ class Applier:
     def _ensure(self, action: Action) -> None:
         """Create when missing, never change what is there (rule 11: an order only creates a missing client)."""
         entry = self.entry(action.key)
-        if entry is not None and entry.state == "confirmed":
+        if entry is not None and entry.stands:
             self.outputs[action.step] = {"id": _id(entry.remote_id)}
             return
         body = filled(action.body or {}, self.outputs)
@@ -306,17 +490,36 @@ class Applier:
         self.outputs[action.step] = row
 
     def _look_or_create(self, action: Action, body: Mapping[str, Any]) -> Row:
-        def look() -> Row | None:
-            return self._match(action, body)
-
-        there = self.settle(action, look) or look()
+        there, reserved = self._looked(action, body)
         if there is not None:
             return self.adopt(action, there)
-        made = self.create(action, body, phase="created", after=look)
+        made = self.create(action, body, phase="created", after=lambda: self._match(action, body), reserved=reserved)
         if made is None:
             return self.placeholder(action)
         self._still_alone(action, body)
         return made
+
+    def _looked(self, action: Action, body: Mapping[str, Any]) -> tuple[Row | None, Reserved | None]:
+        """The record when it is there; and the reservation for creating it when it is not."""
+        field = _matched_by(action, body)
+        reserved = self.reservation(action, None if field is None else f"{field}:{normalised(str(body[field]))}")
+
+        def look() -> Row | None:
+            there = self._match(action, body)
+            return self._just_written(action, body, reserved) if there is None else there
+
+        return self.settle(action, look) or look(), reserved
+
+    def _just_written(self, action: Action, body: Mapping[str, Any], reserved: Reserved | None) -> Row | None:
+        """What another key of ours wrote with this e-mail or marker, which a search may not show yet."""
+        if reserved is None or reserved.key is None or reserved.key == action.key:
+            return None
+        other = ledger.get(self.context.store, reserved.key)
+        if other is None or not other.stands or other.remote_id is None:
+            return None
+        row, field = self.context.freshbooks.get(action.entity, other.remote_id), _matched_by(action, body)
+        same = field is not None and normalised(str(row.get(field) or "")) == normalised(str(body[field]))
+        return row if same and row.get("vis_state") != DELETED else None
 
     def _match(self, action: Action, body: Mapping[str, Any]) -> Row | None:
         """The one record that the match fields find; the first match field with a value decides.
@@ -324,7 +527,7 @@ class Applier:
         Raises:
             EndedError: Several, or only deleted ones (rule 11).
         """
-        field = next((name for name in action.match if body.get(name)), None)
+        field = _matched_by(action, body)
         if field is None:
             return None
         rows = self._rows(action.entity, field, str(body[field]))
@@ -362,21 +565,19 @@ class Applier:
         try:
             self._match(action, body)
         except Exception:
-            ledger.set_state(self.context.store, action.key, "held", now=self.now)
+            self.enter(ledger.set_state(self.context.store, action.key, "held", now=self.now))
             raise
 
     def _upsert(self, action: Action) -> None:
         """Create, or change what differs. Newest source version wins; a person's change is kept (rules 10, 11)."""
-        entry = self.entry(action.key)
+        entry = self.settled(action)
         body = filled(action.body or {}, self.outputs)
         if entry is None or entry.state != "confirmed" or entry.remote_id is None:
-
-            def look() -> Row | None:
-                return self._match(action, body)
-
-            there = self.settle(action, look) or look()
+            there, reserved = self._looked(action, body)
             if there is None:
-                made = self.create(action, body, phase="created", after=look)
+                made = self.create(
+                    action, body, phase="created", after=lambda: self._match(action, body), reserved=reserved
+                )
                 if made is not None:
                     self._still_alone(action, body)
                 self.outputs[action.step] = made or self.placeholder(action)
@@ -384,8 +585,10 @@ class Applier:
             self.adopt(action, there)
             self._change(action, there, body, None)
             return
-        unchanged = entry.content_hash == action.content_hash or _older(self.source_version, entry.source_version)
-        if unchanged or entry.phase == "planned":
+        # Versions of two records do not compare: that of an order says nothing about the client it has made.
+        comparable = entry.record_key.partition(":")[0] == self.event.entity
+        older = comparable and _older(self.source_version, entry.source_version)
+        if entry.content_hash == action.content_hash or older or entry.phase == "planned":
             self.outputs[action.step] = {"id": _id(entry.remote_id)}
             return
         self._change(action, self.context.freshbooks.get(action.entity, entry.remote_id), body, entry)
@@ -397,8 +600,16 @@ class Applier:
             name: value for name, value in body.items() if name not in keep and not same_value(current.get(name), value)
         }
         before = dict(entry.detail.get("fields", {})) if entry is not None else {}
+        meant = list(entry.detail.get("meant", ())) if entry is not None else []
         touched = sorted(
-            name for name in wanted if name in before and not _as_written(current.get(name), before[name], body[name])
+            name
+            for name in wanted
+            if name in before
+            and not any(
+                _as_written(current.get(name), written[name], body[name])
+                for written in (before, *meant)
+                if name in written
+            )
         )
         if touched:
             raise held(
@@ -409,10 +620,13 @@ class Applier:
             self.plan("PUT", action.entity, remote_id, wanted)
         elif wanted:
             self.put(
-                action, remote_id, wanted, lambda: self.context.freshbooks.update(action.entity, remote_id, wanted)
+                action,
+                remote_id,
+                wanted,
+                lambda: self.context.freshbooks.update(action.entity, remote_id, wanted),
+                phase="updated",
             )
-        if not self.context.dry_run:
-            self._intent(action, "updated")
+        elif not self.context.dry_run:
             self.confirm(action, current, phase="updated")
         self.outputs[action.step] = current
 
@@ -431,21 +645,14 @@ class Applier:
         )
         if lookup.entity == "item":
             note, message = "unknown-sku", f"{message}; the line is free text"
-        records.add_note(
-            self.context.store,
-            self.event.record_key,
-            note,
-            f"{lookup.where}: {message}",
-            subject=lookup.value,
-            now=self.now,
-        )
+        self.missing.append((note, f"{lookup.where}: {message}", lookup.value))
 
     # --- payments ------------------------------------------------------------------------------------------------
 
     def _find(self, action: Action) -> None:
         """The invoice that another flow made; the event waits until it is sent (rule 7)."""
         entry = self.entry(action.key)
-        if entry is None or entry.state != "confirmed" or entry.phase != "sent":
+        if entry is None or not entry.stands or entry.phase != "sent":
             raise OrderMissingError(action.key.rsplit(":", 1)[-1])
         self.outputs[action.step] = {"id": _id(entry.remote_id), "total": entry.total, "currency": entry.currency}
 
@@ -470,6 +677,7 @@ class Applier:
             rows = self.context.freshbooks.find_payments_of_invoice(invoice_id)
             ours = [row for row in rows if row.get("note") == body["note"]]
             ours = ours or [row for row in rows if self._same_transaction(row, action, body)][:1]
+            ours = ours or self._typed_by_hand(rows, action, body)[:1]
             if len(ours) > 1:
                 raise held("payment-doubled", f"invoice {invoice_id} has {len(ours)} payments with this payment's note")
             if not ours:
@@ -482,13 +690,15 @@ class Applier:
                     )
             return ours[0] if ours else None
 
+        # A payment may come as an event and inside its order, under two keys and in two lanes.
+        reserved = self.reservation(action, f"invoice:{invoice_id}")
         there = self.settle(action, look) or look()
         if there is not None:
             # One remote payment counts once in the ledger, whatever keys its records have.
             if not ledger.of_remote(self.context.store, "payment", str(there["id"])):
                 self.adopt(action, there)
             return
-        made = self.create(action, body, phase="created", after=lambda: None)
+        made = self.create(action, body, phase="created", after=lambda: None, reserved=reserved)
         if made is not None and made.get("overpaymentid"):
             raise held(
                 "overpayment-credit",
@@ -509,6 +719,14 @@ class Applier:
         return same_value(row.get("amount"), body["amount"]) and any(
             entry.detail.get("weak", False) != action.weak_key for entry in known
         )
+
+    def _typed_by_hand(self, rows: list[Row], action: Action, body: Mapping[str, Any]) -> list[Row]:
+        """Payments of an adopted invoice that a person entered for this one: same amount, nobody's in the ledger."""
+        store, invoice_id = self.context.store, str(body["invoiceid"])
+        if not any(entry.detail.get("adopted") for entry in ledger.of_remote(store, "invoice", invoice_id)):
+            return []
+        same = [row for row in rows if same_value(row.get("amount"), body["amount"])]
+        return [row for row in same if not ledger.of_remote(store, "payment", str(row["id"]))]
 
     def _invoice_of(self, invoice_id: str) -> tuple[Decimal | None, str | None]:
         for action in self._keys.values():
@@ -556,6 +774,16 @@ def _older(version: str | None, known: str | None) -> bool:
     if left is None or right is None or (left.tzinfo is None) != (right.tzinfo is None):
         return False
     return bool(left < right)
+
+
+def _response(row: Row) -> Row:
+    """What is kept of an answer."""
+    return {name: row.get(name) for name in ("id", "amount", "v3_status") if name in row}
+
+
+def _matched_by(action: Action, body: Mapping[str, Any]) -> str | None:
+    """The match field that decides: the first that has a value."""
+    return next((name for name in action.match if body.get(name)), None)
 
 
 def _id(remote_id: str | None) -> int | str | None:

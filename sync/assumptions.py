@@ -37,7 +37,10 @@ class Broken:
 
 
 def broken(entity: str, record: Mapping[str, Any], profile: SystemProfile, reading: Reading) -> list[Broken]:
-    """What a record of the source does not keep to, in the order of its members; one of each number and place."""
+    """What a record of the source does not keep to, in the order of its members; one of each number and place.
+
+    Only what the source's own profile assumes: what Clarity does is nothing that another shop has to keep to.
+    """
     found = list(_too_precise(record, "", int(assumed(profile, "A19"))))
     if entity == "order":
         found += _order(record, profile, reading)
@@ -45,7 +48,7 @@ def broken(entity: str, record: Mapping[str, Any], profile: SystemProfile, readi
         found += _status(record, reading.status, "A33", assumed(profile, "A33")["all"])
     elif entity == "refund":
         found += _refund(record, assumed(profile, "A34"))
-    return list({(row.number, row.path): row for row in found}.values())
+    return list({(row.number, row.path): row for row in found if row.number in profile.settings}.values())
 
 
 def is_test(record: Mapping[str, Any], profile: SystemProfile, reading: Reading) -> bool:

@@ -20,7 +20,7 @@ class Deed:
     """One line of the audit.
 
     Attributes:
-        what: pause, resume, replay, skip, alias, reveal, forget, backup, restore, approve-adoption, ...
+        what: pause, resume, replay, skip, alias, reveal, forget, backup, restore, accept-adoption, ...
         subject: Record key, reason id, alias or file; never a customer value.
         detail: Free text, such as the reason a person gave.
         at: Unix seconds.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sync.cli_control import existing_store, printer
+from sync.cli_common import existing_store, printer
 
 if TYPE_CHECKING:
     from sync.settings import Settings

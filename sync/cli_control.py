@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from sync.cli_common import existing_store, printer
 
 if TYPE_CHECKING:
     from sync.settings import Settings
-    from sync.store import Store
 
 
 def add(commands: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -52,35 +52,3 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
             went = control.resume(store, who=who, now=now)
             show({"paused": None}, "The workers go on." if went else "Nothing was paused.")
     return 0
-
-
-@contextmanager
-def existing_store(settings: Settings, *, read_only: bool = False) -> Iterator[Store]:
-    """The store of the settings, which must be there: asking creates none.
-
-    Raises:
-        StoreError: There is no store, or it cannot be used.
-    """
-    from sync.store import open_store
-
-    if not read_only:
-        open_store(settings.store_url, read_only=True).close()
-    store = open_store(settings.store_url, read_only=read_only)
-    try:
-        yield store
-    finally:
-        store.close()
-
-
-def printer(arguments: argparse.Namespace) -> Callable[[Any, str], None]:
-    """Prints JSON with --json, the text otherwise."""
-
-    def show(value: Any, text: str) -> None:
-        if arguments.json:
-            from connectors.http import dumps
-
-            print(dumps(value))
-        else:
-            print(text)
-
-    return show

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sync.cli_common import print_json
+
 if TYPE_CHECKING:
     from mapspec.drift_changes import Proposal
     from sync.drift import DriftReport
@@ -47,10 +49,8 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
         store.close()
     written = [] if arguments.out is None else _write(arguments.mappings, arguments.out, proposed)
     if arguments.json:
-        from connectors.http import dumps
-
         shown = [_plain(report, proposed[report.mapping.file]) for report in reports]
-        print(dumps({"mappings": shown, "written": [str(path) for path in written]}))
+        print_json({"mappings": shown, "written": [str(path) for path in written]})
     else:
         print(_text(reports, proposed))
         for path in written:

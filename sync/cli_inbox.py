@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from sync.cli_control import existing_store, printer
+from sync.cli_common import existing_store, printer
 
 if TYPE_CHECKING:
     from sync.settings import Settings

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from sync.cli_common import printer
+
 if TYPE_CHECKING:
     from sync.hooks import ClarityHooks, FreshBooksHooks, Shown
     from sync.settings import Settings
@@ -104,7 +106,7 @@ def _register_freshbooks(arguments: argparse.Namespace, ends: _Ends) -> int:
     events = [one.strip() for one in (arguments.events or ",".join(EVENTS)).split(",") if one.strip()]
     hooks = ends.freshbooks()
     found = hooks.wait(hooks.register(uri, events), wait_s=arguments.wait)
-    _print(arguments, {"callbacks": [asdict(one) for one in found]}, _table(found))
+    printer(arguments)({"callbacks": [asdict(one) for one in found]}, _table(found))
     require_working(found, uri)
     return 0
 
@@ -116,7 +118,7 @@ def _verify_freshbooks(arguments: argparse.Namespace, ends: _Ends) -> int:
     ids = hooks.verify()
     found = hooks.wait(ids, wait_s=arguments.wait)
     shown = _table(found) if found else "every callback of this runner works"
-    _print(arguments, {"callbacks": [asdict(one) for one in found]}, shown)
+    printer(arguments)({"callbacks": [asdict(one) for one in found]}, shown)
     require_working(found, ", ".join(sorted({one.uri for one in found})))
     return 0
 
@@ -131,7 +133,7 @@ def _rotate_freshbooks(arguments: argparse.Namespace, ends: _Ends) -> int:
             "there is no callback of this runner to rotate; run 'mapper-sync webhooks register freshbooks'"
         )
     shown = f"{_table(found)}\ndeleted: {', '.join(deleted) or 'none; the former ones stay until the new ones work'}"
-    _print(arguments, {"callbacks": [asdict(one) for one in found], "deleted": deleted}, shown)
+    printer(arguments)({"callbacks": [asdict(one) for one in found], "deleted": deleted}, shown)
     require_working(found, ", ".join(sorted({one.uri for one in found})))
     return 0
 
@@ -140,7 +142,7 @@ def _delete_freshbooks(arguments: argparse.Namespace, ends: _Ends) -> int:
     hooks = ends.freshbooks()
     uri = _uri(arguments, "freshbooks") if arguments.url else None
     deleted = hooks.delete(hooks.ours(uri))
-    _print(arguments, {"deleted": deleted}, f"deleted: {', '.join(deleted) or 'there was none'}")
+    printer(arguments)({"deleted": deleted}, f"deleted: {', '.join(deleted) or 'there was none'}")
     return 0
 
 
@@ -169,7 +171,7 @@ def _register_clarity(arguments: argparse.Namespace, ends: _Ends) -> int:
     text += (
         "" if made is None else "\n\nThe secret is shown this once; it is kept encrypted in the store, in force now."
     )
-    _print(arguments, {"url": uri, "events": events, "secret": made, "registered": registered}, text)
+    printer(arguments)({"url": uri, "events": events, "secret": made, "registered": registered}, text)
     return 0
 
 
@@ -186,7 +188,7 @@ def _verify_clarity(arguments: argparse.Namespace, ends: _Ends) -> int:
             f"{uri} answered {status}{f' ({code})' if code else ''} to a signed test delivery: is 'mapper-sync serve'"
             " running there, with this store or secret?"
         )
-    _print(arguments, {"url": uri, "status": status}, f"{uri} took a signed test delivery (stored and ignored)")
+    printer(arguments)({"url": uri, "status": status}, f"{uri} took a signed test delivery (stored and ignored)")
     return 0
 
 
@@ -200,7 +202,7 @@ def _rotate_clarity(arguments: argparse.Namespace, ends: _Ends) -> int:
     lines.append(f"Former secrets of the store stay valid for {arguments.overlap_hours:g} hours.")
     if ends.settings.clarity.webhook_secrets:
         lines.append("Those in CLARITY_WEBHOOK_SECRET stay valid until you take them out and restart 'serve'.")
-    _print(arguments, {"secret": made, "overlap_hours": str(arguments.overlap_hours)}, "\n".join(lines))
+    printer(arguments)({"secret": made, "overlap_hours": str(arguments.overlap_hours)}, "\n".join(lines))
     return 0
 
 
@@ -209,7 +211,7 @@ def _delete_clarity(arguments: argparse.Namespace, ends: _Ends) -> int:
     text = f"{count} secrets forgotten; take the webhook out of Clarity's administration, which has no API for it"
     if ends.settings.clarity.webhook_secrets:
         text += "\nCLARITY_WEBHOOK_SECRET still holds a secret: unset it and restart 'serve'"
-    _print(arguments, {"forgotten": count}, text)
+    printer(arguments)({"forgotten": count}, text)
     return 0
 
 
@@ -249,7 +251,7 @@ def _list(arguments: argparse.Namespace, ends: _Ends) -> int:
             ends_at = ", ".join(f"until {life}" if life else "in force" for life in lives) or "none"
             lines += [system, f"  secrets in the store: {ends_at}; in CLARITY_WEBHOOK_SECRET: {of_environment}"]
         lines += [f"  received {one['event']}: {one['count']} {one['state']}, newest {one['newest']}" for one in counts]
-    _print(arguments, shown, "\n".join(lines))
+    printer(arguments)(shown, "\n".join(lines))
     return 0
 
 
@@ -278,15 +280,6 @@ def _table(found: Sequence[Shown]) -> str:
 
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
-
-
-def _print(arguments: argparse.Namespace, value: Any, text: str) -> None:
-    if arguments.json:
-        from connectors.http import dumps
-
-        print(dumps(value))
-    else:
-        print(text)
 
 
 _Do = Callable[[argparse.Namespace, _Ends], int]

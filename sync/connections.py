@@ -15,7 +15,7 @@ from connectors.clarity import Clarity, api_key
 from connectors.clarity_cef import ClarityCef
 from connectors.clarity_port import ClarityPort, Head
 from connectors.freshbooks import FreshBooks
-from connectors.http import bearer
+from connectors.http import Pacing, bearer
 from connectors.profiles import SystemProfile
 from connectors.registry import Source
 from connectors.tokens import CLARITY_OAUTH, ClientCredentials, OAuthPaths, RefreshingToken, StaticToken, TokenSource
@@ -33,12 +33,13 @@ class UnreachableError(SyncError):
     """A server does not take connections."""
 
 
-def open_freshbooks(settings: Settings, token_store: Callable[[], Store]) -> FreshBooks:
+def open_freshbooks(settings: Settings, token_store: Callable[[], Store], *, pace: Pacing | None = None) -> FreshBooks:
     """The FreshBooks client.
 
     Args:
         settings: Read only.
         token_store: Opens the store that keeps rotating tokens; called only when they are used.
+        pace: Limits the requests; None for no limit.
 
     Raises:
         SettingsError: The connection is not complete, or a value is unusable.
@@ -71,13 +72,18 @@ def open_freshbooks(settings: Settings, token_store: Callable[[], Store]) -> Fre
             timeout_s=settings.http_timeout_s,
             unusable_filters=settings.findings.unusable_filters if settings.findings else (),
             email_case_ignored=settings.findings is not None and settings.findings.email_case_ignored,
+            pace=pace,
         )
     except ValueError as error:
         raise SettingsError(f"the FreshBooks settings do not fit: {error}") from None
 
 
-def open_clarity(settings: Settings) -> ClarityPort | None:
+def open_clarity(settings: Settings, *, pace: Pacing | None = None) -> ClarityPort | None:
     """The client of the source: Clarity in the configured flavour, or what a plug-in brings; None when not configured.
+
+    Args:
+        settings: Read only.
+        pace: Limits the requests instead of A10; a plug-in limits its own.
 
     Raises:
         SettingsError: A value is unusable.
@@ -104,6 +110,7 @@ def open_clarity(settings: Settings) -> ClarityPort | None:
                 ),
                 timeout_s=settings.http_timeout_s,
                 profile=system.profile,
+                pace=pace,
             )
         return Clarity(
             base_url=shop.api_url,
@@ -111,6 +118,7 @@ def open_clarity(settings: Settings) -> ClarityPort | None:
             timeout_s=settings.http_timeout_s,
             profile=system.profile,
             credential=bearer if shop.api_key is None else api_key(str(system.profile.assumed("A5"))),
+            pace=pace,
         )
     except (ValueError, KeyError) as error:
         raise SettingsError(f"the Clarity settings do not fit: {error}") from None

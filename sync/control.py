@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from sync import audit
 from sync.errors import SyncError
+from sync.prepared import Prepared
 from sync.store import Store
 from sync.store import control as control_table
 from sync.times import iso
@@ -44,10 +45,11 @@ class Pause:
 
 def paused(store: Store) -> Pause | None:
     """The pause that holds now; None when work goes on."""
-    statement = sa.select(control_table).where(control_table.c.name == PAUSE)
-    with store.read() as conn:
-        row = conn.execute(statement).one_or_none()
-    return None if row is None else Pause(row.who, row.reason, row.at)
+    rows = store.rows(_PAUSE, {"wanted": PAUSE})
+    return Pause(rows[0].who, rows[0].reason, rows[0].at) if rows else None
+
+
+_PAUSE = Prepared(sa.select(control_table).where(control_table.c.name == sa.bindparam("wanted")))
 
 
 def require_going(store: Store) -> None:

@@ -1,7 +1,8 @@
 """Drift in live payloads: counted by day for each mapping that runs, told over a threshold, proposed as a change.
 
 Every delivery's record is compared once with what its mapping reads; sums go to the store every few seconds. What is
-kept is bounded: so many ways to differ a day and mapping, for so many days, and no value but words of closed lists.
+kept is bounded: so many ways to differ a day and mapping, for so many days, and no value but words that several
+records hold where the mapping goes by a list.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ TOLD_SHARE: Final = 0.02
 TOLD_SHARE_NEW: Final = 0.5
 """Alerts look at the last days: so many records at least, and this share of them. A new field harms nothing yet."""
 
+WORD_LEAST: Final = 3
+"""Records that must hold an unknown word before it is named: what stands once may be a slip, or somebody's name."""
+_MOST_WORDS: Final = 5000
+
 _ALL: Final = "record"  # the row that counts the records looked at
 _MORE: Final = "more"
 _Way = tuple[str, str, str]
@@ -62,6 +67,7 @@ class DriftWatch:
         self._shapes: dict[str, Shape] = {}
         self._counts: dict[tuple[str, str], Counter[_Way]] = {}
         self._parts: dict[tuple[str, _Way], tuple[str, ...]] = {}
+        self._words: Counter[tuple[str, str, str]] = Counter()
         self._flushed = clock()
 
     def observe(self, approved: ApprovedSpec, record: Mapping[str, Any]) -> None:
@@ -76,7 +82,8 @@ class DriftWatch:
             counts = self._counts.setdefault((mark, day), Counter())
             counts[_ALL, "", ""] += 1
             for row in found:
-                way: _Way = (row.kind, row.path[:200], row.detail[:80])
+                detail = row.detail[:80] if row.kind != "value" or self._is_word(mark, row) else ""
+                way: _Way = (row.kind, row.path[:200], detail)
                 if way not in counts and len(counts) >= MAX_WAYS:
                     way = (_MORE, "", "")
                 else:
@@ -142,6 +149,14 @@ class DriftWatch:
             for (kind, path, detail), count in sorted(sums.items())
         ]
         conn.execute(put, rows)
+
+    def _is_word(self, mark: str, row: Drift) -> bool:
+        """Whether a word was met often enough to be one of a list."""
+        word = (mark, row.path, row.detail)
+        if word not in self._words and len(self._words) >= _MOST_WORDS:
+            self._words.clear()
+        self._words[word] += 1
+        return self._words[word] >= WORD_LEAST
 
     def _shape(self, approved: ApprovedSpec) -> Shape:
         spec = approved.compiled.spec

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from sync.reading import Reading, shipped
@@ -98,12 +99,18 @@ def dumps(value: Any) -> str:
     Raises:
         TypeError: The value holds a float or something JSON does not have.
     """
-    if isinstance(value, Mapping):
-        members = (f"{json.dumps(str(key))}: {dumps(item)}" for key, item in value.items())
-        return "{" + ", ".join(members) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(dumps(item) for item in value) + "]"
-    if isinstance(value, Decimal):
+    kind = type(value)
+    if kind is str:
+        return encode_basestring_ascii(value)
+    if kind is dict or isinstance(value, Mapping):
+        return (
+            "{"
+            + ", ".join([f"{encode_basestring_ascii(str(key))}: {dumps(item)}" for key, item in value.items()])
+            + "}"
+        )
+    if kind is list or isinstance(value, list | tuple):
+        return "[" + ", ".join([dumps(item) for item in value]) + "]"
+    if kind is Decimal or isinstance(value, Decimal):
         return str(value)
     if value is None or isinstance(value, bool | int | str):
         return json.dumps(value)
@@ -137,7 +144,10 @@ def parse_delivery(raw: bytes, reading: Reading | None = None) -> Delivery:
     envelope = reading.canonical(envelope)
     if not isinstance(envelope.get("type"), str):
         named = reading.envelope["type"]
-        raise EnvelopeError(f'not a webhook envelope: "{named}" is missing (expected e.g. "order.created")')
+        mend = "; for a shop that sends the record itself see docs/newcomer.md" if "id" in envelope else ""
+        raise EnvelopeError(f'not a webhook envelope: "{named}" is missing (expected e.g. "order.created"){mend}')
+    if reading.bare and envelope["type"] == f"{reading.bare}.updated" and _plain(envelope["data"].get("id")) is None:
+        raise EnvelopeError(f'no {reading.bare}: "{reading.id}" is missing, which identifies it')
     return Delivery(envelope, hashlib.sha256(raw).hexdigest())
 
 
@@ -195,7 +205,7 @@ def lane_of(entity: str, record_key: str, resource: Mapping[str, Any], reading: 
         return record_key
     kind, named = reading.customer_key(resource)
     customer_id = _plain(named)
-    if customer_id:
+    if customer_id and customer_id != "0":  # shops that number their customers give 0 to every guest
         return f"{kind}:{customer_id}"
     email = next(filter(None, map(_plain, reading.emails_of(resource))), None)
     if email:

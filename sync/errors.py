@@ -43,5 +43,9 @@ class LaneLostError(SyncError):
     """Another runner has taken the lane over: this one was paused for longer than its lease."""
 
 
+class StaleLeaseError(SyncError):
+    """The last proof that a lane is ours is too old for a write to leave; nothing was sent."""
+
+
 class IntentOpenError(SyncError):
     """A write for this natural key was begun and its end is not known; look before writing again."""

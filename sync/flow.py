@@ -14,7 +14,7 @@ from sync.apply import Applier, OrderMissingError
 from sync.assumptions import broken, is_test
 from sync.errors import IntentOpenError
 from sync.lookups import gather
-from sync.outcome import EndedError, Outcome, waiting
+from sync.outcome import EndedError, Outcome, Settled, waiting
 from sync.plan import natural_key, plan_actions
 from sync.poll import CLARITY_LOGIN
 from sync.recovery import outcome_of, reconnect_text
@@ -22,6 +22,7 @@ from sync.specs import ApprovedSpec, load_mappings
 
 if TYPE_CHECKING:
     from sync.inbox import Event
+    from sync.records import Snapshot
     from sync.worker import Context
 
 __all__ = ["load_mappings", "process"]
@@ -33,9 +34,10 @@ MAPPING_AGAIN_S = 30.0
 
 def process(event: Event, context: Context) -> Outcome:
     """Bring one event as far as it gets now; expected errors become outcomes."""
-    approved = context.mappings.by_entity.get(event.entity)
-    if approved is None and event.entity in context.mappings.waiting:
-        return _without_mapping(event.entity, context)
+    mappings = context.mappings.current  # one look: they may be exchanged at any moment
+    approved = mappings.by_entity.get(event.entity)
+    if approved is None and event.entity in mappings.waiting:
+        return _without_mapping(event.entity, mappings.waiting[event.entity])
     if approved is None or event.type not in approved.compiled.spec.source.events:
         return Outcome("skipped", (Reason("no-mapping", f"no approved mapping takes {event.type}"),))
     try:
@@ -47,6 +49,8 @@ def process(event: Event, context: Context) -> Outcome:
 
 
 def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
+    if _is_settled(event, context, approved):
+        return Outcome("done")
     context.aliases.refresh()
     approved = replace(approved, compiled=context.aliases.widened(approved.compiled))
     draft = _draft(event, context, approved)
@@ -64,27 +68,49 @@ def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
     if event.type.endswith(".cancelled") and not _known_later(event, context):
         message = f"the event says {event.type}, the record in it does not: decide"
         return Outcome("held", (Reason("event-contradicts-record", message),))
-    if not context.dry_run:
+    if not context.dry_run and approved.fingerprint not in context.saved_specs:
         records.save_spec(context.store, approved.fingerprint, spec.spec, approved.text, now=context.now())
-    records.drop_notes(context.store, event.record_key)
-    for warning in draft.warnings:
-        records.add_note(
-            context.store, event.record_key, warning.id, warning.message, subject=warning.message, now=context.now()
-        )
+        context.saved_specs.add(approved.fingerprint)
+    notes = [(warning.id, warning.message, warning.message) for warning in draft.warnings]
     if newest is not None:
-        _note_assumptions(event, newest.payload, context)
-    applier = Applier(context, event, approved.fingerprint, draft.updated)
+        notes += _broken_assumptions(event, newest.payload, context)
+    actions = plan_actions(spec, draft)
+    for action in () if context.dry_run else actions:
+        if action.kind == "create_once" and action.entity == "invoice" and action.total is not None:
+            # Before its client is created for nothing.
+            context.first_run.check(approved.fingerprint, spec.spec, action.key, action.total, action.currency or "")
+    applier = Applier(context, event, approved.fingerprint, draft.updated, spec.spec)
+    applier.expect(actions)
     try:
-        for action in plan_actions(spec, draft):
+        for action in actions:
             applier.apply(action)
     except OrderMissingError as missing:
         return _without_order(missing.order_id, context)
-    return Outcome("done")
+    finally:
+        records.set_notes(context.store, event.record_key, [*notes, *applier.missing], now=context.now())
+    return Outcome("done", settled=None if newest is None else Settled(newest.sha256, approved.fingerprint))
 
 
-def _without_mapping(entity: str, context: Context) -> Outcome:
+def _is_settled(event: Event, context: Context, approved: ApprovedSpec) -> bool:
+    """Polling, backfill and repeated webhooks bring what is done: the same snapshot under the same mapping."""
+    known = records.latest(context.store, event.record_key)
+    if known is None or known.settled != str(Settled(known.sha256, approved.fingerprint)):
+        return False
+    if event.type.endswith(".cancelled"):  # says more than its record does: the two have to be compared
+        return False
+    return not _tells_of_a_change(event, known)
+
+
+def _tells_of_a_change(event: Event, known: Snapshot) -> bool:
+    """Whether an event may tell of a change that is not known yet, as one without a snapshot does (A16)."""
+    if event.version is None:
+        return event.resource is None
+    return event.version > (known.version or "")
+
+
+def _without_mapping(entity: str, problem: str) -> Outcome:
     """Nothing is lost because a mapping may not run at the moment."""
-    why = f"the mapping of '{entity}' may not run: {context.mappings.waiting[entity]}"
+    why = f"the mapping of '{entity}' may not run: {problem}"
     return Outcome("waiting", (Reason("mapping-stopped", why),), due_in_s=MAPPING_AGAIN_S)
 
 
@@ -92,8 +118,7 @@ def _draft(event: Event, context: Context, approved: ApprovedSpec) -> Draft:
     """Map the newest snapshot; what does not fulfil the contract is fetched once, where Clarity can be asked."""
     known = records.latest(context.store, event.record_key)
     payload: Mapping[str, Any] | None = known.payload if known is not None else event.resource
-    if event.resource is None and (known is None or (known.version or "") < (event.version or "")):
-        # The event tells of a change that is not known yet (A16).
+    if event.resource is None and (known is None or _tells_of_a_change(event, known)):
         payload = _fetch(event.entity, event.record_id, context) or payload
     draft = _mapped(payload, context, approved.compiled) if payload else None
     if draft is not None and draft.decision != "hold":
@@ -164,17 +189,16 @@ def _completed(record: Mapping[str, Any], context: Context) -> Mapping[str, Any]
     return record
 
 
-def _note_assumptions(event: Event, record: Mapping[str, Any], context: Context) -> None:
-    """Tell the operator what in a record is not as the source's profile assumes."""
-    for row in broken(event.entity, record, context.settings.profile, context.settings.reading):
-        records.add_note(
-            context.store,
-            event.record_key,
+def _broken_assumptions(event: Event, record: Mapping[str, Any], context: Context) -> list[tuple[str, str, str]]:
+    """Notes on what in a record is not as the source's profile assumes."""
+    return [
+        (
             f"assumption-{row.number}",
             f"{row.number}: {row.path}: {row.message}; correct the setting where the store differs",
-            subject=row.path,
-            now=context.now(),
+            row.path,
         )
+        for row in broken(event.entity, record, context.settings.profile, context.settings.reading)
+    ]
 
 
 def _not_wanted(event: Event, context: Context, reasons: tuple[Reason, ...]) -> Outcome:

@@ -19,11 +19,13 @@ from connectors.freshbooks import normalised
 from sync import audit
 from sync.envelope import dumps, loads, resource_of
 from sync.errors import InputError
+from sync.found import FOUND, by_email
 from sync.ledger import LIVE
 from sync.reading import Reading
 from sync.retention import ERASED
 from sync.skips import hold_lanes
 from sync.store import Store, metadata
+from sync.store import adoption as adoption_table
 from sync.store import attempt as attempt_table
 from sync.store import audit as audit_table
 from sync.store import inbox as inbox_table
@@ -31,6 +33,7 @@ from sync.store import lane as lane_table
 from sync.store import ledger as ledger_table
 from sync.store import note as note_table
 from sync.store import record as record_table
+from sync.store import reservation as reservation_table
 from sync.store import skip as skip_table
 
 _CHUNK: Final = 400  # values in one IN; SQLite takes a limited number
@@ -213,8 +216,11 @@ def _erase(conn: Connection, keys: list[str], person: _Person, *, now: float) ->
         conn.execute(
             sa.update(record_table)
             .where(record_table.c.key.in_(part))
-            .values(payload=ERASED, sha256="", lane_key=lane_of_record)
+            .values(payload=ERASED, sha256="", settled=None, lane_key=lane_of_record)
         )
+        # A reservation names the ledger's key, and is only needed as long as a search may lag behind a write.
+        conn.execute(sa.delete(reservation_table).where(reservation_table.c.key.in_(_ledger_keys(part))))
+        _erase_proposals(conn, part)
         for row in conn.execute(sa.select(ledger_table).where(ledger_table.c.record_key.in_(part))).all():
             detail = {name: value for name, value in loads(row.detail).items() if name != "fields"}
             key = row.key
@@ -224,9 +230,21 @@ def _erase(conn: Connection, keys: list[str], person: _Person, *, now: float) ->
             conn.execute(
                 sa.update(ledger_table).where(ledger_table.c.key == row.key).values(key=key, detail=dumps(detail))
             )
+    found = [f"{FOUND}client:{by_email(email)}" for email in person.emails]
+    for part in _parts(found):
+        conn.execute(sa.delete(ledger_table).where(ledger_table.c.key.in_(part)))
     mail_lanes = [lane for lane in person.lanes if lane.startswith("email:")]
     for part in _parts(mail_lanes):
         conn.execute(sa.delete(lane_table).where(lane_table.c.key.in_(part), lane_table.c.owner.is_(None)))
+
+
+def _erase_proposals(conn: Connection, part: list[str]) -> None:
+    """Nothing is left to adopt for what was not posted; of what was decided the digests of single fields go."""
+    mine = adoption_table.c.record_key.in_(part)
+    conn.execute(sa.delete(adoption_table).where(mine, adoption_table.c.state == "proposed"))
+    for row in conn.execute(sa.select(adoption_table.c.key, adoption_table.c.wanted).where(mine)).all():
+        wanted = dumps({**loads(row.wanted), "fields": {}})
+        conn.execute(sa.update(adoption_table).where(adoption_table.c.key == row.key).values(wanted=wanted))
 
 
 def _ledger_keys(part: list[str]) -> sa.Select[Any]:

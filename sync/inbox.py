@@ -1,73 +1,67 @@
-"""The inbox: what a 202 promised. Deliveries in, once each; events out, in order within a lane.
-
-A lane is a customer; one worker at a time holds it, with a lease. Order comes from ``seq`` alone. What waits for
-another record, is held or dead blocks nothing; what is to be retried blocks the later events of its own lane.
-"""
+"""The inbox: what a 202 promised. Deliveries in, once each; how they come out again tells `sync.lanes`."""
 
 from __future__ import annotations
 
 import json
-import os
-import socket
-import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 
-from sync.envelope import Delivery, EnvelopeError, loads, parse_delivery, resource_of
-from sync.errors import InputError, LaneLostError
+from sync.envelope import (
+    Delivery,
+    EnvelopeError,
+    parse_delivery,
+)
+from sync.errors import InputError
 from sync.intake import IngestResult as IngestResult
-from sync.intake import lanes_of_records, prepare, store_all
+from sync.intake import prepare, store_all
+from sync.lanes import (
+    LEASE_S,
+    MAX_CLAIMS,
+    Event,
+    claimable,
+    is_gone,
+    new_owner,
+    next_due,
+    next_due_at,
+    release,
+    release_dead,
+    renew,
+    settle,
+    touch,
+    wake,
+)
 from sync.reading import Reading
-from sync.store import Store, inbox, lane
+from sync.store import NOT_WAITING, PENDING, Store, inbox
+from sync.store import record as record_table
 
-LEASE_S = 300.0
-MAX_CLAIMS = 5
-"""A row claimed this often without an outcome kills its runner; it is set aside."""
-
-State = Literal["pending", "done", "skipped", "held", "dead"]
-
-
-@dataclass(frozen=True)
-class Event:
-    """One claimed row.
-
-    Attributes:
-        type: Event type as delivered, e.g. "order.created".
-        record_key: "<entity>:<id>".
-        number: Order number or SKU, when the snapshot told.
-        envelope: The scrubbed body.
-        version: ``updatedAt`` of the snapshot as sortable UTC text.
-        attempts: How often in a row the last fate (retry, waiting) was recorded; 0 for a fresh event.
-        claimed_at: When it was claimed, unix seconds.
-        fence: The lane's fence; it grows with every claim.
-    """
-
-    seq: int
-    source: str
-    delivery_id: str
-    type: str
-    entity: str
-    record_id: str
-    record_key: str
-    number: str | None
-    lane_key: str
-    envelope: dict[str, Any]
-    version: str | None
-    attempts: int
-    received_at: float
-    claimed_at: float
-    owner: str
-    fence: int
-
-    @property
-    def resource(self) -> dict[str, Any] | None:
-        """The snapshot that came with the event; None when it carried none."""
-        return resource_of(self.envelope)
+__all__ = [
+    "LEASE_S",
+    "MAX_CLAIMS",
+    "Event",
+    "IngestResult",
+    "claimable",
+    "count_to_do",
+    "counts",
+    "ingest",
+    "is_gone",
+    "new_owner",
+    "next_due",
+    "next_due_at",
+    "parse_delivery",
+    "read_events",
+    "record_id_of",
+    "redrive",
+    "release",
+    "release_dead",
+    "renew",
+    "settle",
+    "verdict",
+    "wake",
+]
 
 
 def read_events(path: Path, reading: Reading | None = None) -> list[Delivery]:
@@ -101,209 +95,28 @@ def ingest(
     source: str,
     now: float,
     reading: Reading | None = None,
+    settled_by: Mapping[str, str] | None = None,
 ) -> IngestResult:
     """Store deliveries, all or none, scrubbed of card data and secrets; committed when this returns.
 
     Args:
         envelopes: Deliveries, or bare envelopes made by ourselves (with our member names).
-        source: Where they came from: "webhook", "file", "poll", "freshbooks".
+        source: Where they came from: "webhook", "file", "poll", "backfill", "freshbooks".
         now: Unix seconds.
         reading: How the source's records are read; as shipped when None.
+        settled_by: Of what was asked for, snapshots that these specs (fingerprint by entity) have done already count
+            as duplicates and are not stored.
     """
-    told = store_all(store, [prepare(item, reading, source=source) for item in envelopes], now=now)
+    prepared = [prepare(item, reading, source=source) for item in envelopes]
+    told = store_all(store, prepared, now=now, settled_by=settled_by)
     return IngestResult(told.count("new"), told.count("duplicate"), told.count("ignored"))
-
-
-def new_owner() -> str:
-    """A name for one worker of this process: host, process id, start of the process, and something unique."""
-    return f"{socket.gethostname()}|{os.getpid()}|{_started(os.getpid())}|{uuid.uuid4().hex[:12]}"
-
-
-def next_due(store: Store, *, now: float, owner: str, lease_s: float = LEASE_S) -> Event | None:
-    """Claim the earliest event that is due and whose lane is free.
-
-    The lane belongs to ``owner`` until the outcome is settled or the lease ends; after that the row is due again.
-    """
-    while True:
-        with store.write() as conn:
-            row = conn.execute(_candidate(now)).one_or_none()
-            if row is None:
-                return None
-            # On PostgreSQL the row may have been settled between the snapshot and the lock.
-            taken = conn.execute(
-                sa.update(inbox)
-                .where(inbox.c.seq == row.seq, inbox.c.state == "pending", inbox.c.claims == row.claims)
-                .values(claims=inbox.c.claims + 1)
-            )
-            if taken.rowcount != 1:
-                continue
-            if row.claims >= MAX_CLAIMS:
-                reason = {"id": "runner-died", "message": f"the runner died {row.claims} times on this event"}
-                conn.execute(
-                    sa.update(inbox)
-                    .where(inbox.c.seq == row.seq)
-                    .values(state="dead", fate="dead", reasons=json.dumps([reason]), settled_at=now)
-                )
-                continue
-            fence = row.fence + 1
-            conn.execute(
-                sa.update(lane)
-                .where(lane.c.key == row.lane_key)
-                .values(owner=owner, until=now + lease_s, fence=fence, seq=row.seq)
-            )
-            return _event(row, now=now, owner=owner, fence=fence)
-
-
-def _candidate(now: float) -> sa.Select[Any]:
-    return (
-        sa.select(inbox, lane.c.fence)
-        .join(lane, lane.c.key == inbox.c.lane_key)
-        .where(
-            inbox.c.state == "pending",
-            inbox.c.due <= now,
-            sa.or_(lane.c.owner.is_(None), lane.c.until <= now),
-            ~_blocked(now),
-        )
-        .order_by(inbox.c.seq)
-        .limit(1)
-        .with_for_update(of=lane, skip_locked=True)
-    )
-
-
-def _blocked(now: float) -> sa.Exists:
-    earlier = inbox.alias("earlier")
-    return sa.exists().where(
-        earlier.c.lane_key == inbox.c.lane_key,
-        earlier.c.seq < inbox.c.seq,
-        earlier.c.state == "pending",
-        earlier.c.fate == "retry",
-        earlier.c.due > now,
-    )
-
-
-def _event(row: Row[Any], *, now: float, owner: str, fence: int) -> Event:
-    return Event(
-        seq=row.seq,
-        source=row.source,
-        delivery_id=row.delivery_id,
-        type=row.event,
-        entity=row.entity,
-        record_id=row.record_id,
-        record_key=row.record_key,
-        number=row.number,
-        lane_key=row.lane_key,
-        envelope=loads(row.body),
-        version=row.version,
-        attempts=row.attempts,
-        received_at=row.received_at,
-        claimed_at=now,
-        owner=owner,
-        fence=fence,
-    )
-
-
-def renew(store: Store, event: Event, *, now: float, lease_s: float = LEASE_S) -> None:
-    """Prolong the lease of a claimed event's lane; to be called before every write to another system.
-
-    Raises:
-        LaneLostError: Another worker has the lane.
-    """
-    with store.write() as conn:
-        held = conn.execute(_own_lane(event).values(until=now + lease_s))
-    if held.rowcount != 1:
-        raise LaneLostError(f"{event.record_key}: another runner has taken over this lane")
-
-
-def settle(
-    store: Store,
-    event: Event,
-    *,
-    state: State,
-    fate: str,
-    reasons: Sequence[Mapping[str, str]] = (),
-    due: float | None = None,
-    waits_for: str | None = None,
-    now: float,
-) -> bool:
-    """Record the outcome of a claimed event and free its lane.
-
-    A later event's verdict replaces earlier held and dead ones of the same record, since every event means "this
-    record changed" and was worked on with the newest snapshot. Records that waited for a settled one become due.
-
-    Args:
-        state: ``pending`` for what is tried again, at ``due``.
-        fate: The flow's word: done, skipped, held, dead, retry, waiting.
-        reasons: ``{"id", "message"}`` each.
-        waits_for: Record key this one waits for; pending or held, it is due at once when that one is done.
-
-    Returns:
-        False when another worker has taken the lane meanwhile; nothing was recorded then.
-    """
-    with store.write() as conn:
-        if conn.execute(_own_lane(event).values(owner=None, until=0.0, seq=None)).rowcount != 1:
-            return False
-        if waits_for is not None and _settled_since(conn, waits_for, event.claimed_at, done_only=state == "held"):
-            state, due = "pending", now  # what it waits for was settled while this one was being worked on
-        conn.execute(
-            sa.update(inbox)
-            .where(inbox.c.seq == event.seq)
-            .values(
-                state=state,
-                fate=fate,
-                reasons=json.dumps([dict(reason) for reason in reasons]),
-                attempts=sa.case((inbox.c.fate == fate, inbox.c.attempts + 1), else_=1),
-                claims=0,
-                due=now if due is None else due,
-                waits_for=waits_for,
-                settled_at=None if state == "pending" else now,
-            )
-        )
-        if state in ("done", "held", "dead"):
-            conn.execute(
-                sa.update(inbox)
-                .where(
-                    inbox.c.record_key == event.record_key,
-                    inbox.c.seq < event.seq,
-                    inbox.c.state.in_(("held", "dead")),
-                    inbox.c.record_id != "?",
-                )
-                .values(state="superseded")
-            )
-        if state != "pending":
-            _wake(store, conn, event.record_key, now=now, also_held=state == "done")
-    return True
-
-
-def release(store: Store, event: Event) -> None:
-    """Give a claimed event back as it was: nothing about it was decided."""
-    with store.write() as conn:
-        if conn.execute(_own_lane(event).values(owner=None, until=0.0, seq=None)).rowcount == 1:
-            conn.execute(sa.update(inbox).where(inbox.c.seq == event.seq).values(claims=0))
-
-
-def wake(store: Store, record_key: str, *, now: float) -> int:
-    """Make everything that waits for a record due at once; the number of rows."""
-    with store.write() as conn:
-        return _wake(store, conn, record_key, now=now)
-
-
-def _wake(store: Store, conn: Connection, record_key: str, *, now: float, also_held: bool = True) -> int:
-    states = ("pending", "held") if also_held else ("pending",)
-    waiting = sa.and_(inbox.c.state.in_(states), inbox.c.waits_for == record_key)
-    lane_key = lanes_of_records(conn, [record_key]).get(record_key)
-    values: dict[str, Any] = {"due": now, "state": "pending", "settled_at": None}
-    if lane_key is not None:
-        conn.execute(store.insert(lane).values(key=lane_key).on_conflict_do_nothing(index_elements=["key"]))
-        values["lane_key"] = lane_key
-    return conn.execute(sa.update(inbox).where(waiting).values(**values)).rowcount
 
 
 def record_id_of(store: Store, entity: str, number: str) -> str | None:
     """Id of the record that people call by this number; None when it is not known, or several are called so."""
     statement = sa.select(inbox.c.record_id).where(inbox.c.entity == entity, inbox.c.number == number).distinct()
-    with store.read() as conn:
-        found = conn.scalars(statement.limit(2)).all()
-    return found[0] if len(found) == 1 else None
+    found = store.rows(statement.limit(2))
+    return found[0].record_id if len(found) == 1 else None
 
 
 def verdict(store: Store, record_key: str) -> str | None:
@@ -314,41 +127,8 @@ def verdict(store: Store, record_key: str) -> str | None:
         .order_by(inbox.c.seq.desc())
         .limit(1)
     )
-    with store.read() as conn:
-        found: str | None = conn.scalar(statement)
-    return found
-
-
-def _settled_since(conn: Connection, record_key: str, since: float, *, done_only: bool) -> bool:
-    statement = sa.select(inbox.c.seq).where(
-        inbox.c.record_key == record_key,
-        inbox.c.state.in_(("done",) if done_only else ("done", "skipped", "held", "dead")),
-        inbox.c.settled_at >= since,
-    )
-    return conn.execute(statement.limit(1)).first() is not None
-
-
-def _own_lane(event: Event) -> sa.Update:
-    return sa.update(lane).where(lane.c.owner == event.owner, lane.c.fence == event.fence, lane.c.seq == event.seq)
-
-
-def next_due_at(store: Store, *, now: float, waiting: bool) -> float | None:
-    """When the next row can be claimed, unix seconds; None when nothing is left to do.
-
-    Args:
-        waiting: Count rows that wait for another record; otherwise only what is retried or was never tried.
-    """
-    ready = sa.case((sa.and_(lane.c.owner.is_not(None), lane.c.until > inbox.c.due), lane.c.until), else_=inbox.c.due)
-    statement = (
-        sa.select(sa.func.min(ready))
-        .select_from(inbox.join(lane, lane.c.key == inbox.c.lane_key))
-        .where(inbox.c.state == "pending", ~_blocked(now))
-    )
-    if not waiting:
-        statement = statement.where(sa.or_(inbox.c.fate.is_(None), inbox.c.fate != "waiting"))
-    with store.read() as conn:
-        found: float | None = conn.scalar(statement)
-    return found
+    rows = store.rows(statement)
+    return rows[0].state if rows else None
 
 
 def counts(store: Store) -> dict[str, int]:
@@ -360,9 +140,8 @@ def counts(store: Store) -> dict[str, int]:
 
 def count_to_do(store: Store) -> int:
     """Pending rows that do not wait for another record."""
-    to_do = sa.or_(inbox.c.fate.is_(None), inbox.c.fate != "waiting")
     with store.read() as conn:
-        return conn.scalar(sa.select(sa.func.count(inbox.c.seq)).where(inbox.c.state == "pending", to_do)) or 0
+        return conn.scalar(sa.select(sa.func.count(inbox.c.seq)).where(PENDING, NOT_WAITING)) or 0
 
 
 def redrive(store: Store, record: str | None, *, reason: str | None = None, now: float) -> list[str]:
@@ -386,17 +165,22 @@ def redrive(store: Store, record: str | None, *, reason: str | None = None, now:
         )
         chosen = inbox.c.seq.in_(newest.group_by(inbox.c.record_key))
     fresh = {"state": "pending", "fate": None, "due": now, "waits_for": None, "attempts": 0, "claims": 0}
-    with store.write() as conn:
+
+    def redriven(conn: Connection) -> list[str]:
         rows = conn.execute(
             sa.select(inbox.c.seq, inbox.c.record_key, inbox.c.lane_key)
             .where(chosen, inbox.c.record_id != "?")
             .order_by(inbox.c.seq)
         ).all()
+        heads: dict[str, int] = {}
         for row in rows:
             conn.execute(sa.update(inbox).where(inbox.c.seq == row.seq).values(settled_at=None, **fresh))
-            lane_row = store.insert(lane).values(key=row.lane_key)
-            conn.execute(lane_row.on_conflict_do_nothing(index_elements=["key"]))
-    return [row.record_key for row in rows]
+            conn.execute(sa.update(record_table).where(record_table.c.key == row.record_key).values(settled=None))
+            heads.setdefault(row.lane_key, row.seq)
+        touch(conn, heads, now=now)
+        return [row.record_key for row in rows]
+
+    return store.transact(redriven)
 
 
 def called(record: str) -> sa.ColumnElement[bool]:
@@ -404,45 +188,3 @@ def called(record: str) -> sa.ColumnElement[bool]:
     name = record.strip()
     entity, _, rest = name.replace(" ", ":", 1).partition(":")
     return sa.or_(inbox.c.record_key == f"{entity.lower()}:{rest.strip().partition(' (')[0]}", inbox.c.number == name)
-
-
-def release_dead(store: Store) -> int:
-    """Free the lanes of workers on this machine whose process is gone; the number of lanes.
-
-    Workers elsewhere are only known by their lease.
-    """
-    with store.write() as conn:
-        owners = conn.scalars(sa.select(lane.c.owner).where(lane.c.owner.is_not(None)).distinct()).all()
-        gone = [owner for owner in owners if owner is not None and _is_gone(owner)]
-        if not gone:
-            return 0
-        freed = sa.update(lane).where(lane.c.owner.in_(gone)).values(owner=None, until=0.0, seq=None)
-        return conn.execute(freed).rowcount
-
-
-def _is_gone(owner: str) -> bool:
-    host, _, rest = owner.partition("|")
-    pid, _, rest = rest.partition("|")
-    started = rest.partition("|")[0]
-    if host != socket.gethostname() or not pid.isdigit():
-        return False
-    if started != _started(int(pid)):
-        return True  # no such process, or its number was given to another one
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def _started(pid: int) -> str:
-    """Start of a process in clock ticks since boot; "gone" without one, "-" where the system does not say."""
-    if not Path("/proc/self/stat").exists():
-        return "-"
-    try:
-        # The second member is the command in parentheses, which may hold blanks.
-        return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        return "gone"

@@ -47,6 +47,8 @@ MAX_BODY_BYTES = 1024 * 1024
 MAX_HELD_BYTES = 64 * 1024 * 1024
 LARGE_BODY_BYTES = 64 * 1024
 BODY_WITHIN_S = 20.0
+MOST_LINES = 500
+"""Of each list in the status page, unless all of them are asked for."""
 
 _REFUSED = {
     "no-secret": (503, ""),
@@ -188,8 +190,9 @@ def create_app(
     def metrics(_request: Request) -> Response:
         return Response(counted.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    def api_status(_request: Request) -> Response:
-        return JSONResponse(status(store))
+    def api_status(request: Request) -> Response:
+        everything = request.query_params.get("lines") == "all"
+        return JSONResponse(status(store, most=None if everything else MOST_LINES))
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

@@ -6,7 +6,6 @@ makes all of them durable.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +14,6 @@ from functools import cache
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from connectors.scrub import scrub
@@ -28,15 +26,20 @@ from sync.envelope import (
     dumps_loaded,
     file_delivery,
     lane_of,
-    loads,
     parse_delivery,
     resource_of,
 )
+from sync.lanes import touch
+from sync.outcome import Settled
 from sync.reading import Reading, shipped
-from sync.store import Store, inbox, lane
+from sync.records import Fresh, keep
+from sync.store import Store, inbox, insert_into
 from sync.store import record as record_table
 
 Result = Literal["new", "duplicate", "ignored"]
+
+ASKED = ("poll", "backfill", "fetch")
+"""Sources that were asked: what they give is whole and of now."""
 
 _NO_RECORD_ID = json.dumps([{"id": "no-record-id", "message": 'the event names no record: "data.id" is missing'}])
 _SLOT = secrets.token_hex(12)  # stands for the record while the body around it is written; nobody can guess it
@@ -55,15 +58,6 @@ class IngestResult:
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """A record that came with its delivery, as text; `members` is how many it has."""
-
-    text: str
-    members: int
-    lane_key: str
-
-
-@dataclass(frozen=True)
 class Prepared:
     """A delivery that is ready to be stored: scrubbed, filed and written out as text."""
 
@@ -71,7 +65,7 @@ class Prepared:
     body: str
     raw_sha256: str
     source: str
-    snapshot: Snapshot | None
+    snapshot: Fresh | None
 
     @property
     def state(self) -> str:
@@ -88,7 +82,7 @@ def prepare(item: Delivery | Mapping[str, Any], reading: Reading | None = None, 
         EnvelopeError: It is nested too deeply.
     """
     reading = reading or shipped()
-    asked = source in ("poll", "fetch")
+    asked = source in ASKED
     if not isinstance(item, Delivery):
         item = parse_delivery(dumps(item).encode())
     try:
@@ -109,69 +103,62 @@ def prepare(item: Delivery | Mapping[str, Any], reading: Reading | None = None, 
         if resource is not None:
             written = dumps_loaded(resource)
             text = text.replace(f'"{_SLOT}"', written, 1)
-            snapshot = Snapshot(written, len(resource), lane_of(filing.entity, filing.record_key, resource, reading))
+            lane_key = lane_of(filing.entity, filing.record_key, resource, reading)
+            snapshot = Fresh(filing.entity, filing.record_id, filing.version, lane_key, written, len(resource))
     except RecursionError:
         raise EnvelopeError("not usable: nested too deeply") from None
     return Prepared(filing, text, item.raw_sha256, source, snapshot)
 
 
-def store_all(store: Store, deliveries: Iterable[Prepared], *, now: float) -> list[Result]:
-    """Store deliveries, all or none, each once; committed when this returns. What became of each, in order."""
+def store_all(
+    store: Store, deliveries: Iterable[Prepared], *, now: float, settled_by: Mapping[str, str] | None = None
+) -> list[Result]:
+    """Store deliveries, all or none, each once; committed when this returns. What became of each, in order.
+
+    Args:
+        settled_by: Of what was asked for, snapshots that these specs (fingerprint by entity) have done already count
+            as duplicates and are not stored.
+    """
     wanted = list(deliveries)
-    with store.write() as conn:
-        return store_in(store, conn, wanted, now=now)
+    return store.transact(lambda conn: store_in(conn, wanted, now=now, settled_by=settled_by or {}))
 
 
-def store_in(store: Store, conn: Connection, deliveries: Sequence[Prepared], *, now: float) -> list[Result]:
+def store_in(
+    conn: Connection, deliveries: Sequence[Prepared], *, now: float, settled_by: Mapping[str, str]
+) -> list[Result]:
     """As ``store_all``, inside the caller's transaction."""
-    if not deliveries:
-        return []
     # Of two deliveries of one id the first counts, as it would alone.
     first: dict[str, Prepared] = {}
-    for one in deliveries:
+    for one in _unsettled(conn, deliveries, settled_by):
         first.setdefault(one.filing.delivery_id, one)
+    if not first:
+        return ["duplicate"] * len(deliveries)
     lanes = _lanes(conn, list(first.values()))
-    added = _insert(store, conn, first, lanes, now=now)
+    added = _insert(conn, first, lanes, now=now)
     due = [one for delivery_id, one in first.items() if delivery_id in added and one.state == "pending"]
     heads: dict[str, int] = {}
     for one in due:
         heads.setdefault(lanes[one.filing.delivery_id], added[one.filing.delivery_id])
-    _open_lanes(store, conn, heads)
-    _remember(store, conn, due, now=now)
+    touch(conn, heads, now=now)
+    keep(conn, (one.snapshot for one in due if one.snapshot is not None), now=now)
     told: list[Result] = []
     for one in deliveries:
         delivery_id = one.filing.delivery_id
-        if delivery_id not in added or first[delivery_id] is not one:
+        if delivery_id not in added or first.get(delivery_id) is not one:
             told.append("duplicate")
         else:
             told.append("ignored" if one.state == "ignored" else "new")
     return told
 
 
-@dataclass(frozen=True)
-class _Statements:
-    add_event: sa.Insert
-    add_lane: sa.Insert
-    put_record: sa.Insert
-
-
 @cache
-def _statements(is_sqlite: bool) -> _Statements:
-    """Building a statement takes as long as sending it, so each is built once."""
-    insert = sqlite.insert if is_sqlite else postgresql.insert
-    record = insert(record_table)
-    kept = ("entity", "id", "lane_key", "version", "payload", "sha256", "seen_at")
-    changed = {name: record.excluded[name] for name in kept}
-    return _Statements(
-        insert(inbox).on_conflict_do_nothing(index_elements=["delivery_id"]),
-        insert(lane).on_conflict_do_nothing(index_elements=["key"]),
-        record.on_conflict_do_update(index_elements=["key"], set_=changed),
-    )
+def _adding(dialect: str) -> sa.Executable:
+    """Building a statement takes as long as sending it, so it is built once."""
+    added = insert_into(inbox, dialect).on_conflict_do_nothing(index_elements=["delivery_id"])
+    return added.returning(inbox.c.delivery_id, inbox.c.seq)
 
 
-def _insert(
-    store: Store, conn: Connection, first: Mapping[str, Prepared], lanes: Mapping[str, str], *, now: float
-) -> dict[str, int]:
+def _insert(conn: Connection, first: Mapping[str, Prepared], lanes: Mapping[str, str], *, now: float) -> dict[str, int]:
     """Insert what is new; its place in the inbox by delivery id."""
     rows = [
         {
@@ -196,16 +183,22 @@ def _insert(
         }
         for delivery_id, one in first.items()
     ]
-    statement = _statements(store.is_sqlite).add_event.returning(inbox.c.delivery_id, inbox.c.seq)
-    return {row.delivery_id: row.seq for row in conn.execute(statement, rows)}
+    return {row.delivery_id: row.seq for row in conn.execute(_adding(conn.dialect.name), rows)}
 
 
-def _open_lanes(store: Store, conn: Connection, heads: Mapping[str, int]) -> None:
-    """Make the lanes of new events known; `heads` tells the first of those events in each."""
-    # Everywhere in the same order: two processes that store the same rows must not wait for each other.
-    rows = [{"key": key, "until": 0.0, "fence": 0} for key in sorted(heads)]
-    if rows:
-        conn.execute(_statements(store.is_sqlite).add_lane, rows)
+def _unsettled(conn: Connection, deliveries: Sequence[Prepared], settled_by: Mapping[str, str]) -> Sequence[Prepared]:
+    """Without what was asked for and has been done already, by the mapping of today, just as it is."""
+    marks: dict[str, str] = {}
+    for one in deliveries:
+        fingerprint = settled_by.get(one.filing.entity)
+        if fingerprint is not None and one.snapshot is not None and one.source in ASKED:
+            marks[one.filing.record_key] = str(Settled(one.snapshot.sha256, fingerprint))
+    if not marks:
+        return deliveries
+    columns = (record_table.c.key, record_table.c.settled)
+    rows = conn.execute(sa.select(*columns).where(record_table.c.key.in_(sorted(marks))))
+    done = {row.key for row in rows if row.settled == marks[row.key]}
+    return [one for one in deliveries if one.filing.record_key not in done or one.source not in ASKED]
 
 
 def _lanes(conn: Connection, deliveries: Sequence[Prepared]) -> dict[str, str]:
@@ -214,9 +207,7 @@ def _lanes(conn: Connection, deliveries: Sequence[Prepared]) -> dict[str, str]:
     It is where its record still has work, so that no two workers have that in hand; else its order's; else its own.
     """
     named = sorted({one.filing.record_key for one in deliveries if one.filing.record_id != "?"})
-    columns = (inbox.c.record_key, inbox.c.lane_key)
-    pending = sa.select(*columns).where(inbox.c.record_key.in_(named), inbox.c.state == "pending")
-    at_work: dict[str, str] = {row.record_key: row.lane_key for row in conn.execute(pending.order_by(inbox.c.seq))}
+    at_work: dict[str, str] = {row.record_key: row.lane_key for row in conn.execute(at_work_of(named))}
     orders = {one.filing.order_key for one in deliveries if one.filing.order_key}
     known = lanes_of_records(conn, orders) if orders else {}
     found: dict[str, str] = {}
@@ -231,6 +222,17 @@ def _lanes(conn: Connection, deliveries: Sequence[Prepared]) -> dict[str, str]:
     return found
 
 
+def at_work_of(record_keys: Sequence[str]) -> sa.Select[Any]:
+    """The lanes where records have work to be done, the newest event last."""
+    # Not by the index of states, which holds all that is pending.
+    pending = inbox.c.state.concat("") == "pending"
+    return (
+        sa.select(inbox.c.record_key, inbox.c.lane_key)
+        .where(inbox.c.record_key.in_(record_keys), pending)
+        .order_by(inbox.c.seq)
+    )
+
+
 def lanes_of_records(conn: Connection, keys: Iterable[str]) -> dict[str, str]:
     """The lanes of records that are known, by record key: of the newest snapshot, else of the newest event."""
     wanted = sorted(set(keys))
@@ -243,47 +245,3 @@ def lanes_of_records(conn: Connection, keys: Iterable[str]) -> dict[str, str]:
         events = sa.select(*columns).where(inbox.c.record_key.in_(left)).order_by(inbox.c.seq)
         found.update({row.record_key: row.lane_key for row in conn.execute(events)})
     return found
-
-
-def _remember(store: Store, conn: Connection, deliveries: Sequence[Prepared], *, now: float) -> None:
-    """Keep the newest snapshot of each record."""
-    carried = [one for one in deliveries if one.snapshot is not None]
-    if not carried:
-        return
-    keys = sorted({one.filing.record_key for one in carried})
-    columns = (record_table.c.key, record_table.c.version)
-    rows = conn.execute(sa.select(*columns).where(record_table.c.key.in_(keys)))
-    known: dict[str, tuple[str | None, int | None]] = {row.key: (row.version, None) for row in rows}
-    newest: dict[str, dict[str, Any]] = {}
-    for one in carried:
-        filing, snapshot = one.filing, one.snapshot
-        assert snapshot is not None  # noqa: S101  chosen above
-        key = filing.record_key
-        if key in known and known[key][0] is not None:
-            version, members = known[key]
-            if filing.version is None or (version is not None and filing.version < version):
-                continue
-            if filing.version == version:
-                # Of two snapshots of one moment the fuller one counts: a webhook may carry a few members only.
-                if members is None:
-                    members = _members(conn, key)
-                if snapshot.members < members:
-                    continue
-        known[key] = (filing.version, snapshot.members)
-        newest[key] = {
-            "key": key,
-            "entity": filing.entity,
-            "id": filing.record_id,
-            "lane_key": snapshot.lane_key,
-            "version": filing.version,
-            "payload": snapshot.text,
-            "sha256": hashlib.sha256(snapshot.text.encode()).hexdigest(),
-            "seen_at": now,
-        }
-    if newest:
-        conn.execute(_statements(store.is_sqlite).put_record, [newest[key] for key in sorted(newest)])
-
-
-def _members(conn: Connection, key: str) -> int:
-    payload = conn.scalar(sa.select(record_table.c.payload).where(record_table.c.key == key))
-    return 0 if payload is None else len(loads(payload))

@@ -14,7 +14,7 @@ from connectors.errors import RejectedError
 from connectors.freshbooks import DELETED
 from mapspec.numbers import Money, currency_digits, plain
 from mapspec.ordinary import MAX_ROUNDING_UNITS
-from sync import ledger
+from sync import adoption, ledger
 from sync.outcome import dead, held
 from sync.plan import Action, filled
 
@@ -47,7 +47,7 @@ class InvoiceWriter:
             EndedError: It cannot be, and why.
         """
         body = filled(self.action.body or {}, self.applier.outputs)
-        entry = self.applier.entry(self.action.key)
+        entry = self.applier.settled(self.action)
         if entry is not None and entry.state == "confirmed" and entry.phase in ("agreed", "sent"):
             self._unchanged(entry, body)
             self._output(entry.remote_id)
@@ -76,23 +76,31 @@ class InvoiceWriter:
             return
         if entry is None or entry.state != "confirmed" or entry.phase != "agreed":
             raise held("not-agreed", f"invoice {remote_id} does not agree with its order yet and is not sent")
-        row = self.context.freshbooks.get("invoice", remote_id)
+        row = self.applier.rows.get(self.action.step) or self.context.freshbooks.get("invoice", remote_id)
         if is_draft(row):
-            body = {"action_mark_as_sent": True}
-            row = self.applier.put(
-                self.action, remote_id, body, lambda: self.context.freshbooks.mark_invoice_sent(remote_id)
-            )
-        self.applier.confirm(self.action, {**row, "id": remote_id}, phase="sent", content=False)
+            body, send = {"action_mark_as_sent": True}, self.context.freshbooks.mark_invoice_sent
+            self.applier.mark(self.action, remote_id, body, lambda: send(remote_id), phase="sent")
+        else:
+            self.applier.confirm(self.action, {**row, "id": remote_id}, phase="sent", content=False)
 
     def _look_or_create(self, body: Mapping[str, Any]) -> Row | None:
         def look() -> Row | None:
             return self._taken(body)
 
+        reserved = self.applier.reservation(self.action, f"number:{body['invoice_number']}")
         there = self.applier.settle(self.action, look) or look()
         if there is not None:
             return self.applier.adopt(self.action, there, phase="created")
         dated = {**body, "create_date": self.applier.open_day(str(body["create_date"]), "order")}
-        return self.applier.create(self.action, dated, phase="created", after=look)
+
+        def reached(row: Row) -> str:
+            return "created" if self._difference(row) else "agreed"
+
+        adoption.look(self.applier, self.action, body)
+        if not self.context.dry_run:
+            spec, name = self.applier.spec_fingerprint, self.applier.spec_name
+            self.context.first_run.take(spec, name, self.action.key, self.total, self.currency, now=self.applier.now)
+        return self.applier.create(self.action, dated, phase="created", after=look, reserved=reserved, phase_of=reached)
 
     def _taken(self, body: Mapping[str, Any]) -> Row | None:
         """The invoice that already has our number, when it is ours beyond doubt (rule 12)."""
@@ -148,7 +156,8 @@ class InvoiceWriter:
                 log.info("rounding line refused", extra={"status": error.status, "errno": error.errno})
             difference = self._difference(row)
         if difference != 0:
-            ledger.set_state(self.context.store, self.action.key, "held", phase="created", now=self.applier.now)
+            store, key = self.context.store, self.action.key
+            self.applier.enter(ledger.set_state(store, key, "held", phase="created", now=self.applier.now))
             shown = row.get("amount")
             server = f"{shown.get('amount')} {shown.get('code')}" if isinstance(shown, Mapping) else "unknown"
             digits = currency_digits(self.currency)
@@ -157,7 +166,9 @@ class InvoiceWriter:
                 f"draft invoice {row['id']} comes to {server} in FreshBooks, the order to "
                 f"{plain(self.total, digits)} {self.currency}",
             )
-        self.applier.confirm(self.action, row, phase="agreed")
+        entry = self.applier.entry(self.action.key)
+        if entry is None or (entry.state, entry.phase) != ("confirmed", "agreed"):
+            self.applier.confirm(self.action, row, phase="agreed")
 
     def _may_correct(self, difference: Decimal) -> bool:
         """False for a rounding line below zero on an account that is known to refuse it."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sync import alerts, retention
 from sync.poll import PollReport, poll_clarity
 from sync.reading import assumed
+from sync.reconcile import daily
 from sync.spec_safety import REFRESH_JOB_S, refresh_mappings
 from sync.worker import Context
 
@@ -32,6 +33,8 @@ def jobs_of(context: Context) -> list[Job]:
     found = [Job("mappings", REFRESH_JOB_S, refresh_mappings)]
     if context.clarity is not None:
         found.append(Job("poll", context.settings.poll.interval_s, _poll))
+        if context.settings.reconcile.daily_at is not None:
+            found.append(Job("reconcile", daily.CHECK_EVERY_S, daily.compare_when_due))
     found.append(Job("alerts", alerts.CHECK_EVERY_S, alerts.watch_by_settings))
     found.append(Job("retention", retention.DAY_S, retention.erase_by_settings))
     return found
@@ -55,4 +58,5 @@ def poll(context: Context) -> PollReport:
         start_date=wanted.start_date,
         complete_rows=findings is None or findings.complete_rows is not False,
         reading=context.settings.reading,
+        settled_by=context.fingerprints,
     )

@@ -1,7 +1,9 @@
 """The ledger: the only proof of what exists at the other system, one row a natural key. And the attempts behind it.
 
 A row is written with state ``intent`` and committed before any byte of a write leaves. Every function commits before
-it returns. The row is also the lock: of two runners that mean to write the same key, one is refused.
+it returns. The row is also the lock: of two runners that mean to write the same key, one is refused; and whoever looked
+before writing is refused when the row changed since it looked (``seen``). Where two keys could mean one remote object,
+such as two customers with one e-mail, they compete for a reservation as well.
 """
 
 from __future__ import annotations
@@ -10,22 +12,28 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Row
+from sqlalchemy.engine import Connection, Row
 
 from connectors.scrub import scrub
 from sync.envelope import dumps, loads
 from sync.errors import IntentOpenError
+from sync.lanes import Event, proved, renew_in, uptime
 from sync.masked import shown_key
-from sync.store import Store
+from sync.prepared import Prepared
+from sync.store import Store, insert_into
 from sync.store import attempt as attempt_table
 from sync.store import ledger as ledger_table
+from sync.store import reservation as reservation_table
 
 LedgerState = Literal["intent", "confirmed", "refused", "doubt", "held"]
 LIVE: tuple[LedgerState, ...] = ("intent", "doubt")
 """States in which a write may be under way: nobody else begins one."""
+
+UNSURE: Final = "unsure"
+"""Stands for the digest of what may or may not be at the other side; no digest equals it."""
 
 MAX_ATTEMPT_CHARS = 64_000
 
@@ -46,6 +54,8 @@ class Entry:
         total: Amount, None where the object has none.
         detail: What the flow wants to remember; exact numbers.
         at: Last change of the row, unix seconds; for an intent: when it was opened.
+        holder: The claim that began the last write (``Event.holder``).
+        revision: Grows with every change of the row.
     """
 
     key: str
@@ -63,6 +73,58 @@ class Entry:
     detail: dict[str, Any]
     created_at: float
     at: float
+    holder: str | None = None
+    revision: int = 0
+
+    @property
+    def changing(self) -> bool:
+        """Whether a change of an object that is there was begun and has no known end."""
+        return self.state in LIVE and "change" in self.detail
+
+    @property
+    def stands(self) -> bool:
+        """Whether the object is there as far as is known, whatever its content."""
+        return self.state == "confirmed" or self.changing
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """What is known of a reservation: the natural key that took it last, None when nobody did."""
+
+    name: str
+    key: str | None
+    revision: int
+
+    def taken(self, key: str) -> Reserved:
+        """As it is once the key has taken it."""
+        return Reserved(self.name, key, self.revision + 1)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the content of an object came from: source record, its ``updatedAt`` and the approved spec."""
+
+    record_key: str | None = None
+    version: str | None = None
+    spec_fingerprint: str | None = None
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A request and what came of it, for the attempts.
+
+    Attributes:
+        request: JSON-like, e.g. ``{"method", "path", "body"}``.
+        outcome: Its class: "done", "not-applied", "doubt", ...
+    """
+
+    request: Any
+    outcome: str
+    response: Any = None
+
+
+ANY: Final = Entry("", "", "", "held", "", None, None, None, None, None, None, None, {}, 0.0, 0.0)
+"""As ``seen``: whatever the row was."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +139,37 @@ class Attempt:
     outcome: str
 
 
+_ENTRY = Prepared(sa.select(ledger_table).where(ledger_table.c.key == sa.bindparam("wanted")))
+
+
 def get(store: Store, key: str) -> Entry | None:
     """The entry of a natural key."""
-    with store.read() as conn:
-        row = conn.execute(sa.select(ledger_table).where(ledger_table.c.key == key)).one_or_none()
-    return None if row is None else _entry(row)
+    rows = store.rows(_ENTRY, {"wanted": key})
+    return _entry(rows[0]) if rows else None
+
+
+def get_all(store: Store, keys: Sequence[str]) -> dict[str, Entry]:
+    """The entries of some natural keys, those that are there."""
+    return {entry.key: entry for entry in _entries(store, ledger_table.c.key.in_(keys))} if keys else {}
+
+
+def reservation(store: Store, name: str, key: str) -> Reserved:
+    """Who took a reservation last; to be read before looking whether the remote object is there.
+
+    Args:
+        key: Who asks.
+
+    Raises:
+        IntentOpenError: Another key writes under it. What a look finds meanwhile proves nothing: the write may arrive,
+            and be confirmed, after the look and before the reservation is taken.
+    """
+    rows = store.rows(_RESERVATION, {"wanted": name})
+    if not rows:
+        return Reserved(name, None, 0)
+    if rows[0].key != key and rows[0].state in LIVE:
+        other = shown_key(rows[0].key)
+        raise IntentOpenError(f"{shown_key(key)}: {other} is being written, which may be the same record")
+    return Reserved(name, rows[0].key, rows[0].revision)
 
 
 def known(store: Store, record_key: str) -> dict[str, Entry]:
@@ -117,34 +205,178 @@ def open_intent(
     total: Decimal | None = None,
     currency: str | None = None,
     detail: Mapping[str, Any] | None = None,
+    seen: Entry | None = ANY,
+    reserved: Reserved | None = None,
+    event: Event | None = None,
     now: float,
 ) -> Entry:
     """Commit that a write is about to be sent. What was confirmed before (remote id, content) is kept.
 
+    Args:
+        seen: The row as it was before the caller looked at the other side; None for none.
+        reserved: The reservation as it was then; the key takes it.
+        event: Its lane's lease is renewed by the same commit.
+
     Raises:
-        IntentOpenError: A write of this key is under way or in doubt; settle that first with ``set_state``.
+        IntentOpenError: A write of this key is under way or in doubt; or its row, or the reservation, has changed
+            since the caller looked.
+        LaneLostError: Another worker has the event's lane.
     """
-    values: dict[str, Any] = {
+    values = {
+        "key": key,
+        "entity": entity,
         "record_key": record_key,
-        "state": "intent",
         "phase": phase,
         "body_hash": body_hash,
         "source_version": source_version,
         "spec_fingerprint": spec_fingerprint,
+        "detail": None if detail is None else dumps(detail),
         "at": now,
+        "holder": None if event is None else event.holder,
         **_amounts(total, currency),
+        "seen_revision": -1 if seen is None else None if seen is ANY else seen.revision,
     }
-    if detail is not None:
-        values["detail"] = dumps(detail)
-    statement = store.insert(ledger_table).values(key=key, entity=entity, created_at=now, **values)
-    statement = statement.on_conflict_do_update(
-        index_elements=["key"], set_=values, where=ledger_table.c.state.not_in(LIVE)
-    )
-    with store.write() as conn:
-        row = conn.execute(statement.returning(ledger_table)).one_or_none()
-    if row is None:
-        raise IntentOpenError(f"{shown_key(key)}: a write is under way or in doubt; look before writing again")
+
+    def opened(conn: Connection) -> Row[Any]:
+        if event is not None:
+            renew_in(conn, event, now=now)
+        if reserved is not None:
+            _take(store, conn, reserved, key)
+        row: Row[Any] | None = _OPEN(conn, values).first()
+        if row is None:
+            raise IntentOpenError(f"{shown_key(key)}: a write is under way or in doubt; look before writing again")
+        return row
+
+    up = uptime()
+    row = store.transact(opened)
+    if event is not None:
+        proved(event, now=now, up=up)
     return _entry(row)
+
+
+def _opening(dialect: str) -> sa.Executable:
+    told = {
+        name: sa.bindparam(name, type_=ledger_table.c[name].type)
+        for name in (
+            "record_key",
+            "phase",
+            "body_hash",
+            "source_version",
+            "spec_fingerprint",
+            "at",
+            "holder",
+            "total",
+            "currency",
+        )
+    }
+    detail = sa.bindparam("detail", type_=sa.Text)
+    return (
+        insert_into(ledger_table, dialect)
+        .values(
+            key=sa.bindparam("key"),
+            entity=sa.bindparam("entity"),
+            state="intent",
+            created_at=sa.bindparam("at"),
+            revision=1,
+            detail=sa.func.coalesce(detail, "{}"),
+            **told,
+        )
+        .on_conflict_do_update(
+            index_elements=["key"],
+            set_={
+                **told,
+                "state": "intent",
+                "detail": sa.func.coalesce(detail, ledger_table.c.detail),
+                "revision": ledger_table.c.revision + 1,
+            },
+            where=sa.and_(*(ledger_table.c.state != live for live in LIVE), _as_seen()),
+        )
+        .returning(ledger_table)
+    )
+
+
+def _as_seen() -> sa.ColumnElement[bool]:
+    """The row is as the caller saw it; -1: it saw none, None: it does not matter."""
+    seen = sa.bindparam("seen_revision", type_=ledger_table.c.revision.type)
+    return sa.or_(seen.is_(None), ledger_table.c.revision == seen)
+
+
+_OPEN = Prepared(_opening)
+
+
+def renew_intent(
+    store: Store, entry: Entry, event: Event, *, detail: Mapping[str, Any] | None = None, now: float
+) -> Entry:
+    """Commit that a write is about to be sent and leave all that is known as it is.
+
+    It is the write of an open intent, nothing of which has left before, or a change of an object that is there. The
+    lane's lease is renewed by the same commit.
+
+    Raises:
+        IntentOpenError: Somebody else has changed the row.
+        LaneLostError: Another worker has the event's lane.
+    """
+    values = {
+        "wanted": entry.key,
+        "seen_revision": entry.revision,
+        "now": now,
+        "by": event.holder,
+        "to_detail": None if detail is None else dumps(detail),
+    }
+
+    def opened(conn: Connection) -> Row[Any]:
+        renew_in(conn, event, now=now)
+        row: Row[Any] | None = _RENEW(conn, values).first()
+        if row is None:
+            raise IntentOpenError(f"{shown_key(entry.key)}: another runner has taken this write over")
+        return row
+
+    up = uptime()
+    row = store.transact(opened)
+    proved(event, now=now, up=up)
+    return _entry(row)
+
+
+_RENEW = Prepared(
+    sa.update(ledger_table)
+    .where(ledger_table.c.key == sa.bindparam("wanted"), _as_seen())
+    .values(
+        state="intent",
+        at=sa.bindparam("now"),
+        holder=sa.bindparam("by"),
+        detail=sa.func.coalesce(sa.bindparam("to_detail", type_=sa.Text), ledger_table.c.detail),
+        revision=ledger_table.c.revision + 1,
+    )
+    .returning(ledger_table)
+)
+
+
+def _take(store: Store, conn: Connection, reserved: Reserved, key: str) -> None:
+    held = _LOCKED_RESERVATION(conn, {"wanted": reserved.name}).first()
+    if held is None:
+        taken = store.insert(reservation_table).values(name=reserved.name, key=key, revision=1)
+        taken = taken.on_conflict_do_nothing(index_elements=["name"])
+        if conn.execute(taken.returning(reservation_table.c.name)).first() is not None:
+            return
+    elif held.revision == reserved.revision:
+        _TAKE(conn, {"wanted": reserved.name, "by": key})
+        return
+    raise IntentOpenError(f"{shown_key(key)}: another record that may be the same was written meanwhile; looking again")
+
+
+_RESERVED = sa.select(reservation_table).where(reservation_table.c.name == sa.bindparam("wanted"))
+_LOCKED_RESERVATION = Prepared(_RESERVED.with_for_update())
+_RESERVATION = Prepared(
+    _RESERVED.add_columns(ledger_table.c.state).outerjoin_from(
+        reservation_table, ledger_table, ledger_table.c.key == reservation_table.c.key
+    )
+)
+_TAKE = Prepared(
+    sa.update(reservation_table)
+    .where(reservation_table.c.name == sa.bindparam("wanted"))
+    .values(key=sa.bindparam("by"), revision=reservation_table.c.revision + 1)
+)
+_STATE = Prepared(sa.select(ledger_table.c.state).where(ledger_table.c.key == sa.bindparam("wanted")))
 
 
 def confirm(
@@ -154,15 +386,23 @@ def confirm(
     remote_id: str,
     phase: str | None = None,
     content_hash: str | None = None,
+    source: Source | None = None,
     total: Decimal | None = None,
     currency: str | None = None,
     detail: Mapping[str, Any] | None = None,
+    seen: Entry = ANY,
+    tried: Tried | None = None,
     now: float,
 ) -> Entry:
     """Commit that the object exists at the other side. What is None stays as it was.
 
+    Args:
+        seen: The row as the caller knows it.
+        tried: Recorded with it.
+
     Raises:
         KeyError: No intent was opened for this key.
+        IntentOpenError: The row has changed since; what was tried is recorded all the same.
     """
     return _change(
         store,
@@ -171,9 +411,12 @@ def confirm(
         remote_id=remote_id,
         phase=phase,
         content_hash=content_hash,
+        source=source,
         total=total,
         currency=currency,
         detail=detail,
+        seen=seen,
+        tried=tried,
         now=now,
     )
 
@@ -185,20 +428,39 @@ def set_state(
     *,
     phase: str | None = None,
     remote_id: str | None = None,
+    content_hash: str | None = None,
+    source: Source | None = None,
     detail: Mapping[str, Any] | None = None,
     expected: Sequence[LedgerState] | None = None,
+    seen: Entry = ANY,
+    tried: Tried | None = None,
     now: float,
 ) -> Entry:
     """Move an entry to another state.
 
     Args:
         expected: States it must be in; so that of two runners one is refused.
+        seen: The row as the caller knows it.
+        tried: Recorded with it.
 
     Raises:
         KeyError: No such entry.
-        IntentOpenError: It is in none of the expected states.
+        IntentOpenError: It is in none of the expected states, or has changed; what was tried is recorded all the same.
     """
-    return _change(store, key, state, phase=phase, remote_id=remote_id, detail=detail, expected=expected, now=now)
+    return _change(
+        store,
+        key,
+        state,
+        phase=phase,
+        remote_id=remote_id,
+        content_hash=content_hash,
+        source=source,
+        detail=detail,
+        expected=expected,
+        seen=seen,
+        tried=tried,
+        now=now,
+    )
 
 
 def _change(
@@ -209,24 +471,38 @@ def _change(
     remote_id: str | None = None,
     phase: str | None = None,
     content_hash: str | None = None,
+    source: Source | None = None,
     total: Decimal | None = None,
     currency: str | None = None,
     detail: Mapping[str, Any] | None = None,
     expected: Sequence[LedgerState] | None = None,
+    seen: Entry = ANY,
+    tried: Tried | None = None,
     now: float,
 ) -> Entry:
-    optional = {"remote_id": remote_id, "phase": phase, "content_hash": content_hash}
-    values: dict[str, Any] = {name: value for name, value in optional.items() if value is not None}
-    values |= {name: value for name, value in _amounts(total, currency).items() if value is not None}
-    if detail is not None:
-        values["detail"] = dumps(detail)
-    statement = sa.update(ledger_table).where(ledger_table.c.key == key)
-    if expected is not None:
-        statement = statement.where(ledger_table.c.state.in_(tuple(expected)))
-    with store.write() as conn:
-        changed = statement.values(state=state, at=now, **values).returning(ledger_table)
-        row = conn.execute(changed).one_or_none()
-        exists = row is not None or conn.scalar(sa.select(ledger_table.c.key).where(ledger_table.c.key == key))
+    source = source or Source()
+    values = {
+        "wanted": key,
+        "to_state": state,
+        "now": now,
+        "to_remote_id": remote_id,
+        "to_phase": phase,
+        "to_content_hash": content_hash,
+        "to_record_key": source.record_key,
+        "to_source_version": source.version,
+        "to_spec_fingerprint": source.spec_fingerprint,
+        "to_detail": None if detail is None else dumps(detail),
+        "seen_revision": None if seen is ANY else seen.revision,
+        **{f"to_{name}": value for name, value in _amounts(total, currency).items()},
+    }
+
+    def changed(conn: Connection) -> tuple[Row[Any] | None, bool]:
+        if tried is not None:
+            _add_attempt(conn, key, tried, now=now)
+        row = None if _is_none_of(conn, key, expected) else _CHANGE(conn, values).first()
+        return row, row is not None or _STATE(conn, {"wanted": key}).scalar() is not None
+
+    row, exists = store.transact(changed)
     if row is None and exists:
         raise IntentOpenError(f"{shown_key(key)}: its state has changed meanwhile; look again before deciding")
     if row is None:
@@ -234,27 +510,71 @@ def _change(
     return _entry(row)
 
 
-def add_attempt(store: Store, key: str, *, request: Any, response: Any = None, outcome: str, now: float) -> int:
-    """Record a request and what came of it, scrubbed and cut to size; the number of the attempt, from 1.
+def _is_none_of(conn: Connection, key: str, expected: Sequence[LedgerState] | None) -> bool:
+    """Whether the row is in another state than expected; it stays as it is until the transaction ends."""
+    return expected is not None and _LOCKED_STATE(conn, {"wanted": key}).scalar() not in expected
 
-    Args:
-        request: JSON-like, e.g. ``{"method", "path", "body"}``.
-        outcome: Its class: "done", "not-applied", "doubt", ...
-    """
-    with store.write() as conn:
-        last = conn.scalar(sa.select(sa.func.max(attempt_table.c.n)).where(attempt_table.c.key == key))
-        number = (last or 0) + 1
-        conn.execute(
-            sa.insert(attempt_table).values(
-                key=key,
-                n=number,
-                at=now,
-                request=_clipped(request),
-                response=None if response is None else _clipped(response),
-                outcome=outcome,
+
+_LOCKED_STATE = Prepared(
+    sa.select(ledger_table.c.state).where(ledger_table.c.key == sa.bindparam("wanted")).with_for_update()
+)
+_CHANGE = Prepared(
+    sa.update(ledger_table)
+    .where(ledger_table.c.key == sa.bindparam("wanted"), _as_seen())
+    .values(
+        state=sa.bindparam("to_state"),
+        at=sa.bindparam("now"),
+        revision=ledger_table.c.revision + 1,
+        **{
+            name: sa.func.coalesce(sa.bindparam(f"to_{name}", type_=sa.Text), ledger_table.c[name])
+            for name in (
+                "record_key",
+                "phase",
+                "remote_id",
+                "content_hash",
+                "source_version",
+                "spec_fingerprint",
+                "total",
+                "currency",
+                "detail",
             )
-        )
-    return number
+        },
+    )
+    .returning(ledger_table)
+)
+
+
+def add_attempt(store: Store, key: str, *, request: Any, response: Any = None, outcome: str, now: float) -> int:
+    """Record a request and what came of it, scrubbed and cut to size; the number of the attempt, from 1."""
+    return store.transact(lambda conn: _add_attempt(conn, key, Tried(request, outcome, response), now=now))
+
+
+def _add_attempt(conn: Connection, key: str, tried: Tried, *, now: float) -> int:
+    values = {
+        "key": key,
+        "at": now,
+        "request": _clipped(tried.request),
+        "response": None if tried.response is None else _clipped(tried.response),
+        "outcome": tried.outcome,
+    }
+    while True:
+        number = (_LAST_ATTEMPT(conn, {"wanted": key}).scalar() or 0) + 1
+        # Two workers may change one remote object, an invoice for instance, from two lanes.
+        if _ADD_ATTEMPT(conn, {**values, "n": number}).first() is not None:
+            return number
+
+
+_LAST_ATTEMPT = Prepared(sa.select(sa.func.max(attempt_table.c.n)).where(attempt_table.c.key == sa.bindparam("wanted")))
+
+
+def _adding(dialect: str) -> sa.Executable:
+    fresh = insert_into(attempt_table, dialect).values(
+        {column.name: sa.bindparam(column.name) for column in attempt_table.c}
+    )
+    return fresh.on_conflict_do_nothing().returning(attempt_table.c.n)
+
+
+_ADD_ATTEMPT = Prepared(_adding)
 
 
 def attempts(store: Store, key: str) -> list[Attempt]:
@@ -285,9 +605,7 @@ def _amounts(total: Decimal | None, currency: str | None) -> dict[str, str | Non
 
 
 def _entries(store: Store, condition: sa.ColumnElement[bool]) -> list[Entry]:
-    with store.read() as conn:
-        rows = conn.execute(sa.select(ledger_table).where(condition).order_by(ledger_table.c.key)).all()
-    return [_entry(row) for row in rows]
+    return [_entry(row) for row in store.rows(sa.select(ledger_table).where(condition).order_by(ledger_table.c.key))]
 
 
 def _entry(row: Row[Any]) -> Entry:
@@ -307,4 +625,6 @@ def _entry(row: Row[Any]) -> Entry:
         detail=loads(row.detail),
         created_at=row.created_at,
         at=row.at,
+        holder=row.holder,
+        revision=row.revision,
     )

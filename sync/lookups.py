@@ -12,6 +12,7 @@ from mapspec.conditions import fold
 from sync.outcome import held
 
 REMEMBERED_S: Final = 300.0
+MOST_REMEMBERED: Final = 10_000  # a shop's SKUs fit; who is never asked for again must not fill the memory
 _NAMED: Final = {"email": "e-mail", "sku": "SKU"}
 
 Row = dict[str, Any]
@@ -57,6 +58,8 @@ class Finder:
         rows = self._search(lookup)
         if exact:
             rows = [row for row in rows if row.get("sku") == lookup.value]
+        if len(self._known) >= MOST_REMEMBERED:
+            self._known = {}
         self._known[key] = (self._now() + REMEMBERED_S, rows)
         return rows
 

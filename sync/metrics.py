@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 import prometheus_client
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from sync import control, inbox, records
+from sync.budget import budgets
 from sync.drift import drift_counts
 from sync.spec_safety import mapping_states
 from sync.store import Store
@@ -85,7 +86,7 @@ class _OfTheStore(Collector):
         """Nothing: a registry that asks for names must not ask the store."""
         return iter(())
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """All gauges, from one look at the store."""
         store, now = self._store, self._now()
         with store.read() as conn:
@@ -156,6 +157,25 @@ class _OfTheStore(Collector):
                 for one in drift_counts(store, now=now)
                 for kind, count in one["counts"].items()
             ],
+        )
+        rates = budgets(store, now=now)
+        refused = CounterMetricFamily(
+            "mapper_rate_refused", "Requests that a system refused for its rate limit (429).", labels=("connection",)
+        )
+        for name, one in rates.items():
+            refused.add_metric([name], one["refused"])
+        yield refused
+        yield _gauge(
+            "mapper_rate_pause_seconds",
+            "How long nobody sends to a system because it asked for a pause.",
+            ("connection",),
+            [((name,), one["pause_s"]) for name, one in rates.items()],
+        )
+        yield _gauge(
+            "mapper_rate_limit_per_minute",
+            "Limit learned from refusals; absent while there is none.",
+            ("connection",),
+            [((name,), one["per_minute"]) for name, one in rates.items() if one["per_minute"] is not None],
         )
         yield _gauge(
             "mapper_open_alerts",

@@ -11,6 +11,17 @@ Fate = Literal["done", "skipped", "held", "waiting", "retry", "dead", "stop"]
 
 
 @dataclass(frozen=True)
+class Settled:
+    """A snapshot that was worked off, and the approved mapping it was worked off by."""
+
+    sha256: str
+    spec_fingerprint: str
+
+    def __str__(self) -> str:
+        return f"{self.sha256}:{self.spec_fingerprint}"
+
+
+@dataclass(frozen=True)
 class Outcome:
     """The fate of an event.
 
@@ -20,12 +31,14 @@ class Outcome:
         reasons: Why; no customer values.
         due_in_s: For retry and waiting: seconds until the next try, None for the usual back-off.
         waits_for: For waiting: record key such as "order:10045".
+        settled: For done: what the same snapshot need not be worked on again.
     """
 
     fate: Fate
     reasons: tuple[Reason, ...] = ()
     due_in_s: float | None = None
     waits_for: str | None = None
+    settled: Settled | None = None
 
 
 class EndedError(Exception):

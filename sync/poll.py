@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from connectors.clarity_port import Changes, DigestPort, Head
 from connectors.errors import AuthError, ConnectorError, ReconnectError, RejectedError
+from sync.adoption import BACKFILL
 from sync.envelope import version_of
 from sync.inbox import IngestResult, ingest, wake
 from sync.reading import Reading, shipped
@@ -71,6 +72,7 @@ def poll_clarity(
     complete_rows: bool = True,
     entities: Iterable[str] = tuple(EVENTS),
     reading: Reading | None = None,
+    settled_by: Mapping[str, str] | None = None,
 ) -> PollReport:
     """Fetch what changed since the last poll and put it into the inbox.
 
@@ -82,10 +84,11 @@ def poll_clarity(
         start_date: Where the first poll starts (midnight UTC); None for everything there is.
         complete_rows: False where lists are known to leave members out (A9): each record is fetched by its id.
         reading: How the source's records are read; as shipped when None.
+        settled_by: As for `sync.inbox.ingest`.
     """
     report = PollReport()
     state: Literal["stopped", "reconnect"] = "stopped"
-    spans = Spans(overlap_s, start_date, complete_rows, reading or shipped())
+    spans = Spans(overlap_s, start_date, complete_rows, reading or shipped(), settled_by)
     for entity in entities:
         try:
             report.result += _poll_entity(store, clarity, entity, spans, now=now)
@@ -122,6 +125,7 @@ class Spans:
     start_date: date | None
     complete_rows: bool
     reading: Reading
+    settled_by: Mapping[str, str] | None = None
 
 
 def _poll_entity(store: Store, clarity: Source, entity: str, spans: Spans, *, now: float) -> IngestResult:
@@ -141,10 +145,14 @@ def _poll_entity(store: Store, clarity: Source, entity: str, spans: Spans, *, no
     for rows in _batches(records):
         heads = [clarity.head(row) for row in rows]
         hashed = changes is not None
-        envelopes = [_envelope(entity, row, head, reading, hashed) for row, head in zip(rows, heads, strict=True)]
-        total += ingest(store, envelopes, source="poll", now=now, reading=reading)
+        envelopes = [envelope_of(entity, row, head, reading, hashed) for row, head in zip(rows, heads, strict=True)]
+        # The first poll brings the past, as a backfill does: its orders may have been invoiced by hand.
+        source = BACKFILL if position is None else "poll"
+        total += ingest(store, envelopes, source=source, now=now, reading=reading, settled_by=spans.settled_by)
         versions = [v for head in heads if (v := version_of(head.updated, reading.zone)) is not None]
         newest = max([*versions, *([newest] if newest else [])], default=None)
+    if newest is not None and newest > (limit := _text_of(now)):
+        newest = limit  # a record from the future, or the store's clock is ahead: what changes until then counts too
     if newest is not None and newest != position:
         _save_cursor(store, entity, newest, now=now)
     if changes is not None:
@@ -158,7 +166,8 @@ def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
         yield batch
 
 
-def _envelope(entity: str, row: dict[str, Any], head: Head, reading: Reading, hashed: bool) -> dict[str, Any]:
+def envelope_of(entity: str, row: dict[str, Any], head: Head, reading: Reading, hashed: bool = False) -> dict[str, Any]:
+    """A record that was asked for as a delivery of its own, the same however often it is asked for."""
     record_id, version = head.id or "?", version_of(head.updated, reading.zone)
     envelope: dict[str, Any] = {
         "type": EVENTS[entity],
@@ -170,6 +179,11 @@ def _envelope(entity: str, row: dict[str, Any], head: Head, reading: Reading, ha
     elif version is not None:
         envelope["id"] = f"poll:{entity}:{record_id}:{version}"
     return envelope  # without an id the inbox takes the digest of the content
+
+
+def _text_of(at: float) -> str:
+    """Unix seconds in the form of a record's version."""
+    return version_of(datetime.fromtimestamp(at, UTC).isoformat()) or ""
 
 
 def _load_cursor(store: Store, entity: str) -> str | None:

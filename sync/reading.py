@@ -25,6 +25,7 @@ class Reading:
     Attributes:
         envelope: Our member -> the source's, of the webhook's body (A12).
         data: The same of the member that names the record.
+        bare: The entity of deliveries that are the record itself, without an envelope; "" for none (A12).
         events: Types that are worked on, in small letters (A15).
         zone: Of instants without an offset (A21).
         snapshots: Whether a delivery's record is a snapshot that can be used (A16).
@@ -46,6 +47,7 @@ class Reading:
     data: Mapping[str, str]
     events: frozenset[str]
     zone: ZoneInfo
+    bare: str = ""
     snapshots: bool = True
     updated: str = "updatedAt"
     id: str = "id"
@@ -78,6 +80,9 @@ class Reading:
 
     def canonical(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """A webhook's body with our member names; members of other names stay."""
+        if self.bare and not isinstance(body.get(self.envelope["data"]), Mapping):
+            head = {"object": self.bare, "id": body.get(self.id), "updatedAt": body.get(self.updated)}
+            return {"type": f"{self.bare}.updated", "data": {**head, "resource": self.record(body)}}
         out = _renamed(body, self.envelope)
         if out.get("type") == self.edited_order:
             out["type"] = "order.updated"
@@ -123,6 +128,7 @@ def reading_of(profile: SystemProfile) -> Reading:
             "resource": names["resource"],
         },
         events=frozenset(name.lower() for name in (*BASE_EVENTS, *assumed(profile, "A15"), assumed(profile, "A40"))),
+        bare=str(names.get("bare") or ""),
         zone=ZoneInfo(assumed(profile, "A21")),
         snapshots=assumed(profile, "A16"),
         edited_order="order.updated" if members is _CEF else assumed(profile, "A40"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -12,8 +13,9 @@ from sqlalchemy.engine import Connection
 
 from connectors.scrub import scrub
 from sync.envelope import dumps, lane_of, loads, version_of
+from sync.prepared import Prepared
 from sync.reading import Reading, shipped
-from sync.store import Store
+from sync.store import Store, insert_into
 from sync.store import connection as connection_table
 from sync.store import note as note_table
 from sync.store import record as record_table
@@ -28,6 +30,7 @@ class Snapshot:
         key: Record key, e.g. "order:10045".
         version: ``updatedAt`` as sortable UTC text; None when the source gave none.
         sha256: Digest of the payload's exact text.
+        settled: The `sync.outcome.Settled` of the last snapshot that was done, as text.
     """
 
     key: str
@@ -36,6 +39,7 @@ class Snapshot:
     version: str | None
     payload: dict[str, Any]
     sha256: str
+    settled: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,13 +63,38 @@ class ConnectionState:
     at: float
 
 
+_LATEST = Prepared(sa.select(record_table).where(record_table.c.key == sa.bindparam("wanted")))
+
+
 def latest(store: Store, key: str) -> Snapshot | None:
     """The newest known snapshot of a record."""
-    with store.read() as conn:
-        row = conn.execute(sa.select(record_table).where(record_table.c.key == key)).one_or_none()
-    if row is None:
+    rows = store.rows(_LATEST, {"wanted": key})
+    if not rows:
         return None
-    return Snapshot(row.key, row.entity, row.id, row.version, loads(row.payload), row.sha256)
+    row = rows[0]
+    return Snapshot(row.key, row.entity, row.id, row.version, loads(row.payload), row.sha256, row.settled)
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """A snapshot that came in: scrubbed, and written out as text; ``members`` is how many it has."""
+
+    entity: str
+    id: str
+    version: str | None
+    lane_key: str
+    text: str
+    members: int
+
+    @property
+    def key(self) -> str:
+        """Record key."""
+        return f"{self.entity}:{self.id}"
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of the text."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
 
 
 def remember(
@@ -87,73 +116,106 @@ def remember(
         Whether it was kept.
     """
     reading = reading or shipped()
-    version = version_of(updated, reading.zone)
-    with store.write() as conn:
-        return remember_in(
-            store, conn, entity, record_id, scrub(reading.record(payload)), version, now=now, reading=reading
-        )
+    kept = scrub(reading.record(payload))
+    lane_key = lane_of(entity, f"{entity}:{record_id}", kept, reading)
+    fresh = Fresh(entity, record_id, version_of(updated, reading.zone), lane_key, dumps(kept), len(kept))
+    return store.transact(lambda conn: bool(keep(conn, [fresh], now=now)))
 
 
-def remember_in(
-    store: Store,
-    conn: Connection,
-    entity: str,
-    record_id: str,
-    payload: Mapping[str, Any],
-    version: str | None,
-    *,
-    now: float,
-    reading: Reading | None = None,
-) -> bool:
-    """As ``remember``, inside the caller's transaction, for a payload that is scrubbed already."""
-    key = f"{entity}:{record_id}"
-    known = conn.execute(
-        sa.select(record_table.c.version, record_table.c.payload).where(record_table.c.key == key)
-    ).one_or_none()
-    if known is not None and known.version is not None:
-        if version is None or version < known.version:
-            return False
-        # Of two snapshots of one moment the fuller one counts: a webhook may carry a few members only.
-        if version == known.version and len(payload) < len(loads(known.payload)):
-            return False
-    text = dumps(payload)
-    values = {
-        "entity": entity,
-        "id": record_id,
-        "lane_key": lane_of(entity, key, payload, reading),
-        "version": version,
-        "payload": text,
-        "sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "seen_at": now,
-    }
-    statement = store.insert(record_table).values(key=key, **values)
-    conn.execute(statement.on_conflict_do_update(index_elements=["key"], set_=values))
-    return True
+def keep(conn: Connection, found: Iterable[Fresh], *, now: float) -> int:
+    """Keep those that are newest, inside the caller's transaction; of how many records a snapshot was kept."""
+    snapshots = list(found)
+    if not snapshots:
+        return 0
+    columns = (record_table.c.key, record_table.c.version)
+    rows = conn.execute(sa.select(*columns).where(record_table.c.key.in_(sorted({one.key for one in snapshots}))))
+    known: dict[str, tuple[str | None, int | None]] = {row.key: (row.version, None) for row in rows}
+    newest: dict[str, Fresh] = {}
+    for one in snapshots:
+        version, members = known.get(one.key, (None, None))
+        if version is not None:
+            if one.version is None or one.version < version:
+                continue
+            # Of two snapshots of one moment the fuller one counts: a webhook may carry a few members only.
+            if one.version == version and one.members < (_members(conn, one.key) if members is None else members):
+                continue
+        known[one.key] = (one.version, one.members)
+        newest[one.key] = one
+    # Everywhere in the same order: two processes that keep the same records must not wait for each other.
+    rows_of = [
+        {
+            "key": key,
+            "entity": one.entity,
+            "id": one.id,
+            "lane_key": one.lane_key,
+            "version": one.version,
+            "payload": one.text,
+            "sha256": one.sha256,
+            "seen_at": now,
+        }
+        for key, one in sorted(newest.items())
+    ]
+    _REMEMBER.each(conn, rows_of)
+    return len(newest)
 
 
-def add_note(store: Store, record_key: str, kind: str, message: str, *, subject: str = "", now: float) -> None:
-    """Tell the operator something about a record; the same kind and subject again replaces the message.
+def _members(conn: Connection, key: str) -> int:
+    payload: str | None = conn.scalar(sa.select(record_table.c.payload).where(record_table.c.key == key))
+    return 0 if payload is None else len(loads(payload))
+
+
+def _remembering(dialect: str) -> sa.Executable:
+    names = ("key", "entity", "id", "lane_key", "version", "payload", "sha256", "seen_at")
+    fresh = insert_into(record_table, dialect).values({name: sa.bindparam(name) for name in names})
+    return fresh.on_conflict_do_update(
+        index_elements=["key"],
+        set_={name: fresh.excluded[name] for name in names if name != "key"},
+        # Asked again while the row is locked: another transaction may have kept a newer snapshot since it was read.
+        where=sa.or_(record_table.c.version.is_(None), fresh.excluded.version >= record_table.c.version),
+    )
+
+
+_REMEMBER = Prepared(_remembering)
+
+
+def set_notes(store: Store, record_key: str, found: Iterable[tuple[str, str, str]], *, now: float) -> None:
+    """Replace all that was said about a record; nothing is written where nothing changes.
 
     Args:
-        kind: Kebab-case id: ``unknown-sku`` (subject: the SKU), ``price-differs``, ``payment-skipped``, ...
+        found: Kind (kebab-case), message and subject each: ``unknown-sku`` (subject: the SKU), ``price-differs``,
+            ``payment-skipped``, ...
     """
+    wanted = {(kind, subject): message for kind, message, subject in found}
+    if wanted == {(row.kind, row.subject): row.message for row in store.rows(_NOTES_OF, {"record": record_key})}:
+        return
+    rows = [
+        {"record_key": record_key, "kind": kind, "subject": subject, "message": message, "at": now}
+        for (kind, subject), message in wanted.items()
+    ]
+
+    def replaced(conn: Connection) -> None:
+        conn.execute(sa.delete(note_table).where(note_table.c.record_key == record_key))
+        if rows:
+            conn.execute(store.insert(note_table).on_conflict_do_nothing(), rows)
+
+    store.transact(replaced)
+
+
+_NOTES_OF = Prepared(sa.select(note_table).where(note_table.c.record_key == sa.bindparam("record")))
+
+
+def add_note(store: Store, record_key: str, kind: str, message: str, *, now: float) -> None:
+    """Tell one more thing about a record, beside what its last event told; its next event replaces them all."""
     values = {"message": message, "at": now}
-    statement = store.insert(note_table).values(record_key=record_key, kind=kind, subject=subject, **values)
+    statement = store.insert(note_table).values(record_key=record_key, kind=kind, subject="", **values)
     with store.write() as conn:
         conn.execute(statement.on_conflict_do_update(index_elements=["record_key", "kind", "subject"], set_=values))
 
 
-def drop_notes(store: Store, record_key: str, kind: str | None = None) -> None:
-    """Take back what was said about a record, all of it or one kind."""
-    statement = sa.delete(note_table).where(note_table.c.record_key == record_key)
-    with store.write() as conn:
-        conn.execute(statement if kind is None else statement.where(note_table.c.kind == kind))
-
-
-def notes(store: Store, kind: str | None = None) -> list[Note]:
+def notes(store: Store, kind: str | None = None, *, most: int | None = None) -> list[Note]:
     """All notes, or those of one kind, by record and subject."""
     order = (note_table.c.record_key, note_table.c.kind, note_table.c.subject)
-    statement = sa.select(note_table).order_by(*order)
+    statement = sa.select(note_table).order_by(*order).limit(most)
     with store.read() as conn:
         rows = conn.execute(statement if kind is None else statement.where(note_table.c.kind == kind)).all()
     return [Note(row.record_key, row.kind, row.subject, row.message, row.at) for row in rows]

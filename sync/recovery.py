@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from connectors.errors import (
     AmbiguousWriteError,
     AuthError,
     ConnectorError,
+    RateLimitedError,
     ReconnectError,
     RejectedError,
     TransientError,
@@ -14,6 +17,10 @@ from mapspec import Reason
 from sync.errors import IntentOpenError
 from sync.outcome import Outcome
 
+WRITE_UNDER_WAY: Final = "write-under-way"
+RATE_LIMIT = "rate-limit"
+"""Reason of what waits for the other system's rate limit; it is tried as long as that takes."""
+
 
 def outcome_of(error: ConnectorError | IntentOpenError) -> Outcome:
     """What becomes of an event whose work ended in this error."""
@@ -21,12 +28,14 @@ def outcome_of(error: ConnectorError | IntentOpenError) -> Outcome:
         return Outcome("stop", (Reason("reconnect", reconnect_text(error)),))
     if isinstance(error, AuthError):
         return Outcome("stop", (Reason("auth", error.message),))
+    if isinstance(error, RateLimitedError):
+        return Outcome("retry", (Reason(RATE_LIMIT, error.message),), due_in_s=error.retry_after_s)
     if isinstance(error, TransientError):
         return Outcome("retry", (Reason("transient", error.message),), due_in_s=error.retry_after_s)
     if isinstance(error, AmbiguousWriteError):
         return Outcome("retry", (Reason("in-doubt", f"{error.message}; looking again before anything is sent"),))
     if isinstance(error, IntentOpenError):
-        return Outcome("retry", (Reason("write-under-way", error.message),))
+        return Outcome("retry", (Reason(WRITE_UNDER_WAY, error.message),))
     if isinstance(error, RejectedError):
         return Outcome("dead", (Reason("rejected", str(error)),))
     return Outcome("dead", (Reason("connector-error", error.message),))

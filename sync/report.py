@@ -46,6 +46,18 @@ def status_text(found: Mapping[str, Any], *, limit: int) -> str:
         reason = f" ({known['reason']})" if known["reason"] else ""
         lines.append(f"Connection {name}: {known['state']}{reason}")
     lines += [f"Mapping {known['text']}" for known in found["mappings"] if known["state"] != "runs"]
+    lines += [
+        f"Process {one['role']} on {one['host']} ({one['pid']}): {one['workers']} workers, engine {one['engine']}"
+        for one in found["processes"]
+    ]
+    for name, job in found["jobs"].items():
+        last = f"{job['last_result']} {job['last_run']}" if job["last_run"] else "not yet"
+        lines.append(f"Job {name}: {'running, ' if job['running'] else ''}last run {last}")
+    for name, one in found["budget"].items():
+        if one["refused"]:
+            learned = "no limit" if one["per_minute"] is None else f"{one['per_minute']} a minute"
+            pause = f", nobody sends for {one['pause_s']} s" if one["pause_s"] else ""
+            lines.append(f"Requests to {name}: {one['refused']} refused so far (429), now {learned}{pause}")
     return "\n".join([*lines, *_lists(found, limit)])
 
 

@@ -1,9 +1,8 @@
-"""Runs approved specs: ``run`` works until nothing is due and ends, ``serve`` goes on until it is stopped."""
+"""Runs approved specs: ``run`` works until nothing is due and ends, ``serve`` and ``work`` go on until stopped."""
 
 from __future__ import annotations
 
 import logging
-import socket
 import sqlite3
 import tempfile
 import threading
@@ -15,31 +14,34 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy.exc import DBAPIError
 
-from sync import control, inbox, records
+from sync import control, inbox
 from sync.backup import copy_rows
+from sync.budget import Budget
 from sync.connections import open_clarity, open_freshbooks, require_reachable
-from sync.errors import NoStoreError, StoreError, SyncError
+from sync.errors import NoStoreError, SettingsError, StoreError
 from sync.inbox import IngestResult
-from sync.jobs import Job, jobs_of, poll
+from sync.jobs import jobs_of, poll
 from sync.log import bound
+from sync.pool import Pool
+from sync.reading import assumed
 from sync.settings import Settings
 from sync.signin_state import with_sign_in
 from sync.spec_safety import mappings_for, open_mappings
 from sync.status import ledger_totals, status
 from sync.store import Store, open_store
-from sync.watch import Watch
-from sync.worker import Context, Flow, Worker
+from sync.worker import Context, Flow, Step, Worker
+
+if TYPE_CHECKING:
+    from sync.engine.port import Engine
 
 log = logging.getLogger(__name__)
 
 DEFAULT_MAX_WAIT_S = 300.0
-_IDLE_S = 1.0
 _RECOUNT = 50
-_STOPPED_PAUSE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,45 @@ def run(
     return report
 
 
+@contextmanager
+def working(
+    settings: Settings,
+    mappings_dir: Path,
+    *,
+    dry_run: bool,
+    flow: Flow | None = None,
+    now: Callable[[], float] = time.time,
+) -> Iterator[tuple[Context, Flow]]:
+    """What a command works with that brings events of its own: as ``run`` opens it, and closed with the block.
+
+    Raises:
+        SyncError, SpecError: As ``run``.
+    """
+    flow = flow or _flow()
+    mappings = flow.load_mappings(mappings_dir)
+    settings.require_freshbooks()
+    require_reachable(settings.freshbooks.api_url, "FRESHBOOKS_API_URL")
+    run_id = uuid.uuid4().hex[:8]
+    with ExitStack() as stack, bound(run=run_id):
+        opened = stack.enter_context(_scratch(settings.store_url) if dry_run else _opened(settings.store_url))
+        inbox.release_dead(opened)
+        try:
+            yield _context(settings, opened, mappings, stack, dry_run=dry_run, run_id=run_id, now=now), flow
+        except DBAPIError as error:
+            log.error("the store failed", exc_info=error)
+            raise StoreError(f"the store failed during the run: {str(error.orig).strip().splitlines()[0]}") from None
+
+
+def drain(
+    context: Context, flow: Flow, *, max_wait_s: float, wait: Callable[[float], object] | None = None
+) -> RunReport:
+    """Work until nothing is due; of the report the fates, what is left, and why it stopped."""
+    report = RunReport(run_id=context.run_id, dry_run=context.dry_run)
+    _drain(context, flow, report, max_wait_s=max_wait_s, on_progress=None, wait=wait or context.stop.wait)
+    report.left = inbox.count_to_do(context.store)
+    return report
+
+
 def serve(
     settings: Settings,
     mappings_dir: Path,
@@ -180,7 +221,7 @@ def serve(
     flow: Flow | None = None,
     now: Callable[[], float] = time.time,
 ) -> None:
-    """Take webhooks, work and poll until stopped by a signal or ``stop``; then finish the write in hand and end.
+    """Take webhooks, work and poll until ``stop`` is set; then finish the writes in hand and end.
 
     Args:
         port: 0 takes a free one.
@@ -189,18 +230,13 @@ def serve(
         on_admin: Called before that with the admin API's.
 
     Raises:
-        SyncError, SpecError: As ``run``; the port is taken.
+        SyncError, SpecError: As ``run``; the port is taken; the engine cannot be started.
     """
-    import uvicorn
-
-    from connectors.watching import watched_by
     from sync.admin import admin_tokens
     from sync.admin_server import admin_api
     from sync.callbacks import CallbackDesk, clarity_secrets, keep_confirming
-    from sync.http_server import server_config
     from sync.ingress import create_app, webhook_scheme
-    from sync.metrics import Metrics
-    from sync.traces import open_traces
+    from sync.serving import GRACE_S, Server, listen
     from sync.webhook_secrets import WebhookSecrets
 
     tokens = {} if admin_port is None else admin_tokens(settings.admin_token)
@@ -212,56 +248,114 @@ def serve(
     with ExitStack() as stack:
         listener = listen(host, port)
         stack.callback(listener.close)
-        opened = stack.enter_context(_opened(settings.store_url))
-        run_id = uuid.uuid4().hex[:8]
-        context = _context(settings, opened, mappings, stack, dry_run=False, run_id=run_id, now=now)
-        context.stop = stop
-        traces = open_traces()
-        if traces is not None:
-            stack.callback(traces.close)
-        context.watch = Watch(Metrics(opened, now=now), traces)
-        stack.enter_context(watched_by(context.watch.request))
-        something_new = threading.Event()
+        context = _lasting_context(settings, mappings, stack, now=now)
+        opened = context.store
+        secrets = WebhookSecrets(opened, key=settings.token_key, key_source=settings.sign_in.token_key, now=now)
+        offered = threading.Event()
+        engine = stack.enter_context(_engine(context, flow, role="serve"))
         if admin_port is not None:
             listener_admin = listen("127.0.0.1", admin_port)
             stack.callback(listener_admin.close)
-            url = stack.enter_context(admin_api(opened, tokens, listener_admin, now=now, on_replay=something_new.set))
+            url = stack.enter_context(admin_api(opened, tokens, listener_admin, now=now, on_replay=engine.wake))
             if on_admin is not None:
                 on_admin(url)
-        threads = [threading.Thread(target=_work, args=(context, flow, something_new), name="worker", daemon=True)]
-        threads += [
-            threading.Thread(target=_repeat, args=(job, context, something_new), name=job.name, daemon=True)
-            for job in jobs_of(context)
-        ]
-        secrets = WebhookSecrets(opened, key=settings.token_key, key_source=settings.sign_in.token_key, now=now)
-        offered = threading.Event()
-        confirming = partial(keep_confirming, secrets, context.freshbooks.callbacks, offered=offered, stop=stop)
-        threads.append(threading.Thread(target=confirming, name="callbacks", daemon=True))
         app = create_app(
             opened,
             clarity_secrets=clarity_secrets(settings, secrets, now=now),
             callbacks=CallbackDesk(opened, secrets, on_offer=offered.set),
             now=now,
-            on_new=something_new.set,
-            ready=threads[0].is_alive,
+            on_new=engine.wake,
+            ready=lambda: engine.healthy and not stop.is_set(),
             scheme=webhook_scheme(settings),
             reading=settings.reading,
             watch=context.watch,
         )
-        server = uvicorn.Server(server_config(app))
-        threads.append(threading.Thread(target=_end_with, args=(stop, server), name="stop", daemon=True))
-        for thread in threads:
-            thread.start()
+        server = Server(app)
+
+        def end() -> None:
+            stop.wait()
+            engine.stop(settings.runner.shutdown_s)
+            offered.set()
+            server.should_exit = True
+
+        confirm = partial(keep_confirming, secrets, context.freshbooks.callbacks, offered=offered, stop=context.stop)
+        confirming = threading.Thread(target=confirm, name="callbacks", daemon=True)
+        ending = threading.Thread(target=end, name="stop", daemon=True)
+        confirming.start()
+        ending.start()
         try:
             if on_ready is not None:
                 on_ready(f"http://{host}:{listener.getsockname()[1]}")
             server.run(sockets=[listener])
         finally:
             stop.set()
-            something_new.set()
-            offered.set()
-            for thread in threads:
-                thread.join(timeout=settings.http_timeout_s * 2 + 5)
+            ending.join()
+            confirming.join(GRACE_S)
+
+
+def work(
+    settings: Settings,
+    mappings_dir: Path,
+    *,
+    on_ready: Callable[[], None] | None = None,
+    stop: threading.Event | None = None,
+    flow: Flow | None = None,
+    now: Callable[[], float] = time.time,
+) -> None:
+    """``serve`` without webhooks: a further process on the same store, on this machine or another.
+
+    Args:
+        on_ready: Called once the workers are at work.
+
+    Raises:
+        SyncError, SpecError: As ``serve``; ``[runner] workers`` is 0.
+    """
+    stop = stop or threading.Event()
+    flow = flow or _flow()
+    if not settings.runner.workers:
+        raise SettingsError("[runner] workers is 0: 'mapper-sync work' needs 1 at least")
+    mappings = _mappings(flow, mappings_dir, settings, lasting=True)
+    settings = with_sign_in(settings)
+    settings.require_freshbooks()
+    with ExitStack() as stack:
+        context = _lasting_context(settings, mappings, stack, now=now)
+        stack.enter_context(_engine(context, flow, role="work"))
+        if on_ready is not None:
+            on_ready()
+        # In a thread of its own: the signal that sets it may arrive while whoever waits for it holds its lock.
+        waiting = threading.Thread(target=stop.wait, daemon=True)
+        waiting.start()
+        waiting.join()
+
+
+def _lasting_context(settings: Settings, mappings: Any, stack: ExitStack, *, now: Callable[[], float]) -> Context:
+    from connectors.watching import watched_by
+    from sync.metrics import Metrics
+    from sync.traces import open_traces
+    from sync.watch import Watch
+
+    opened = stack.enter_context(_opened(settings.store_url))
+    context = _context(settings, opened, mappings, stack, dry_run=False, run_id=uuid.uuid4().hex[:8], now=now)
+    traces = open_traces()
+    if traces is not None:
+        stack.callback(traces.close)
+    context.watch = Watch(Metrics(opened, now=now), traces)
+    stack.enter_context(watched_by(context.watch.request))
+    return context
+
+
+@contextmanager
+def _engine(context: Context, flow: Flow, *, role: str) -> Iterator[Engine]:
+    from sync.engine.choose import make_engine
+
+    engine = make_engine(context.settings.runner, context, lambda: Worker(context, flow), role=role)
+    for job in jobs_of(context):
+        engine.schedule(job)
+    engine.start()
+    try:
+        yield engine
+    finally:
+        engine.stop(context.settings.runner.shutdown_s)
 
 
 def _flow() -> Flow:
@@ -324,13 +418,14 @@ def _context(
         return stack.enter_context(_opened(settings.store_url)) if dry_run else store
 
     open_mappings(mappings, settings, store)
-    freshbooks = open_freshbooks(settings, token_store)
+    budget = Budget(store, "freshbooks", settings.budget.freshbooks_per_minute)
+    freshbooks = open_freshbooks(settings, token_store, pace=budget)
     stack.callback(freshbooks.close)
-    clarity = open_clarity(settings)
+    clarity = open_clarity(settings, pace=Budget(store, "clarity", assumed(settings.profile, "A10")))
     if clarity is not None:
         stack.callback(clarity.close)
-    context = Context(settings, store, mappings, freshbooks, clarity, dry_run, run_id, now)
-    stack.callback(context.drift.flush)
+    context = Context(settings, store, mappings, freshbooks, clarity, dry_run, run_id, now, budget=budget)
+    stack.callback(context.close)
     return context
 
 
@@ -343,29 +438,27 @@ def _drain(
     on_progress: Callable[[Progress], None] | None,
     wait: Callable[[float], object],
 ) -> None:
-    worker = Worker(context, flow)
-    processed, expected, waited = 0, 0, 0.0
+    # A dry run shows its requests in the order of the events.
+    pool = Pool(context, flow, 1 if context.dry_run else max(1, context.settings.runner.workers))
+    progress = _Counting(context.store, on_progress)
+    waited = 0.0
     while not context.stop.is_set():
-        step = worker.step()
-        halt = None if step is not None or context.dry_run else control.paused(context.store)
+        drained = pool.drain(on_step=progress.count if on_progress is not None else None)
+        for fate, number in drained.fates.items():
+            report.fates[fate] = report.fates.get(fate, 0) + number
+        if drained.stopped is not None:
+            report.stopped = drained.stopped
+            return
+        halt = None if context.dry_run else control.paused(context.store)
         if halt is not None:
             report.stopped = halt.text
             return
-        if step is not None:
-            processed += 1
-            report.fates[step.fate] = report.fates.get(step.fate, 0) + 1
-            if step.fate == "stop":
-                report.stopped = step.reason
-                return
-            if on_progress is not None:
-                if processed % _RECOUNT == 1 or processed > expected:
-                    expected = processed + inbox.count_to_do(context.store)
-                on_progress(Progress(processed, expected))
-            continue
+        if context.stop.is_set():
+            break
         due = inbox.next_due_at(context.store, now=context.now(), waiting=False)
         if due is None:
             return
-        pause = max(0.05, due - context.now())
+        pause = max(0.05, due - context.now(), context.hold_off_s())
         if waited + pause > max_wait_s:
             log.warning("run ended before everything was settled", extra={"max_wait_s": max_wait_s})
             return
@@ -373,6 +466,23 @@ def _drain(
         waited += pause
         inbox.release_dead(context.store)
     report.stopped = "stopped by request"
+
+
+class _Counting:
+    """Tells how far a run is after every event; how many are still to come is counted now and then."""
+
+    def __init__(self, store: Store, tell: Callable[[Progress], None] | None) -> None:
+        self._store = store
+        self._tell = tell
+        self._processed = self._expected = 0
+
+    def count(self, _step: Step) -> None:
+        """One more event has an outcome."""
+        self._processed += 1
+        if self._processed % _RECOUNT == 1 or self._processed > self._expected:
+            self._expected = self._processed + inbox.count_to_do(self._store)
+        if self._tell is not None:
+            self._tell(Progress(self._processed, self._expected))
 
 
 def _planned_totals(planned: list[dict[str, Any]]) -> dict[str, Any]:
@@ -388,71 +498,3 @@ def _planned_totals(planned: list[dict[str, Any]]) -> dict[str, Any]:
             amounts[currency] = amounts.get(currency, Decimal(0)) + Decimal(total)
     shown = {entity: {code: f"{amount:f}" for code, amount in amounts.items()} for entity, amounts in sums.items()}
     return {"counts": counts, "sums": shown}
-
-
-def _work(context: Context, flow: Flow, something_new: threading.Event) -> None:
-    """The worker thread of ``serve``: never ends by itself; a failing store is tried again."""
-    worker = Worker(context, flow)
-    with bound(run=context.run_id):
-        while not context.stop.is_set():
-            try:
-                inbox.release_dead(context.store)
-                step = worker.step()
-                while step is not None and step.fate != "stop" and not context.stop.is_set():
-                    step = worker.step()
-            except DBAPIError as error:
-                log.error("the store failed; trying again", exc_info=error)
-                context.stop.wait(_IDLE_S)
-                continue
-            if step is not None and step.fate == "stop":
-                # Ingress goes on; somebody may reconnect meanwhile.
-                _wait_for_login(context)
-                continue
-            something_new.wait(_IDLE_S)
-            something_new.clear()
-
-
-def _wait_for_login(context: Context) -> None:
-    """Pause; a sign-in meanwhile, from whatever process, ends the pause."""
-    until = time.monotonic() + _STOPPED_PAUSE_S
-    while time.monotonic() < until and not context.stop.wait(_IDLE_S):
-        try:
-            known = records.connections(context.store).get("freshbooks")
-        except DBAPIError:
-            continue
-        if known is not None and known.state == "ok":
-            return
-
-
-def _repeat(job: Job, context: Context, something_new: threading.Event) -> None:
-    """A job's thread of ``serve``: at once, and then again and again."""
-    with bound(run=context.run_id):
-        while not context.stop.is_set():
-            try:
-                if job.run(context):
-                    something_new.set()
-            except Exception as error:  # a job that fails now is tried again at its next time
-                log.error("job failed", exc_info=error, extra={"job": job.name})
-            context.stop.wait(job.every_s)
-
-
-def _end_with(stop: threading.Event, server: Any) -> None:
-    stop.wait()
-    server.should_exit = True
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that takes connections at an address.
-
-    Raises:
-        SyncError: The address cannot be taken.
-    """
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=2048)
-        # asyncio leaves Nagle's algorithm on for a socket it did not open: every answer would wait 40 ms for an ACK.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return listener
-    except (OSError, OverflowError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise SyncError(f"cannot listen on {host}:{port} ({why.lower()}); choose another --port or --host") from None

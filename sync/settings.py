@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, time
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from pathlib import Path
@@ -110,11 +110,67 @@ class RunnerSettings(_Part):
     """How events are worked on (``[runner]`` of mapper.toml).
 
     Attributes:
+        engine: "dbos" also wakes the other processes on the same store; "inprocess" leaves that to their sweeps.
+        workers: Threads of one process; more processes may work on the same store. 0 takes webhooks only.
+        lease_s: For how long a dead worker's lane stays its own when nobody sees that it died, in seconds.
+        shutdown_s: Longest wait for the writes in hand when told to stop, in seconds.
         on_unapproved: What a mapping file does that is not approved as it stands: its last approved version goes on
             ("last"), or nothing starts with it ("refuse"). None: "last" for what runs on and on, "refuse" for ``run``.
     """
 
+    engine: Literal["dbos", "inprocess"] = "dbos"
+    workers: int = Field(default=4, ge=0, le=64)
+    lease_s: float = Field(default=30.0, ge=1)
+    shutdown_s: float = Field(default=20.0, gt=0, le=3600)
     on_unapproved: Literal["last", "refuse"] | None = None
+
+
+class BudgetSettings(_Part):
+    """Requests a minute of all processes on one store together (``[budget]`` of mapper.toml).
+
+    Attributes:
+        freshbooks_per_minute: None for no limit until FreshBooks answers 429. Clarity's is A10 of its profile.
+    """
+
+    freshbooks_per_minute: int | None = Field(default=None, ge=1, le=100_000)
+
+
+class CapSettings(_Part):
+    """How much a newly approved spec may invoice before somebody lifts its cap (``[caps]`` of mapper.toml).
+
+    Attributes:
+        invoices: Count; 0 for no cap on it.
+        sum: Of the invoices' totals by currency; without a currency's entry there is no cap on its sum.
+    """
+
+    invoices: int = Field(default=1000, ge=0)
+    sum: dict[str, Decimal] = {code: Decimal(1_000_000) for code in ("USD", "EUR", "GBP", "CAD", "AUD")}
+
+
+class AdoptionSettings(_Part):
+    """Looking for hand-typed invoices before one is created (``[adoption]`` of mapper.toml).
+
+    Attributes:
+        check: For orders of a backfill (a first poll is one), always, or never.
+        days: How far the dates may be apart.
+    """
+
+    check: Literal["backfill", "always", "never"] = "backfill"
+    days: int = Field(default=3, ge=0, le=60)
+
+
+class ReconcileSettings(_Part):
+    """Comparison of both systems' books (``[reconcile]`` of mapper.toml).
+
+    Attributes:
+        hand_made: Whether an invoice that no order made is a difference, or accepted as another business.
+        daily_at: When ``serve`` compares every day, in the source's zone (A21); None for never.
+        days: How many days before today that comparison covers.
+    """
+
+    hand_made: Literal["difference", "accept"] = "difference"
+    daily_at: time | None = None
+    days: int = Field(default=35, ge=1, le=366)
 
 
 class FreshBooksSettings(_Part):
@@ -178,6 +234,10 @@ class Settings(_Part):
     policies: Policies = Policies()
     poll: PollSettings = PollSettings()
     runner: RunnerSettings = RunnerSettings()
+    budget: BudgetSettings = BudgetSettings()
+    caps: CapSettings = CapSettings()
+    adoption: AdoptionSettings = AdoptionSettings()
+    reconcile: ReconcileSettings = ReconcileSettings()
     sign_in: SignInSettings = SignInSettings()
     retention: RetentionSettings = RetentionSettings()
     alerts: AlertSettings = AlertSettings()
@@ -323,6 +383,10 @@ def _sections(config: Path | None, env: Mapping[str, str]) -> tuple[dict[str, An
         "retention": RetentionSettings,
         "alerts": AlertSettings,
         "runner": RunnerSettings,
+        "budget": BudgetSettings,
+        "caps": CapSettings,
+        "adoption": AdoptionSettings,
+        "reconcile": ReconcileSettings,
     }
     for name, model in models.items():
         if name in documents[0][1]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +17,7 @@ from sync.settings import Settings
 from sync.signin_state import SignIn, sign_in_of
 from sync.store import connection as connection_table
 from sync.store import open_store, sqlite_file
+from sync.times import iso
 
 _RENEWS = ("sign-in", "refresh token of the settings")
 
@@ -140,9 +140,9 @@ def _status(
         found.account_name if chosen == found.account_id else None,
         scopes,
         missing_scopes(needed, scopes),
-        _iso(found.expires_at),
-        _iso(found.renewed_at),
-        _iso(found.signed_in_at),
+        iso(found.expires_at),
+        iso(found.renewed_at),
+        iso(found.signed_in_at),
     )
 
 
@@ -165,7 +165,3 @@ def status_lines(found: ConnectionStatus) -> list[str]:
     if found.needs_reconnect:
         lines.append(f"  next          mapper-sync auth login {found.system}")
     return lines
-
-
-def _iso(at: float | None) -> str | None:
-    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

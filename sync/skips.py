@@ -17,7 +17,9 @@ from sqlalchemy.engine import Connection
 from mapspec import Reason
 from sync import audit, inbox
 from sync.errors import InputError
+from sync.lanes import wake_in
 from sync.outcome import Outcome
+from sync.prepared import Prepared
 from sync.store import Store
 from sync.store import inbox as inbox_table
 from sync.store import lane as lane_table
@@ -29,16 +31,21 @@ REASON: Final = "skipped-by-person"
 
 def outcome(store: Store, record_key: str) -> Outcome | None:
     """What becomes of an event of a record that is not to be posted; None when nobody decided so."""
-    with store.read() as conn:
-        row = conn.execute(sa.select(skip_table).where(skip_table.c.record_key == record_key)).one_or_none()
-    return None if row is None else Outcome("skipped", (Reason(REASON, _message(row.who, row.reason)),))
+    rows = store.rows(_SKIP, {"wanted": record_key})
+    return Outcome("skipped", (Reason(REASON, _message(rows[0].who, rows[0].reason)),)) if rows else None
+
+
+_SKIP = Prepared(sa.select(skip_table).where(skip_table.c.record_key == sa.bindparam("wanted")))
 
 
 def stands(store: Store, record_key: str) -> bool:
     """Whether a record is not to be posted; natural keys have no case, so neither has the question."""
-    wanted = sa.func.lower(skip_table.c.record_key) == record_key.lower()
-    with store.read() as conn:
-        return conn.scalar(sa.select(skip_table.c.record_key).where(wanted)) is not None
+    return bool(store.rows(_STANDS, {"wanted": record_key.lower()}))
+
+
+_STANDS = Prepared(
+    sa.select(skip_table.c.record_key).where(sa.func.lower(skip_table.c.record_key) == sa.bindparam("wanted"))
+)
 
 
 def skip(store: Store, record: str, *, reason: str, who: str, now: float) -> tuple[str, bool]:
@@ -78,8 +85,7 @@ def skip(store: Store, record: str, *, reason: str, who: str, now: float) -> tup
         conn.execute(sa.update(inbox_table).where(open_rows).values(state="superseded"))
         if newest is not None:
             conn.execute(sa.update(inbox_table).where(inbox_table.c.seq == newest).values(state="skipped", **settled))
-        waiting = sa.and_(inbox_table.c.state == "pending", inbox_table.c.waits_for == key)
-        conn.execute(sa.update(inbox_table).where(waiting).values(due=now))  # they are held with it
+        wake_in(conn, key, now=now, also_held=False)  # what waits for it is held with it
         audit.add_in(conn, who=who, what="skip", subject=key, detail=reason.strip(), now=now)
     return key, posted is None
 

@@ -120,7 +120,7 @@ class LiveMappings:
         self._store: Store | None = None
         self._lock = threading.Lock()
         self._stamp = self._acted = _stamp(folder)
-        self._looked = clock()
+        self._looked = self._stamp_at = clock()
         self._current = Mappings({})
         self._refused: SpecError | None = None
         spec_files(folder)
@@ -148,25 +148,33 @@ class LiveMappings:
         return [known for known in found if known.state != "runs"]
 
     @property
-    def by_entity(self) -> Mapping[str, ApprovedSpec]:
-        """The specs to go by now."""
+    def current(self) -> Mappings:
+        """What to go by now, all of one look at the folder; it may be another one at the next call."""
         self._follow()
-        return self._current.by_entity
+        return self._current
 
     @property
-    def waiting(self) -> Mapping[str, str]:
-        """Why events of an entity wait."""
-        return self._current.waiting
+    def by_entity(self) -> Mapping[str, ApprovedSpec]:
+        """The specs to go by now."""
+        return self.current.by_entity
 
     def refresh(self) -> None:
         """Look at the folder now."""
         if self._store is None:
             return
         with self._lock:
-            stamp = _stamp(self._folder)
-            # Twice the same: a file that is being written is left alone until it is whole.
-            settled, self._stamp = stamp == self._stamp, stamp
-            if settled and stamp != self._acted:
+            stamp, now = _stamp(self._folder), self._clock()
+            if not stamp:  # a disk that is not there, a deployment under way: no word of anybody that all shall end
+                if self._stamp:
+                    log.error("no mapping file is there; what runs goes on", extra={"folder": self._folder.name})
+                self._stamp = stamp
+                return
+            if stamp != self._stamp:
+                self._stamp, self._stamp_at = stamp, now
+                return
+            # The same for a while: a file that is being written is left alone until it is whole. Several ask here,
+            # so two looks in a row may be next to each other.
+            if now - self._stamp_at >= LOOK_EVERY_S / 2 and stamp != self._acted:
                 self._acted = stamp
                 self._take_over(self._store, *self._judge(self._store))
 

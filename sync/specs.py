@@ -29,6 +29,11 @@ class Mappings:
     by_entity: Mapping[str, ApprovedSpec]
     waiting: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def current(self) -> Mappings:
+        """Themselves; of mappings that follow their folder, those of the moment."""
+        return self
+
 
 def spec_files(folder: Path) -> list[Path]:
     """The files of a folder of mappings.

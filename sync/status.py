@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Row
+from sqlalchemy.engine import Connection, Row
 
 from sync import control, records
+from sync.budget import budgets
 from sync.drift import drift_counts
+from sync.engine.presence import processes
+from sync.engine.turns import jobs_status
 from sync.errors import StoreError
 from sync.mends import mend_of
 from sync.spec_safety import mapping_states
@@ -21,6 +25,7 @@ from sync.store import ledger as ledger_table
 from sync.store import note as note_table
 from sync.times import iso
 
+_Sum = tuple[str, str, str, int, Decimal | None]
 _VERDICTS = ("held", "dead")
 _SHOWN_STATES = ("pending", "done", "dead", "held", "skipped", "ignored", "superseded")
 
@@ -40,49 +45,43 @@ def read_status(url: str) -> dict[str, Any]:
         store.close()
 
 
-def status(store: Store) -> dict[str, Any]:
+def status(store: Store, *, most: int | None = None) -> dict[str, Any]:
     """Everything an operator asks for first; JSON-ready, amounts as text.
 
     ``held`` lists every record that was not posted: verdicts held and dead, records waiting for another one, and
     orders that were skipped without ever having been posted; ``kind`` tells which.
+
+    Args:
+        most: Events and notes that are looked at for each list, None for all of them; ``complete`` says whether that
+            was enough. Counts and sums are always of everything.
     """
+    columns = [column for column in inbox.c if column.name != "body"]
+    aside = sa.or_(
+        inbox.c.state.in_(_VERDICTS), sa.and_(inbox.c.state == "pending", inbox.c.fate.in_(("waiting", "retry")))
+    )
+    skipped = inbox.c.state == "skipped"
     with store.read() as conn:
         states = conn.execute(sa.select(inbox.c.state, sa.func.count()).group_by(inbox.c.state)).all()
         by_state: dict[str, int] = {row[0]: row[1] for row in states}
-        open_rows = conn.execute(
-            sa.select(inbox)
-            .with_only_columns(*[column for column in inbox.c if column.name != "body"])
-            .where(
-                sa.or_(
-                    inbox.c.state.in_((*_VERDICTS, "skipped")),
-                    sa.and_(inbox.c.state == "pending", inbox.c.fate.in_(("waiting", "retry"))),
-                )
-            )
-            .order_by(inbox.c.seq)
-        ).all()
-        ledger_rows = conn.execute(
-            sa.select(
-                ledger_table.c.entity,
-                ledger_table.c.state,
-                ledger_table.c.record_key,
-                ledger_table.c.total,
-                ledger_table.c.currency,
-            )
-        ).all()
-        done = conn.scalars(sa.select(inbox.c.record_key).where(inbox.c.state == "done").distinct()).all()
+        open_rows = list(conn.execute(sa.select(*columns).where(aside).order_by(inbox.c.seq).limit(most)))
+        left_out = list(conn.execute(sa.select(*columns).where(skipped).order_by(inbox.c.seq.desc()).limit(most)))
+        posted = _posted(conn, most)
+        totals = _totals(conn)
         named = conn.execute(
             sa.select(inbox.c.record_key, sa.func.max(inbox.c.number))
-            .where(inbox.c.record_key.in_(sa.select(note_table.c.record_key)))
+            .where(inbox.c.record_key.in_(sa.select(note_table.c.record_key).distinct().limit(most)))
             .group_by(inbox.c.record_key)
         )
         numbers: dict[str, str | None] = {row[0]: row[1] for row in named}
-    posted = {row.record_key for row in ledger_rows if row.state == "confirmed" and row.entity == "invoice"}
-    said = records.notes(store)
+    said = records.notes(store, most=most)
+    complete = most is None or max(len(open_rows), len(left_out), len(said)) < most
+    open_rows = sorted([*open_rows, *left_out], key=lambda row: row.seq)
     pause = control.paused(store)
     return {
         "paused": None if pause is None else pause.as_dict(),
         "inbox": {name: by_state.get(name, 0) for name in _SHOWN_STATES},
-        "held": _held(open_rows, posted | set(done)),
+        "complete": complete,
+        "held": _held(open_rows, posted),
         "waiting": [
             {**_line(row, row.fate), "waits_for": row.waits_for, "due": iso(row.due)}
             for row in open_rows
@@ -101,11 +100,14 @@ def status(store: Store) -> dict[str, Any]:
         ],
         "mappings": [{**vars(known), "since": iso(known.since), "text": known.text} for known in mapping_states(store)],
         "drift": drift_counts(store, now=time.time()),
-        "ledger": _ledger(ledger_rows),
+        "ledger": _ledger(totals),
         "connections": {
             name: {"state": known.state, "reason": known.reason, "at": iso(known.at)}
             for name, known in records.connections(store).items()
         },
+        "processes": processes(store, now=time.time()),
+        "jobs": jobs_status(store, now=time.time()),
+        "budget": budgets(store, now=time.time()),
     }
 
 
@@ -131,10 +133,34 @@ def grouped_errors(found: dict[str, Any]) -> list[dict[str, Any]]:
 
 def ledger_totals(store: Store, *, since: float) -> dict[str, Any]:
     """Counts and sums as in ``status()["ledger"]``, of the entries that changed at or after a time (unix seconds)."""
-    columns = (ledger_table.c.entity, ledger_table.c.state, ledger_table.c.total, ledger_table.c.currency)
     with store.read() as conn:
-        rows = conn.execute(sa.select(*columns).where(ledger_table.c.at >= since)).all()
-    return _ledger(rows)
+        return _ledger(_totals(conn, ledger_table.c.at >= since))
+
+
+def _posted(conn: Connection, most: int | None) -> set[str]:
+    """Of the orders that were skipped at some time those that were posted, or done, at another."""
+    skipped = sa.select(inbox.c.record_key).where(inbox.c.state == "skipped", inbox.c.entity == "order")
+    orders = skipped.order_by(inbox.c.seq.desc()).limit(most)
+    done = inbox.alias("done")
+    # By the record and not by the index of states: nearly everything is done.
+    finished = sa.select(done.c.record_key).where(done.c.record_key.in_(orders), done.c.state.concat("") == "done")
+    invoiced = sa.select(ledger_table.c.record_key).where(
+        ledger_table.c.record_key.in_(orders),
+        ledger_table.c.entity.concat("") == "invoice",
+        ledger_table.c.state.concat("") == "confirmed",
+    )
+    return {*conn.scalars(finished), *conn.scalars(invoiced)}
+
+
+def _totals(conn: Connection, chosen: sa.ColumnElement[bool] | None = None) -> list[_Sum]:
+    """Entity, state, currency, count and exact sum."""
+    # SQLite has no decimals to add up. Equal amounts come as one row, in the order of the index, without sorting.
+    columns = (ledger_table.c.entity, ledger_table.c.state, ledger_table.c.currency, ledger_table.c.total)
+    statement = sa.select(*columns, sa.func.count()).group_by(*columns)
+    rows = conn.execute(statement if chosen is None else statement.where(chosen))
+    return [
+        (row[0], row[1], row[2] or "", row[4], None if row[3] is None else Decimal(row[3]) * row[4]) for row in rows
+    ]
 
 
 def _held(rows: Any, posted: set[str]) -> list[dict[str, Any]]:
@@ -182,13 +208,13 @@ def _unknown_skus(said: list[records.Note], numbers: dict[str, str | None]) -> l
     return [{"sku": sku, "records": names} for sku, names in sorted(found.items())]
 
 
-def _ledger(rows: Any) -> dict[str, Any]:
+def _ledger(rows: Iterable[_Sum]) -> dict[str, Any]:
     counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     sums: dict[str, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    for row in rows:
-        counts[row.entity][row.state] += 1
-        if row.state == "confirmed" and row.total is not None and row.currency:
-            sums[row.entity][row.currency] += Decimal(row.total)
+    for entity, state, currency, count, total in rows:
+        counts[entity][state] += count
+        if state == "confirmed" and currency and total is not None:
+            sums[entity][currency] += total
     return {
         "counts": {entity: dict(sorted(states.items())) for entity, states in sorted(counts.items())},
         "sums": {

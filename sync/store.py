@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event as sa_event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import StaticPool
 
+from sync.commits import GroupCommit, KeptConnections, transact
 from sync.errors import NoStoreError, StoreError
+from sync.prepared import Prepared
 
 SCHEMA_VERSION = 2
 CUSTOMER_VALUES = frozenset(
@@ -33,8 +35,11 @@ CUSTOMER_VALUES = frozenset(
 )
 """The columns that may hold customer values, scrubbed of card data and secrets; the others hold ids, digests, amounts
 and reasons only. A test keeps it so. A client without an id has its e-mail in its natural key (rule 12), so in
-``ledger.key`` and ``attempt.key``; no message, log or screen shows such a key."""
+``ledger.key``, ``attempt.key`` and ``reservation.key``; no message, log or screen shows such a key."""
 BUSY_TIMEOUT_S = 30
+_DEADLOCKS = 5
+_AUTOCOMMIT = {"isolation_level": "AUTOCOMMIT"}
+_T = TypeVar("_T")
 
 metadata = sa.MetaData()
 _BigInt = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -64,12 +69,21 @@ inbox = sa.Table(
     sa.Column("waits_for", sa.Text),
     sa.Column("settled_at", sa.Double),
     sa.Index("inbox_state_seq", "state", "seq"),
-    sa.Index("inbox_lane", "lane_key", "state", "seq"),
     sa.Index("inbox_record", "record_key", "seq"),
     sa.Index("inbox_waits_for", "waits_for"),
     sa.Index("inbox_settled", "settled_at"),
+    sa.Index("inbox_number", "number"),
     sqlite_autoincrement=True,
 )
+
+# Literals, not parameters: only so do both databases see that a query may use the index of the same condition.
+PENDING = inbox.c.state == sa.literal_column("'pending'")
+WAITING = inbox.c.fate == sa.literal_column("'waiting'")
+NOT_WAITING = sa.or_(inbox.c.fate.is_(None), inbox.c.fate != sa.literal_column("'waiting'"))
+_READY = sa.and_(PENDING, NOT_WAITING)
+_LATER = sa.and_(PENDING, WAITING)
+sa.Index("inbox_ready", inbox.c.lane_key, inbox.c.seq, sqlite_where=_READY, postgresql_where=_READY)
+sa.Index("inbox_waiting", inbox.c.lane_key, inbox.c.due, inbox.c.seq, sqlite_where=_LATER, postgresql_where=_LATER)
 
 lane = sa.Table(
     "lane",
@@ -78,8 +92,12 @@ lane = sa.Table(
     sa.Column("owner", sa.Text),
     sa.Column("until", sa.Double, nullable=False, default=0.0),
     sa.Column("fence", _BigInt, nullable=False, default=0),
-    sa.Column("seq", _BigInt),
+    sa.Column("seq", _BigInt),  # the event in hand, also after its worker died
+    sa.Column("due", sa.Double),  # from when on the lane can be claimed; the end of the lease while it is held
+    sa.Column("head", _BigInt),  # the event that is due then
+    sa.Index("lane_due", "due", "head"),
 )
+sa.Index("lane_owner", lane.c.owner, sqlite_where=lane.c.owner.is_not(None), postgresql_where=lane.c.owner.is_not(None))
 
 record = sa.Table(
     "record",
@@ -92,6 +110,7 @@ record = sa.Table(
     sa.Column("payload", sa.Text, nullable=False),
     sa.Column("sha256", sa.Text, nullable=False),
     sa.Column("seen_at", sa.Double, nullable=False),
+    sa.Column("settled", sa.Text),  # digest of the snapshot that was worked off last, and of the mapping it was by
 )
 
 ledger = sa.Table(
@@ -112,8 +131,20 @@ ledger = sa.Table(
     sa.Column("detail", sa.Text, nullable=False, default="{}"),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("at", sa.Double, nullable=False),
+    sa.Column("holder", sa.Text),  # the claim that began the write
+    sa.Column("revision", _BigInt, nullable=False, server_default="0"),  # grows with every change
     sa.Index("ledger_record", "record_key"),
-    sa.Index("ledger_state", "entity", "state"),
+    sa.Index("ledger_state", "entity", "state", "currency", "total"),
+    sa.Index("ledger_remote", "remote_id"),
+)
+
+reservation = sa.Table(
+    "reservation",
+    metadata,
+    # What may stand at one remote object only, whatever natural keys want it: a client's e-mail as a digest, a number.
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, nullable=False),  # the ledger row that wrote it last or writes it now
+    sa.Column("revision", _BigInt, nullable=False),
 )
 
 attempt = sa.Table(
@@ -289,6 +320,85 @@ audit = sa.Table(
     sqlite_autoincrement=True,
 )
 
+process = sa.Table(
+    "process",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),  # as `inbox.new_owner` names it
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("engine", sa.Text, nullable=False),
+    sa.Column("workers", sa.Integer, nullable=False),
+    sa.Column("wakes_sent", sa.Integer, nullable=False, default=0),
+    sa.Column("wakes_heard", sa.Integer, nullable=False, default=0),
+    sa.Column("started_at", sa.Double, nullable=False),
+    sa.Column("seen_at", sa.Double, nullable=False),
+)
+
+job = sa.Table(
+    "job",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("every_s", sa.Double, nullable=False),
+    sa.Column("owner", sa.Text),
+    sa.Column("until", sa.Double, nullable=False, default=0.0),
+    sa.Column("runs", sa.Integer, nullable=False, default=0),
+    sa.Column("started_at", sa.Double),
+    sa.Column("ended_at", sa.Double),
+    sa.Column("result", sa.Text),
+)
+
+budget = sa.Table(
+    "budget",
+    metadata,
+    sa.Column("connection", sa.Text, primary_key=True),
+    sa.Column("per_minute", sa.Double),  # what was learned; null while nothing was
+    sa.Column("next_at", sa.Double, nullable=False, default=0.0),
+    sa.Column("window", sa.Text, nullable=False, default="[]"),
+    sa.Column("not_before", sa.Double, nullable=False, default=0.0),
+    sa.Column("learned_at", sa.Double, nullable=False, default=0.0),
+    sa.Column("span_at", sa.Double, nullable=False, default=0.0),
+    sa.Column("span_sent", sa.Integer, nullable=False, default=0),
+    sa.Column("span_refused", sa.Integer, nullable=False, default=0),
+    sa.Column("before_sent", sa.Integer, nullable=False, default=0),
+    sa.Column("before_refused", sa.Integer, nullable=False, default=0),
+    sa.Column("refused", _BigInt, nullable=False, default=0),
+)
+
+first_run = sa.Table(
+    "first_run",
+    metadata,
+    sa.Column("fingerprint", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # counting | lifted
+    sa.Column("since", sa.Double, nullable=False),
+    sa.Column("lifted_at", sa.Double),
+    sa.Column("lifted_by", sa.Text),
+)
+
+first_run_use = sa.Table(
+    "first_run_use",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),  # of the invoice, so that a repetition counts once
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("total", sa.Text, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Index("first_run_use_of", "fingerprint"),
+)
+
+adoption = sa.Table(
+    "adoption",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),  # of the invoice that would be created
+    sa.Column("record_key", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),  # proposed | accepted | refused
+    sa.Column("wanted", sa.Text, nullable=False),
+    sa.Column("candidates", sa.Text, nullable=False),
+    sa.Column("remote_id", sa.Text),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("decided_at", sa.Double),
+    sa.Column("decided_by", sa.Text),
+    sa.Index("adoption_state", "state", "record_key"),
+)
+
 schema_version = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
 
 
@@ -301,8 +411,11 @@ class Store:
         self.is_sqlite = engine.dialect.name == "sqlite"
         # An in-memory store is one connection, so its users take turns.
         self._turn = threading.RLock() if self.is_sqlite and path is None else None
-        # Who finds a SQLite file locked sleeps up to 100 ms between two looks; a lock of our own hands over at once.
-        self._writing = threading.RLock() if self.is_sqlite and path is not None else None
+        # One writes at a time. Waiting for SQLite's own lock means sleeping longer than a transaction takes.
+        self._writing = threading.Lock() if self.is_sqlite and path is not None else None
+        self._readers = KeptConnections(engine, mapper_plain=True, **({} if self.is_sqlite else _AUTOCOMMIT))
+        self._writers = KeptConnections(engine, mapper_immediate=True)
+        self._group = GroupCommit(self._writers, self._writing) if self._writing is not None else None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -316,25 +429,74 @@ class Store:
         with self._transaction(immediate=False) as conn:
             yield conn
 
+    def transact(self, work: Callable[[Connection], _T]) -> _T:
+        """Run a short writing transaction: durable when this returns, undone when it raises.
+
+        Args:
+            work: Changes nothing but the store. It may be run again when another transaction was let through first,
+                and by another thread, together with what others want to have committed (`sync.commits`).
+        """
+        for _ in range(_DEADLOCKS):
+            try:
+                return self._transacted(work)
+            except OperationalError as error:
+                if getattr(error.orig, "sqlstate", None) not in ("40P01", "40001"):
+                    raise
+        return self._transacted(work)
+
+    def _transacted(self, work: Callable[[Connection], _T]) -> _T:
+        if self._group is not None:
+            return self._group.run(work)
+        if self._turn is not None:
+            with self.write() as conn:
+                return work(conn)
+        return transact(self._writers, work)
+
+    def rows(self, statement: sa.Select[Any] | Prepared, values: Mapping[str, Any] | None = None) -> Sequence[Any]:
+        """The rows of one statement: what `read` gives, without a transaction around it."""
+        if self._turn is not None:
+            with self.read() as conn:
+                return _rows(conn, statement, values or {})
+        for again in (True, False):
+            conn = self._readers.get()
+            try:
+                found = _rows(conn, statement, values or {})
+                conn.commit()
+                return found
+            except DBAPIError as error:
+                self._readers.drop()
+                if not (error.connection_invalidated and again):
+                    raise
+        raise AssertionError("not reached")
+
     def insert(self, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
         """An INSERT of this store's dialect, which knows ON CONFLICT."""
-        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+        return insert_into(table, self.engine.dialect.name)
 
     def close(self) -> None:
         """Give all connections back."""
+        self._readers.close()
+        self._writers.close()
         self.engine.dispose()
 
     @contextmanager
     def _transaction(self, *, immediate: bool) -> Iterator[Connection]:
-        turn = self._turn or (self._writing if immediate else None)
-        if turn is not None:
-            turn.acquire()
-        try:
-            with self.engine.connect().execution_options(mapper_immediate=immediate) as conn, conn.begin():
-                yield conn
-        finally:
-            if turn is not None:
-                turn.release()
+        turn = self._turn or (self._writing if immediate else None) or nullcontext()
+        with (
+            turn,
+            self.engine.connect().execution_options(mapper_immediate=immediate) as conn,
+            conn.begin(),
+        ):
+            yield conn
+
+
+def _rows(conn: Connection, statement: sa.Select[Any] | Prepared, values: Mapping[str, Any]) -> Sequence[Any]:
+    return statement(conn, values).all() if isinstance(statement, Prepared) else conn.execute(statement, values).all()
+
+
+def insert_into(table: sa.Table, dialect: str) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that knows ON CONFLICT."""
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
 def open_store(url: str, *, read_only: bool = False) -> Store:
@@ -418,6 +580,7 @@ def _sqlite_engine(path: Path | None, *, read_only: bool) -> Engine:
             "sqlite://",
             creator=lambda: sqlite3.connect(uri, uri=True, **arguments),
             poolclass=sa.QueuePool,
+            max_overflow=-1,  # every thread keeps one to read and one to write
             hide_parameters=True,  # a statement's values are customers'
         )
 
@@ -431,16 +594,28 @@ def _sqlite_engine(path: Path | None, *, read_only: bool) -> Engine:
 
     @sa_event.listens_for(engine, "begin")
     def begin(conn: Connection) -> None:
+        if conn.get_execution_options().get("mapper_plain", False):
+            return
         # A deferred transaction that first reads and then writes fails at once when another has written between.
         immediate = conn.get_execution_options().get("mapper_immediate", False) and not read_only
-        conn.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        driver: Any = conn.connection.driver_connection
+        try:
+            driver.execute("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        except sqlite3.OperationalError as error:
+            raise OperationalError("BEGIN", None, error) from error
 
     return engine
 
 
 def _postgresql_engine(address: URL) -> Engine:
     try:
-        return sa.create_engine(address, pool_pre_ping=True, connect_args={"connect_timeout": 10}, hide_parameters=True)
+        return sa.create_engine(
+            address,
+            pool_pre_ping=True,
+            max_overflow=-1,  # every thread keeps one to read and one to write
+            connect_args={"connect_timeout": 10},
+            hide_parameters=True,
+        )
     except (ModuleNotFoundError, NoSuchModuleError):
         raise StoreError("a PostgreSQL store needs its driver: pip install 'mapper-ai[postgres]'") from None
 

@@ -1,5 +1,8 @@
 """One worker: claims an event, lets the flow work on it, records what came of it.
 
+Whoever wakes lanes calls ``Worker.drain``: once too often is harmless, from any number of threads, processes and
+machines at a time. ``sync.lanes`` says what there is to wake (``claimable``) and when there will be (``next_due_at``).
+
 The flow maps errors to fates; what escapes it all the same is caught here, so that one record never stops another
 customer's.
 """
@@ -9,10 +12,13 @@ from __future__ import annotations
 import logging
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
+
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from connectors.clarity_port import ClarityPort
 from connectors.errors import ConnectorError
@@ -20,15 +26,19 @@ from connectors.freshbooks import FreshBooks
 from mapspec import Reason
 from sync import control, inbox, records, skips
 from sync.aliases import Aliases
+from sync.budget import Budget
 from sync.control import PausedError
 from sync.drift import DriftWatch
 from sync.errors import IntentOpenError, LaneLostError
-from sync.inbox import Event
+from sync.first_run import FirstRun
+from sync.found import has_found
+from sync.lanes import Event, State, claim_in, settle_in
+from sync.leases import Leases
 from sync.log import bound
 from sync.lookups import Finder
 from sync.outcome import Outcome
 from sync.reading import assumed
-from sync.recovery import outcome_of
+from sync.recovery import RATE_LIMIT, WRITE_UNDER_WAY, outcome_of
 from sync.settings import Settings
 from sync.store import Store
 from sync.watch import ToldEvent, Watch
@@ -65,7 +75,10 @@ class Context:
         planned: Of a dry run: ``{"method", "path", "body"}`` each, and where it applies ``"entity"``, ``"total"``
             (Decimal) and ``"currency"`` for the sums.
         now: Unix seconds.
+        budget: Of requests to FreshBooks, shared with other processes.
+        rebuilt: Whether the ledger holds what a rebuild found and nobody has claimed yet.
         stop: Set when the run shall end after the write in hand.
+        saved_specs: Fingerprints of the specs that this process knows to be in the store.
     """
 
     settings: Settings
@@ -77,26 +90,51 @@ class Context:
     run_id: str
     now: Callable[[], float]
     planned: list[dict[str, Any]] = field(default_factory=list)
+    budget: Budget | None = None
     stop: threading.Event = field(default_factory=threading.Event)
+    saved_specs: set[str] = field(default_factory=set)
     watch: Watch = field(default_factory=Watch)
     aliases: Aliases = field(init=False)
     finder: Finder = field(init=False)
     drift: DriftWatch = field(init=False)
+    leases: Leases = field(init=False)
+    first_run: FirstRun = field(init=False)
+    rebuilt: bool = field(init=False)
 
     def __post_init__(self) -> None:
         exact = assumed(self.settings.profile, "A36") == "exact"
         self.aliases = Aliases(self.store)
         self.finder = Finder(self.freshbooks, self.now, exact_skus=exact, alias=self.aliases.sku)
         self.drift = DriftWatch(self.store, self.settings.profile, now=self.now)
+        wanted = self.settings.runner
+        self.leases = Leases(self.store, self.now, lease_s=wanted.lease_s, fresh_s=self.settings.settle_s)
+        self.rebuilt = has_found(self.store)
+        self.first_run = FirstRun(self.store, self.settings.caps)
+
+    def hold_off_s(self) -> float:
+        """Seconds for which FreshBooks is known to take no requests, so that no event need be begun."""
+        return 0.0 if self.budget is None else self.budget.pause_s()
+
+    @property
+    def paused(self) -> bool:
+        """Whether somebody has paused the runner; a dry run writes nothing and goes on."""
+        return not self.dry_run and control.paused(self.store) is not None
 
     def may_write(self) -> None:
         """To be called before the intent of a write: raises PausedError while somebody has paused the runner."""
         if not self.dry_run:
             control.require_going(self.store)
 
-    def renew(self, event: Event) -> None:
-        """To be called before every write: prolongs the lease, raises LaneLostError when another worker has it."""
-        inbox.renew(self.store, event, now=self.now())
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """The approved spec in force by source entity."""
+        by_entity = getattr(self.mappings, "by_entity", {})
+        return {entity: approved.fingerprint for entity, approved in by_entity.items()}
+
+    def close(self) -> None:
+        """End what runs beside the workers, and keep what they counted."""
+        self.leases.close()
+        self.drift.flush()
 
 
 @dataclass(frozen=True)
@@ -107,12 +145,36 @@ class Step:
     reason: str
 
 
+@dataclass
+class Drained:
+    """What a call of ``drain`` did.
+
+    Attributes:
+        fates: Outcomes by fate. "lost": another worker had taken the lane over, which settles the event.
+        stopped: Why no record can succeed at present, e.g. nobody is signed in; None when that is not so.
+    """
+
+    fates: dict[str, int] = field(default_factory=dict)
+    stopped: str | None = None
+
+    @property
+    def events(self) -> int:
+        """How many outcomes there were."""
+        return sum(self.fates.values())
+
+    def add(self, step: Step) -> None:
+        """Count one more."""
+        self.fates[step.fate] = self.fates.get(step.fate, 0) + 1
+        if step.fate == "stop":
+            self.stopped = step.reason
+
+
 def _plain(reasons: Sequence[Reason]) -> list[dict[str, str]]:
     return [{"id": reason.id, "message": reason.message} for reason in reasons]
 
 
 class Worker:
-    """Works on what is due, one event at a time."""
+    """Works on what is due, one event at a time; for one thread."""
 
     def __init__(self, context: Context, flow: Flow) -> None:
         self._context = context
@@ -120,63 +182,92 @@ class Worker:
         self._owner = inbox.new_owner()
         self._known_good = False
 
+    def drain(
+        self, lane_key: str | None = None, *, most: int | None = None, on_step: Callable[[Step], None] | None = None
+    ) -> Drained:
+        """Work on what is due now, until nothing is, or somebody pauses the runner.
+
+        Every event is worked on by one worker at a time and in the order of its lane, whoever else drains the same
+        lane; it has a committed outcome when the next one is begun, and what is not settled when the process dies is
+        due again after the lease, on the same machine at once (``sync.lanes.release_dead``). So a call that comes too
+        often, too early or twice at a time does nothing wrong, and one that never comes is made good by any later one.
+
+        Args:
+            lane_key: Of this lane only; None takes any lane, the one that is due the longest first.
+            most: Come back after so many events, so that one lane does not keep a worker from the others.
+            on_step: Called after every event.
+        """
+        drained = Drained()
+        event = self._claim(lane_key)
+        while event is not None:
+            step, event = self._work_on(event, follow=drained.events + 1 != most, lane_key=lane_key)
+            if step is None:
+                break
+            drained.add(step)
+            if on_step is not None:
+                on_step(step)
+        return drained
+
     def step(self) -> Step | None:
-        """Work on the next event that is due; None when nothing is, and while the runner is paused.
+        """Work on the next event that is due; None when nothing is, while FreshBooks takes no requests, and while the
+        runner is paused.
 
         The fate "stop" means that no record can succeed; the event is due again as if it had not been touched.
         """
+        event = self._claim(None)
+        return None if event is None else self._work_on(event, follow=False)[0]
+
+    def _claim(self, lane_key: str | None) -> Event | None:
         context = self._context
-        if not context.dry_run and control.paused(context.store) is not None:
+        if context.paused or context.hold_off_s() > 0:
             return None
-        event = inbox.next_due(context.store, now=context.now(), owner=self._owner)
-        if event is None:
-            return None
+        return inbox.next_due(
+            context.store,
+            now=context.now(),
+            owner=self._owner,
+            lease_s=context.leases.seconds,
+            lane_key=lane_key,
+        )
+
+    def _work_on(self, event: Event, *, follow: bool, lane_key: str | None = None) -> tuple[Step | None, Event | None]:
+        """The event's outcome, None when a pause gave it back; and the next event, claimed by the same commit."""
+        context = self._context
         ids = bound(run=context.run_id, lane=event.lane_key, record=event.record_key)
-        with ids, context.watch.event(event) as told:
+        with ids, context.leases.held(event), context.watch.event(event) as told:
             try:
                 outcome = skips.outcome(context.store, event.record_key) or self._flow.process(event, context)
             except PausedError:
                 inbox.release(context.store, event)
                 log.warning("paused before a write", extra={"seq": event.seq})
-                return None
+                return None, None
             except LaneLostError:
                 log.warning("lane lost to another runner", extra={"seq": event.seq})
-                return Step("lost", "another runner has taken over")
+                return Step("lost", "another runner has taken over"), None
             except (KeyboardInterrupt, SystemExit):
                 inbox.release(context.store, event)
                 raise
             except Exception as error:
-                return self._escaped(event, error, told)
-            return self._record(
-                event,
-                told,
-                outcome.fate,
-                _plain(outcome.reasons),
-                due_in_s=outcome.due_in_s,
-                waits_for=outcome.waits_for,
-            )
+                outcome = self._escaped(event, error)
+            return self._record(event, outcome, told, follow=follow, lane_key=lane_key)
 
-    def _escaped(self, event: Event, error: Exception, told: ToldEvent) -> Step:
+    def _escaped(self, event: Event, error: Exception) -> Outcome:
         if isinstance(error, ConnectorError | IntentOpenError):
-            outcome = outcome_of(error)
-            return self._record(event, told, outcome.fate, _plain(outcome.reasons), due_in_s=outcome.due_in_s)
+            return outcome_of(error)
+        if isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(error, OperationalError)):
+            # A server that was restarted, a disk that was full: that says nothing about the record.
+            log.error("the store failed in the middle of an event", exc_info=error, extra={"seq": event.seq})
+            message = "the store failed while this record was worked on; it is looked up what was sent"
+            return Outcome("retry", (Reason("store-failed", message),))
         log.error("unexpected error in a flow", exc_info=error, extra={"seq": event.seq})
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
-        reasons = [{"id": "unexpected-error", "message": f"unexpected error ({where}); see the log"}]
-        return self._record(event, told, "dead", reasons)
+        return Outcome("dead", (Reason("unexpected-error", f"unexpected error ({where}); see the log"),))
 
     def _record(
-        self,
-        event: Event,
-        told: ToldEvent,
-        fate: str,
-        reasons: list[dict[str, str]],
-        *,
-        due_in_s: float | None = None,
-        waits_for: str | None = None,
-    ) -> Step:
-        store, now = self._context.store, self._context.now()
+        self, event: Event, outcome: Outcome, told: ToldEvent, *, follow: bool, lane_key: str | None
+    ) -> tuple[Step, Event | None]:
+        context, fate = self._context, str(outcome.fate)
+        store, now, reasons = context.store, context.now(), _plain(outcome.reasons)
         text = "; ".join(reason["message"] for reason in reasons)
         told(fate, reasons[0]["id"] if reasons else "")
         if fate == "stop":
@@ -185,39 +276,55 @@ class Worker:
             records.set_connection(store, "freshbooks", state, reason=text, now=now)
             self._known_good = False
             log.error("connection stopped", extra={"connection": "freshbooks", "reasons": [r["id"] for r in reasons]})
-            return Step(fate, text)
-        if fate == "retry" and event.attempts >= MAX_RETRIES:
+            return Step(fate, text), None
+        if fate == "retry" and event.attempts >= MAX_RETRIES and reasons[0]["id"] != RATE_LIMIT:
             reasons = [{"id": "gave-up", "message": f"given up after {event.attempts + 1} tries"}, *reasons]
             fate = "dead"
-        states: dict[str, inbox.State] = {
-            "done": "done",
-            "skipped": "skipped",
-            "held": "held",
-            "dead": "dead",
-            "retry": "pending",
-            "waiting": "pending",
-        }
-        due = None
-        if fate in ("retry", "waiting"):
-            longest_s, first_s = (LONGEST_BACKOFF_S, 2.0) if fate == "retry" else (3600.0, 60.0)
-            back_off_s = min(longest_s, first_s * 2 ** min(event.attempts, 20))
-            # At least a moment, so that a flow that says "now" cannot keep a run busy for ever.
-            due = now + max(0.1, back_off_s if due_in_s is None else due_in_s)
-        kept = inbox.settle(
-            store,
-            event,
-            state=states[fate],
-            fate=fate,
-            reasons=reasons,
-            due=due,
-            waits_for=waits_for if fate in ("waiting", "held") else None,
-            now=now,
-        )
+        due = self._due(event, outcome, fate, now)
+        follow = follow and not (context.stop.is_set() or context.paused or context.hold_off_s() > 0)
+
+        def settled(conn: Connection) -> tuple[bool, Event | None]:
+            kept = settle_in(
+                conn,
+                event,
+                state=_STATES[fate],
+                fate=fate,
+                reasons=reasons,
+                due=due,
+                waits_for=outcome.waits_for if fate in ("waiting", "held") else None,
+                settled=outcome.settled if fate == "done" else None,
+                now=now,
+            )
+            if not follow:
+                return kept, None
+            return kept, claim_in(conn, now=now, owner=self._owner, lease_s=context.leases.seconds, lane_key=lane_key)
+
+        kept, following = store.transact(settled)
         log.info(
             "event settled" if kept else "lane lost to another runner",
             extra={"seq": event.seq, "fate": fate, "reasons": [reason["id"] for reason in reasons]},
         )
-        if fate == "done" and not self._known_good and not self._context.dry_run:
+        if fate == "done" and not self._known_good and not context.dry_run:
             records.set_connection(store, "freshbooks", "ok", now=now)
             self._known_good = True
-        return Step(fate if kept else "lost", text)
+        return Step(fate if kept else "lost", text), following
+
+    def _due(self, event: Event, outcome: Outcome, fate: str, now: float) -> float | None:
+        if fate not in ("retry", "waiting"):
+            return None
+        longest_s, first_s = (LONGEST_BACKOFF_S, 2.0) if fate == "retry" else (3600.0, 60.0)
+        if any(reason.id == WRITE_UNDER_WAY for reason in outcome.reasons):
+            first_s = 0.1  # another worker is about to finish
+        back_off_s = min(longest_s, first_s * 2 ** min(event.attempts, 20))
+        # At least a moment, so that a flow that says "now" cannot keep a run busy for ever.
+        return now + max(0.1, back_off_s if outcome.due_in_s is None else outcome.due_in_s)
+
+
+_STATES: Final[Mapping[str, State]] = {
+    "done": "done",
+    "skipped": "skipped",
+    "held": "held",
+    "dead": "dead",
+    "retry": "pending",
+    "waiting": "pending",
+}

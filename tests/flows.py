@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from connectors.sandbox.generator import dumps_exact
 from connectors.sandbox.server import Sandbox
 from sync.runner import RunReport, run
-from sync.settings import ClaritySettings, FreshBooksSettings, Policies, Settings
+from sync.settings import ClaritySettings, FreshBooksSettings, Policies, RunnerSettings, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 MAPPINGS = ROOT / "mappings" / "clarity-freshbooks"
@@ -56,6 +56,8 @@ class Books:
     with_clarity: bool = False
     settle_s: float = 0.2
     http_timeout_s: float = 0.5
+    store_url: str = ""
+    runner: RunnerSettings = field(default_factory=RunnerSettings)
     _files: int = 0
 
     @property
@@ -69,7 +71,8 @@ class Books:
                 client_secret=SecretStr(self.sandbox.client_secret),
             )
         return Settings(
-            store_url=f"sqlite:///{self.folder / 'store.db'}",
+            store_url=self.store_url or f"sqlite:///{self.folder / 'store.db'}",
+            runner=self.runner,
             freshbooks=FreshBooksSettings(
                 api_url=self.sandbox.freshbooks_url,
                 account_id=self.sandbox.account_id,
@@ -84,7 +87,7 @@ class Books:
     def environ(self) -> dict[str, str]:
         """The same settings as environment variables, for child processes."""
         return {
-            "MAPPER_STORE_URL": f"sqlite:///{self.folder / 'store.db'}",
+            "MAPPER_STORE_URL": self.settings.store_url,
             "FRESHBOOKS_API_URL": self.sandbox.freshbooks_url,
             "FRESHBOOKS_ACCOUNT_ID": self.sandbox.account_id,
             "FRESHBOOKS_ACCESS_TOKEN": self.sandbox.access_token,

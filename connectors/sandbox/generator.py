@@ -14,6 +14,7 @@ from connectors.sandbox.generator_events import customers, dumps_exact, events, 
 from connectors.sandbox.generator_forms import FORMS, REWRITES
 from connectors.sandbox.generator_hold import HOLD
 from connectors.sandbox.generator_mint import Mint
+from connectors.sandbox.generator_mixed import generate_mixed
 from connectors.sandbox.generator_order import Case, Payload, captured_sum
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "dumps_exact",
     "events",
     "generate",
+    "generate_mixed",
     "payments",
     "products",
     "refunds",

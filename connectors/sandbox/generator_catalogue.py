@@ -50,7 +50,7 @@ class Region:
     """Where a buyer lives, what money is paid there and how it is taxed.
 
     Attributes:
-        taxes: What an ordinary line is charged; at most two.
+        taxes: What an ordinary line is charged; three where a table has to combine them.
         reduced: Another rate that some goods get; None where the store sells none.
         shipping_taxed: Whether shipping bears the first tax.
         scale: Local price = USD price x scale, rounded half up to `step`.
@@ -168,6 +168,52 @@ REGIONS: dict[str, Region] = {
         (("Block 4, Sample Street 12", "Kuwait City", "", "13001"),),
         shipping_taxed=True,
         scale=Decimal("0.307"),
+        step=Decimal("0.005"),
+    ),
+    "qc": Region(
+        "CA",
+        "CAD",
+        (_tax("GST", "0.05"), _tax("QST", "0.09975")),
+        "+1 514 555 01",
+        (("31 rue du Spécimen", "Montréal", "QC", "H2X 1Y4"),),
+        shipping_taxed=True,
+        scale=Decimal("1.35"),
+    ),
+    "la": Region(
+        "US",
+        "USD",
+        (_tax("State tax", "0.04"), _tax("County tax", "0.015"), _tax("City tax", "0.00875")),
+        "+1 504 555 01",
+        (("220 Sample Levee Road", "New Orleans", "LA", "70112"),),
+    ),
+    "ch": Region(
+        "CH",
+        "CHF",
+        (_tax("MWST", "0.081"),),
+        "+41 44 555 01",
+        (("Musterplatz 9", "Zürich", "ZH", "8001"),),
+        reduced=_tax("MWST reduziert", "0.026"),
+        shipping_taxed=True,
+        scale=Decimal("0.88"),
+    ),
+    "kr": Region(
+        "KR",
+        "KRW",
+        (_tax("VAT", "0.10"),),
+        "+82 2 555 01",
+        (("견본로 12", "서울", "", "04524"),),
+        shipping_taxed=True,
+        scale=Decimal(1370),
+        step=Decimal(10),
+    ),
+    "bh": Region(
+        "BH",
+        "BHD",
+        (_tax("VAT", "0.10"),),
+        "+973 555 01",
+        (("Road 2803, Sample Building 7", "Manama", "", "317"),),
+        shipping_taxed=True,
+        scale=Decimal("0.377"),
         step=Decimal("0.005"),
     ),
 }

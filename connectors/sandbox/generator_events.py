@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from connectors.sandbox import generator_catalogue as catalogue
-from connectors.sandbox.generator_order import Case, Payload, counts_as_money, utc_text
+from connectors.sandbox.generator_order import Case, Payload, counts_as_money, currency_of, utc_text
 
 _CATALOGUE_DAY = date(2026, 1, 5)
 
@@ -38,7 +38,7 @@ def customers(cases: Iterable[Case]) -> list[Payload]:
         records[str(identifier)] = {
             **snapshot,
             "id": str(identifier),
-            "currency": order["currency"],
+            "currency": currency_of(order),
             "language": "en",
             "customerGroup": "Business" if snapshot["company"] else "Retail",
             "billingAddress": dict(address),
@@ -50,8 +50,8 @@ def customers(cases: Iterable[Case]) -> list[Payload]:
 
 
 def payments(cases: Iterable[Case]) -> list[Payload]:
-    """Return every payment of the orders as its own resource, whatever became of it."""
-    return [_payment(case.order, row) for case in cases for row in case.order["payments"]]
+    """Return every payment that has an id as its own resource, whatever became of it."""
+    return [_payment(case.order, row) for case in cases for row in case.order["payments"] if row.get("id") is not None]
 
 
 def refunds(cases: Iterable[Case]) -> list[Payload]:
@@ -68,7 +68,7 @@ def refunds(cases: Iterable[Case]) -> list[Payload]:
                 "orderId": order["id"],
                 "amount": order["total"],
                 "taxAmount": order["taxTotal"],
-                "currency": order["currency"],
+                "currency": currency_of(order),
                 "transactionId": f"re_{order['id']}",
                 "status": "completed",
                 "createdAt": day_after,

@@ -13,7 +13,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from connectors.sandbox.generator_catalogue import Product, Tax
 
 ZERO = Decimal(0)
-_DIGITS = {"JPY": 0, "KWD": 3}  # ISO 4217; every other currency of the catalogue has two
+_DIGITS = {"JPY": 0, "KRW": 0, "KWD": 3, "BHD": 3}  # ISO 4217; every other currency of the catalogue has two
 
 
 @dataclass(frozen=True)

@@ -114,9 +114,16 @@ def counts_as_money(payment: Payload) -> bool:
     return payment["status"] in ("captured", "settled") and payment["method"] != "purchase_order"
 
 
+def currency_of(order: Payload) -> str:
+    """Return the order's currency; where only its lines say it, theirs."""
+    rows = [order, *order["lineItems"], *order["payments"]]
+    return next((str(row["currency"]).upper() for row in rows if row.get("currency")), "USD")
+
+
 def captured_sum(order: Payload) -> Decimal:
     """Return the captured or settled money of an order in its own currency."""
-    rows = [row for row in order["payments"] if counts_as_money(row) and row["currency"] == order["currency"]]
+    own = currency_of(order)
+    rows = [row for row in order["payments"] if counts_as_money(row) and row["currency"].upper() == own]
     return sum((Decimal(row["amount"]) for row in rows), ZERO)
 
 

@@ -13,6 +13,7 @@ DONE: Final = 0
 FINDINGS: Final = 1
 USAGE: Final = 2
 INVALID: Final = 3
+NOT_COMPARED: Final = 4
 INTERRUPTED: Final = 130
 
 Run = Callable[[argparse.Namespace], int]
@@ -119,6 +120,27 @@ COMMANDS: Final[dict[str, Command]] = {
         "mapper approve order-to-invoice.yaml --part invoice.create_date invoice.terms --by ana\n"
         "  MAPPER_USER=ana mapper approve order-to-invoice.yaml --all",
     ),
+    "review": Command(
+        "review",
+        "what a mapping change means: risk, approvals, effect on samples",
+        "mapper review --base origin/main --samples samples --format markdown\n"
+        "  mapper review --base HEAD~1 mappings/acme --fail-on medium",
+    ),
+    "drift": Command(
+        "drift",
+        "what changed in payloads since a mapping was approved, and a change to propose",
+        "mapper drift mappings/acme/order-to-invoice.yaml --samples new/ --known samples/ --branch drift-november",
+    ),
+    "install-git": Command(
+        "gitting",
+        "let this clone compare and merge mappings part by part",
+        "mapper install-git\n  mapper install-git --remove",
+    ),
+    "git-driver": Command(
+        "gitting",
+        "what git calls after install-git: a mapping as lines, or a merge of two",
+        "mapper git-driver textconv mappings/acme/order-to-invoice.yaml",
+    ),
     "decisions": Command(
         "decisions",
         "what suggestions learned from people's decisions: list, forget, export",
@@ -166,7 +188,7 @@ def overview() -> str:
         "Proposes mappings between Clarity eCommerce and FreshBooks, for people to review, approve and run.\n\n"
         f"commands:\n{rows}\n\n"
         "mapper COMMAND --help shows its options and an example. Approved mappings are run by mapper-sync.\n"
-        "exit codes: 0 done, 1 findings or aborted, 2 usage, 3 invalid input\n"
+        "exit codes: 0 done, 1 findings or aborted, 2 usage, 3 invalid input, 4 could not compare\n"
     )
 
 

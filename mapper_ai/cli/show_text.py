@@ -43,6 +43,8 @@ def as_lines(spec: MappingSpec) -> Iterator[str]:
         else:
             yield from _block(spec, target, entry, current)
     yield from (_row(f"ignored {ignored.source}", scalar(ignored.reason)) for ignored in spec.ignored)
+    for row in spec.suppressed:
+        yield _row(f"suppressed {row.id}", row.part or "every part", f"until {row.until}", scalar(row.reason))
 
 
 def as_text(spec: MappingSpec) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -281,11 +282,13 @@ def _write_spec(
     kind = kind_for(target.name) if target.system else None
     flavour = ""
     if kind is not None and source.system:
-        entity = blueprint(kind).source.entity
-        flavour = next((name for name in SYSTEMS if source.name == f"{name}/{entity}"), "")
-        kind = kind if flavour else None
+        wanted = blueprint(kind).source.entity
+        flavour = next((name for name in SYSTEMS if source.name == f"{name}/{wanted}"), "")
+        # A contract alone shows no values to carry a flow over by; samples of another system's same entity do.
+        kind = kind if flavour or (source.records and source.name.endswith(f"/{wanted}")) else None
     if kind is not None:
-        proposal = propose(kind, source.records, system=slug(source.name), recall=recall, rank=rank, flavour=flavour)
+        name = source.name.partition("/")[0] if source.system else _named_by(path) or slug(source.name)
+        proposal = propose(kind, source.records, system=name, recall=recall, rank=rank, flavour=flavour)
     else:
         proposal = propose_plain(
             source.profile,
@@ -311,6 +314,12 @@ def _write_spec(
     waiting = "nothing is approved yet" if spec is proposal.spec else "those not accepted wait for a person"
     tell(f"{path}: proposed {rules} rule(s){like}; {waiting}")
     return FINDINGS if any(row.level == "error" for row in proposal.findings) else DONE
+
+
+def _named_by(path: Path) -> str:
+    """The source system that a spec's place tells: `mappings/acme-freshbooks/order-to-invoice.yaml` is of `acme`."""
+    match = re.fullmatch(r"([a-z][a-z0-9]*(?:-[a-z0-9]+)*)-freshbooks", path.absolute().parent.name)
+    return match.group(1) if match else ""
 
 
 def _accepted(path: Path, spec: MappingSpec, at: float | None, tell: Callable[[str], None]) -> MappingSpec:

@@ -239,6 +239,8 @@ def _add(args: argparse.Namespace) -> int:
         say(as_json({"system": args.system, "file": str(out), "entities": entities, "notes": made.notes}))
         return DONE
     say(f"{out}: {len(made.entities)} entities: {', '.join(made.entities)}")
+    if made.settings:
+        note(f'mapper: to run its orders write in mapper.toml: [systems] source = "{args.system}"')
     if out.parent.resolve() != known.config.folder.resolve():
         folder = known.config.folder
         note(f"mapper: profiles are looked for in {folder}; name {out.parent} in mapper.toml ([systems] folder)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import Final
 
 _SPLIT: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
@@ -109,7 +110,7 @@ def kind_of_field(names: Sequence[str], siblings: Collection[str]) -> str:
     if (_SPLIT.findall(names[-1]) or [""])[0].casefold() in _ASKING:
         return ""
     around = [squeeze(name) for name in names[:-1]]
-    beside = {squeeze(name) for name in siblings}
+    beside = _squeezed(tuple(siblings))
     if own not in _EITHER or not (_in_thing(names[:-1]) or beside & _PRODUCT_SIBLINGS):
         kind = _by_name(own)
         if kind:
@@ -128,6 +129,12 @@ def kind_of_field(names: Sequence[str], siblings: Collection[str]) -> str:
     if own in _PEOPLE and not own.endswith("address"):
         return SOMEBODY
     return "address" if own in _PEOPLE else ""
+
+
+@lru_cache(maxsize=1024)
+def _squeezed(names: tuple[str, ...]) -> frozenset[str]:
+    """The members of one object are asked for one by one; with hundreds of them this is most of the work."""
+    return frozenset(map(squeeze, names))
 
 
 def label_of_row(siblings: Collection[str], name: str) -> bool:

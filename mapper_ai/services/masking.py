@@ -137,15 +137,18 @@ class Masker:
         if isinstance(value, Mapping):
             label = next((str(value[name]) for name in value if _names_a_row(name, value)), "")
             members: dict[str, Any] = {}
+            beside = tuple(map(str, value))
             for name, item in value.items():
                 told = label if label and label_of_row(value.keys(), name) else str(name)
                 shown = self._pseudonyms.contacts(str(name)) if EMAIL.search(str(name)) else name
-                members[shown] = self._masked(item, (*names, told), [str(other) for other in value], known)
+                members[shown] = self._masked(item, (*names, told), beside, known)
             return members
         if isinstance(value, list | tuple):
             return [self._masked(item, names, siblings, known) for item in value]
+        if value is None or isinstance(value, bool) or value == REMOVED:
+            return value
         kind = kind_of_field(names, siblings)
-        if not kind or value is None or isinstance(value, bool) or value == REMOVED:
+        if not kind:
             return value
         new = self._value(kind, value)
         if kind in ("name", "company", SOMEBODY) and isinstance(value, str) and new != value:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import yaml
 
 from mapper_ai.core.fields import FieldProfile
-from mapper_ai.core.profile import profile_records
+from mapper_ai.core.profile import Profile, profile_records
 from mapper_ai.errors import InputError
 from mapper_ai.services.sampling import SUFFIXES, read_samples
 from mapper_ai.services.schema_reading import Document, Reader
@@ -22,6 +22,7 @@ _CREATES: Final = ("post", "put", "patch")
 _OPEN_WORDS: Final = re.compile(r"(?i)(status|state|type|kind|method|currency|language)$")
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9 _-]{0,29}")
 _ENOUGH: Final = 5
+_ORDER: Final = "order"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Described:
     source: str
     entities: Mapping[str, Entity]
     base_url: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -129,7 +131,7 @@ def from_json_schema(path: Path, *, only: Sequence[str] = ()) -> Described:
     }
     dialect = str(root.get("$schema", "JSON Schema"))[:80]
     described = Described(
-        str(root.get("title") or path.stem)[:80], f"{dialect}, {path.name}", found, "", document.notes
+        str(root.get("title") or path.stem)[:80], f"{dialect}, {path.name}", found, "", notes=document.notes
     )
     return _checked(document, described, only, tuple(known))
 
@@ -147,16 +149,19 @@ def from_samples(path: Path, *, only: Sequence[str] = ()) -> Described:
     for file in inside if path.is_dir() else [path]:
         groups.setdefault(_sample_kind(file, path), []).append(file)
     found: dict[str, Entity] = {}
+    settings: dict[str, Any] = {}
     for name, files in sorted(groups.items()):
         if not only or name in only:
             records = [record for file in files for record in read_samples(file)]
             profile = profile_records(records)
             note = f"inferred from {len(records)} records"
             found[name] = Entity(_inferred(profile.fields, len(records)), note=note)
+            if name == _ORDER:
+                settings = _reading(profile)
     if not found:
         known = f"; found {', '.join(sorted(groups))}" if groups else ""
         raise InputError(f"{path}: no sample of {', '.join(only) or 'any kind'}{known}")
-    return Described(path.stem, f"samples in {path.name}", found)
+    return Described(path.stem, f"samples in {path.name}", found, settings=settings)
 
 
 def profile_text(system: str, described: Described) -> str:
@@ -168,6 +173,8 @@ def profile_text(system: str, described: Described) -> str:
     if described.base_url:
         data["base_url"] = described.base_url
     data["sources"] = {"D": described.source}
+    if described.settings:
+        data["settings"] = dict(described.settings)
     data["entities"] = {name: _plain(entity) for name, entity in described.entities.items()}
     return head + yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=118)
 
@@ -181,6 +188,37 @@ def _plain(entity: Entity) -> dict[str, Any]:
         "note": entity.note,
     }
     return {**{name: value for name, value in told.items() if value}, "contract": dict(entity.contract)}
+
+
+def _reading(profile: Profile) -> dict[str, Any]:
+    """How the runner reads this shop's orders, as settings of its profile that can be corrected."""
+    from mapper_ai.services.kinds import blueprint
+    from mapper_ai.services.propose import correspondences
+
+    found = {
+        old: new for old, new in correspondences(profile, blueprint("order-to-invoice")).items() if "[]" not in new
+    }
+    customer = found.get("customer.id", "").rpartition(".")[0]
+    by_id = found.get("customerId", "")
+    members = {
+        "A8": ("Member with the time of the last change.", {"updated": found.get("updatedAt", "")}),
+        "A12": ("A delivery is the record itself, without an envelope: one of this entity.", {"bare": _ORDER}),
+        "A17": ("This member identifies a record.", found.get("id", "")),
+        "A18": ("What people call an order.", {"member": found.get("orderNumber", "")}),
+        "A28": (
+            "The order's own customer, and the member that names one by id.",
+            {"embedded": customer if "." not in customer else "", "by_id": by_id if "." not in by_id else ""},
+        ),
+    }
+    made: dict[str, Any] = {}
+    for name, (text, value) in members.items():
+        kept = (
+            {key: path for key, path in value.items() if path and "." not in path} if isinstance(value, dict) else value
+        )
+        if kept:
+            kind: Any = dict.fromkeys(kept, "name") if isinstance(kept, dict) else "name"
+            made[name] = {"text": text, "value": kept, "type": kind, "read_by": ["inbox", "runner"]}
+    return made
 
 
 def _resources(document: Document) -> dict[str, _Resource]:

@@ -6,6 +6,7 @@ source's fields are found by suggesting them for Clarity's `rest` contract first
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -13,18 +14,31 @@ from typing import Any, Final
 from connectors.registry import has_entity, load_system
 from mapper_ai.core.explain import Explainer
 from mapper_ai.core.profile import Profile, profile_contract, profile_records
-from mapper_ai.core.suggest import Ranker, TargetSuggestion, suggest
+from mapper_ai.core.suggest import Candidate, Ranker, TargetSuggestion, suggest
 from mapper_ai.services.additions import Additions, fuzzy_origin
 from mapper_ai.services.carried import with_corrections
 from mapper_ai.services.findings import Finding
+from mapper_ai.services.goals import Goal
 from mapper_ai.services.kinds import SYSTEMS, blueprint, why_left_out
 from mapper_ai.services.proof import failures
 from mapper_ai.services.rewrite import rewrite_spec
-from mapper_ai.services.sources import part_sources
+from mapper_ai.services.shop_flow import (
+    PAYMENTS,
+    for_other_shop,
+    is_payment_as_a_whole,
+    named_after,
+    pays_as_a_whole,
+    without_payments,
+)
+from mapper_ai.services.shop_money import with_proved_money
+from mapper_ai.services.sources import part_sources, step_list
 from mapper_ai.services.targets import Recall, Record, TargetGoals, missing_required, source_profile, target_goals
 from mapspec import MappingSpec
 from mapspec.model import ListBlock, Origin, TargetRule
 
+# What another shop's flow gets of its own, so that it is not missed.
+_MADE_ANEW: Final = ("gate rule ", "step payment ", "the check payment-currency ", "the check overpaid ")
+ORDERS: Final = "order-to-invoice"
 # Below this share of known paths a source is not taken for a Clarity one.
 _NATIVE_SHARE: Final = 0.5
 _TOP: Final = 5
@@ -94,16 +108,26 @@ def propose(
     """
     spec = blueprint(kind, flavour or _flavour_of(kind, records))
     told: list[tuple[str, str]] = []
+    seen: list[tuple[str, str]] = []
     if records and not flavour and not is_native(spec, records):
-        found = correspondences(profile_records(records), spec)
-        spec, told = rewrite_spec(spec, found)
+        samples = profile_records(records)
+        found = correspondences(samples, spec)
+        as_a_whole = kind == ORDERS and pays_as_a_whole(found)
+        spec, told = rewrite_spec(spec, without_payments(found) if as_a_whole else found)
+        if kind == ORDERS:
+            told = [row for row in told if not (as_a_whole and row[1].startswith(_MADE_ANEW))]
+            spec, more = for_other_shop(spec, found, samples, records)
+            spec, proved = with_proved_money(spec, records)
+            told, seen = [*told, *more], proved
+        spec = named_after(spec, system)
         source = spec.source.model_copy(update={"system": system})
         spec = spec.model_copy(update={"spec": f"{system}-freshbooks/{kind}", "description": None, "source": source})
     if has_entity(spec.source.system, spec.source.entity):
         spec = with_corrections(spec, load_system(spec.source.system))
     proposal = complete(spec, records, target_goals(spec), source_profile(spec, records), recall, rank)
-    carried = tuple(Finding("not-carried-over", "warning", part, f"{part}: {text}") for part, text in told)
-    return replace(proposal, findings=(*carried, *proposal.findings))
+    carried = [Finding("not-carried-over", "warning", part, f"{part}: {text}") for part, text in told]
+    looked = [Finding("look-at", "note", part, f"{part}: {text}") for part, text in seen]
+    return replace(proposal, findings=(*carried, *looked, *proposal.findings))
 
 
 def _flavour_of(kind: str, records: Sequence[Record]) -> str:
@@ -126,8 +150,9 @@ def complete(
     for goals in targets:
         for suggestion in ranked[goals.name]:
             goal = goals.goal(suggestion.target)
-            if suggestion.accepted and not why_left_out(spec, goals.name, goal.path):
-                made.add(goals, goal, suggestion.candidates[0])
+            candidate = suggestion.candidates[0] if suggestion.accepted else None
+            if candidate is not None and _may_be_added(spec, goals.name, goal, candidate):
+                made.add(goals, goal, candidate)
         for suggestion in ranked[goals.name]:
             goal = goals.goal(suggestion.target)
             if (
@@ -188,11 +213,20 @@ def is_native(spec: MappingSpec, records: Sequence[Record]) -> bool:
 def correspondences(samples: Profile, spec: MappingSpec) -> dict[str, str]:
     """Path of the spec's own source -> path of the samples that means the same."""
     contract = profile_contract(load_system(spec.source.system).fields(spec.source.entity))
-    found = {
-        row.target: row.candidates[0].source
-        for row in suggest(samples, contract, top=1, accept_at=_CARRY_AT)
-        if row.accepted and not row.candidates[0].joined_with
-    }
+    rows = suggest(samples, contract, top=_TOP, accept_at=_CARRY_AT)
+    listed = any(
+        row.target == PAYMENTS + "amount" and row.accepted and "[]" in row.candidates[0].source for row in rows
+    )
+    found = {}
+    for row in rows:
+        likely = [c.source for c in row.candidates if not c.joined_with and c.confidence >= _CARRY_AT]
+        if row.target.startswith(PAYMENTS) and not listed:  # the order itself says how it was paid
+            likely = [path for path in likely if "[]." not in path]
+        if row.accepted and likely and _may_stand_for(row.target, likely[0]):
+            found[row.target] = likely[0]
+    for name in contract.paths:  # a field of the very same name, which says too little to be sure of: `test`
+        if "." not in name and name not in found and name in samples.paths:
+            found[name] = name
     own = spec.source.id.source_path()
     # A bare `id` says little to the suggester; nothing identifies a record better than its own id or number.
     if own not in found and own in samples.paths:
@@ -200,6 +234,31 @@ def correspondences(samples: Profile, spec: MappingSpec) -> dict[str, str]:
     if own not in found and spec.source.number is not None and spec.source.number.source_path() in found:
         found[own] = found[spec.source.number.source_path()]
     return found
+
+
+def _may_be_added(spec: MappingSpec, target: str, goal: Goal, candidate: Candidate) -> bool:
+    """Whether a suggestion may become a rule beside the blueprint's."""
+    if why_left_out(spec, target, goal.path) or is_payment_as_a_whole(spec, target):
+        return False
+    of_order = spec.source.entity == "order" and not goal.list_path and not step_list(spec, f"{target}.{goal.path}")
+    # One value of an order is no member of one of its lines' taxes, whichever of them comes first.
+    return not (of_order and candidate.how != "sum" and any("[]." in path for path in candidate.sources))
+
+
+# What these are called, whatever the samples' values look like; nothing else is worth a guess.
+_CALLED: Final = {
+    "storeId": re.compile(r"(?i)(store|shop|site|channel|location)(_?(id|code|name|number))?$"),
+    "payments[].transactionId": re.compile(r"(?i)transaction|charge|txn|payment_?id|capture"),
+    "customer.taxId": re.compile(r"(?i)(tax|vat|gst|abn|ein).*(id|no|number|code)?$"),
+}
+
+
+def _may_stand_for(old: str, new: str) -> bool:
+    """False for one value of the order that some element of a list would give, and for names that say otherwise."""
+    called = _CALLED.get(old)
+    if called is not None and not called.search(new.rsplit(".", 1)[-1]):
+        return False
+    return new.count("[]") <= old.count("[]") or old.startswith(PAYMENTS)
 
 
 def _alternatives(

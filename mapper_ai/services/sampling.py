@@ -33,6 +33,7 @@ _PAGE = _words(
 )
 # Further members of such a page, which alone prove nothing: an order has a total and a status, too.
 _BESIDE = _PAGE | _words("total previous prev object url meta metadata links sorts groupings success status")
+_SAID = _words("notice message success status warnings")
 _LISTS = ("data", "results", "records", "items", "value")
 # Entity names that wrap one record or a list of them (freshbooks §3, clarity A6).
 _ENTITIES = _words(
@@ -221,6 +222,8 @@ def _unwrap_result(result: Any, where: str, line: int | None) -> list[dict[str, 
 
 def _only_paging(value: Mapping[str, Any], key: str) -> bool:
     beside = {name.replace("_", "").lower() for name in value if name != key}
+    if beside and beside <= _SAID and isinstance(value[key], dict) and "id" in value[key]:
+        return True  # an answer with a word about it: {"notice": "Order has been cancelled", "order": {...}}
     return not beside or (beside <= _BESIDE and (bool(beside & _PAGE) or key == "data"))
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
+from mapper_ai.services.reconciliation import Reconciler
 from mapper_ai.services.runner_control import RunnerControl
 from mapper_ai.services.studio_config import decisions_file, workspace_root
 from mapper_ai.services.workspace import Workspace
@@ -68,6 +69,12 @@ def runner() -> RunnerControl:
     """The runner jobs of the workspace."""
     found = surroundings()
     return RunnerControl(found.root / "jobs", found.mappings)
+
+
+def reconciler() -> Reconciler:
+    """The comparisons of the workspace."""
+    found = surroundings()
+    return Reconciler(found.root, found.mappings)
 
 
 def sandbox_page() -> str | None:

@@ -21,13 +21,16 @@ _MAYBE_MARK: Final = re.compile("[\u0300-\u1fff\u20d0-\U0010ffff]")
 
 # Both patterns look at each character a bounded number of times, whatever the text.
 _TAG: Final = re.compile(r"<(/?[a-zA-Z][a-zA-Z0-9]{0,20})(?![a-zA-Z0-9])[^<>]{0,2000}>")
+_CODE: Final = re.compile(r"<(script|style)(?![a-zA-Z0-9])", re.IGNORECASE | re.ASCII)
+_CODE_END: Final = {name: re.compile(f"</{name}", re.IGNORECASE | re.ASCII) for name in ("script", "style")}
 _BLOCK: Final = re.compile(r"/(?:p|li|div|h[0-9]|tr)|/?br", re.IGNORECASE)
 
 
 def strip_html(text: str) -> str:
-    """Text of an HTML fragment; block ends become a blank."""
+    """Text of an HTML fragment, without scripts and styles; block ends become a blank."""
     if "<" in text:
-        text = _TAG.sub(lambda tag: " " if _BLOCK.fullmatch(tag[1]) else "", _without_comments(text))
+        text = _without_code(_without_comments(text))
+        text = _TAG.sub(lambda tag: " " if _BLOCK.fullmatch(tag[1]) else "", text)
     if "&" in text:
         try:
             text = html.unescape(text)
@@ -42,6 +45,24 @@ def _without_comments(text: str) -> str:
     while (begin := text.find("<!--", start)) >= 0 and (end := text.find("-->", begin + 4)) >= 0:
         kept.append(text[start:begin])
         start = end + 3
+    return "".join(kept) + text[start:]
+
+
+def _without_code(text: str) -> str:
+    """What stands between the tags of a script or a style is for browsers; one that never ends is kept as text."""
+    kept = []
+    start = 0
+    endless = set()
+    for tag in _CODE.finditer(text):
+        name = tag[1].lower()
+        if tag.start() < start or name in endless:
+            continue
+        end = _CODE_END[name].search(text, tag.end())
+        if end is None:
+            endless.add(name)
+            continue
+        kept.append(text[start : tag.start()])
+        start = end.start()
     return "".join(kept) + text[start:]
 
 

@@ -62,10 +62,13 @@ class CollapseSpace(TextOperation):
 
 
 class StripHtml(TextOperation):
-    """Remove tags, turn entities into characters: descriptions of shops hold HTML."""
+    """Remove tags, scripts and styles, turn entities into characters: descriptions of shops hold HTML."""
 
     name = "strip_html"
-    examples = (Example(value="<p>Fine <b>tea</b></p><p>50&nbsp;g</p>", gives="Fine tea 50 g"),)
+    examples = (
+        Example(value="<p>Fine <b>tea</b></p><p>50&nbsp;g</p>", gives="Fine tea 50 g"),
+        Example(value="<script>track()</script>Fine tea", gives="Fine tea"),
+    )
 
     def bind(self, context: CompileContext) -> Step:
         return each_text(lambda text: strip_html(text) or None)

@@ -66,7 +66,7 @@ def only_line(capsys: pytest.CaptureFixture[str]) -> str:
     return caught.err
 
 
-@pytest.mark.parametrize("command", ["", "run", "serve", "status", "errors", "replay", "doctor", "webhooks"])
+@pytest.mark.parametrize("command", ["", "run", "serve", "work", "status", "errors", "replay", "doctor", "webhooks"])
 def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([*command.split(), "--help"])
@@ -77,7 +77,7 @@ def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys\nfrom sync.__main__ import build_parser\nbuild_parser().format_help()\n"
-        "print([name for name in ('sqlalchemy', 'pydantic', 'httpx2', 'starlette', 'cryptography')"
+        "print([name for name in ('sqlalchemy', 'pydantic', 'httpx2', 'starlette', 'cryptography', 'dbos')"
         " if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -281,6 +281,12 @@ def test_a_taken_port_is_one_line(
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert main(["serve", "--mappings", "maps", "--port", str(server.getsockname()[1])]) == 1
     assert "cannot listen on 127.0.0.1" in only_line(capsys)
+
+
+def test_work_without_workers_is_one_line(flow: Flow, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mapper.toml").write_text("[runner]\nworkers = 0\n", encoding="utf-8")
+    assert main(["work", "--mappings", "maps"]) == 2
+    assert "[runner] workers is 0" in only_line(capsys)
 
 
 SERVING = """

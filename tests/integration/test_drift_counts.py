@@ -17,7 +17,7 @@ from mapspec.drift import Drift
 from mapspec.drift_changes import apply_proposals, propose
 from sync.__main__ import main
 from sync.drift import KEPT_DAYS, MAX_WAYS, DriftWatch, drift_alerts, drift_reports
-from sync.ingress import prometheus_text
+from sync.metrics import Metrics
 from sync.spec_safety import LiveMappings
 from sync.specs import ApprovedSpec
 from sync.status import status
@@ -95,7 +95,15 @@ def test_differences_of_all_kinds_are_counted_by_several_processes(
     kinds = {kind for kind, _, _ in found(store, days)}
     assert kinds == {"new", "missing", "changed", "value"}
     assert set(found(store, days).values()) == {3}
-    assert found(store, days)["value", "status", "awaiting pickup"] == 3
+    assert found(store, days)["value", "status", ""] == 3
+
+
+def test_a_word_is_named_when_several_records_hold_it(store: Store, days: Days, approved: ApprovedSpec) -> None:
+    watching = watch(store, days)
+    for word in ("Awaiting Pickup", "Ana Lima", "Awaiting Pickup", "Awaiting Pickup", "Awaiting Pickup"):
+        watching.observe(approved, order(status=word))
+    watching.flush()
+    assert found(store, days) == {("value", "status", "awaiting pickup"): 2, ("value", "status", ""): 3}
 
 
 def test_counts_go_to_the_store_every_few_seconds(store: Store, days: Days, approved: ApprovedSpec) -> None:
@@ -155,7 +163,7 @@ def test_an_alert_wants_a_share_of_the_last_days(store: Store, days: Days, appro
     assert file == "order-to-invoice.yaml"
     assert "in 6 of 6 records" in text and "mapper-sync drift" in text
     told = status(store)
-    assert prometheus_text(store, {}, now=days.at)
+    assert b"mapper_drift_records" in Metrics(store, now=lambda: days.at).text()
     assert told["mappings"][0]["state"] == "runs"
 
 

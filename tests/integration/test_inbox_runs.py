@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy.exc import OperationalError
 
 from connectors.clarity_port import Head
 from connectors.errors import AuthError, RejectedError, TransientError
@@ -26,7 +28,7 @@ from sync.errors import InputError, SettingsError
 from sync.inbox import Event
 from sync.poll import poll_clarity
 from sync.runner import Progress, RunReport, run
-from sync.settings import FreshBooksSettings, Settings
+from sync.settings import FreshBooksSettings, RunnerSettings, Settings
 from sync.store import Store, open_store
 from sync.tokens_db import DatabaseTokenStore
 from sync.worker import MAX_RETRIES, Context
@@ -44,6 +46,7 @@ class Outcome:
     reasons: tuple[Reason, ...] = ()
     due_in_s: float | None = None
     waits_for: str | None = None
+    settled: None = None
 
 
 @dataclass
@@ -82,7 +85,7 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
         books = FreshBooksSettings(
             api_url=f"http://127.0.0.1:{server.getsockname()[1]}", account_id="A1", access_token=SecretStr("t")
         )
-        yield Settings(store_url=f"sqlite:///{tmp_path / 'm.db'}", freshbooks=books)
+        yield Settings(store_url=f"sqlite:///{tmp_path / 'm.db'}", freshbooks=books, runner=RunnerSettings(workers=1))
 
 
 @pytest.fixture
@@ -355,18 +358,30 @@ def row(record_id: str, updated_at: str) -> dict[str, Any]:
     return {"id": record_id, "updatedAt": updated_at, "total": Decimal("1.10")}
 
 
+LATER = 1_800_000_000.0
+
+
 def test_polling_brings_what_changed_once_and_moves_its_cursor(store: Store) -> None:
     shop = Shop(order=[row("1", "2026-03-01T14:00:00Z"), row("2", "2026-03-01T15:00:00Z")])
-    assert poll_clarity(store, shop, now=1, overlap_s=300).result.new == 2
+    assert poll_clarity(store, shop, now=LATER, overlap_s=300).result.new == 2
     shop.rows["order"] = [row("2", "2026-03-01T15:00:00Z"), row("1", "2026-03-01T16:00:00Z")]
-    assert poll_clarity(store, shop, now=2, overlap_s=300).result == inbox.IngestResult(new=1, duplicate=1)
+    assert poll_clarity(store, shop, now=LATER, overlap_s=300).result == inbox.IngestResult(new=1, duplicate=1)
     assert [since for entity, since in shop.asked if entity == "order"] == [
         None,
         datetime(2026, 3, 1, 14, 55, tzinfo=UTC),
     ]
-    event = inbox.next_due(store, now=3, owner="me")
+    event = inbox.next_due(store, now=LATER, owner="me")
     assert event is not None
     assert (event.delivery_id, event.type) == ("poll:order:1:2026-03-01T14:00:00.000000Z", "order.updated")
+
+
+def test_a_record_from_the_future_does_not_carry_the_cursor_there(store: Store) -> None:
+    shop = Shop(order=[row("1", "2026-03-01T14:00:00Z"), row("2", "2099-01-01T00:00:00Z")])
+    poll_clarity(store, shop, now=LATER, overlap_s=300)
+    shop.rows["order"] = [row("3", datetime.fromtimestamp(LATER, UTC).isoformat())]
+    poll_clarity(store, shop, now=LATER + 60, overlap_s=300)
+    assert [since for entity, since in shop.asked if entity == "order"][-1] == datetime.fromtimestamp(LATER - 300, UTC)
+    assert inbox.counts(store) == {"pending": 3}
 
 
 def test_a_list_that_fails_keeps_its_cursor_and_stops_no_other(store: Store) -> None:
@@ -446,3 +461,16 @@ def test_one_refresher_at_a_time_while_webhooks_are_stored(store: Store) -> None
         held = cell.load()
     assert held is not None
     assert held.refresh == "20"
+
+
+def test_a_store_that_fails_for_a_moment_sets_no_record_aside(settings: Settings, tmp_path: Path) -> None:
+    failures = [OperationalError("SELECT", None, sqlite3.OperationalError("database is locked"))]
+
+    def answer(_event: Event, _context: Context) -> Outcome:
+        if failures:
+            raise failures.pop()
+        return Outcome("done")
+
+    clock = Clock()
+    report = go(settings, Flow(answer), events(tmp_path, line(1)), clock=clock)
+    assert (report.fates, report.exit_code) == ({"retry": 1, "done": 1}, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 import sqlalchemy as sa
 
 from connectors.scrub import REMOVED
+from sync import records
 from sync.envelope import Delivery, dumps, loads, parse_delivery
-from sync.intake import Prepared, prepare, store_all
+from sync.intake import Prepared, prepare, store_all, store_in
 from sync.store import Store, inbox, lane, open_store, record
+from tests.engines import wait_until
 
 
 @pytest.fixture
@@ -51,8 +54,8 @@ def rows(store: Store) -> tuple[list[Any], ...]:
     with store.read() as conn:
         events = conn.execute(sa.select(*[c for c in inbox.c if c.name != "seq"]).order_by(inbox.c.seq)).all()
         lanes = conn.execute(sa.select(lane.c.key).order_by(lane.c.key)).all()
-        records = conn.execute(sa.select(record).order_by(record.c.key)).all()
-    return [tuple(row) for row in events], [tuple(row) for row in lanes], [tuple(row) for row in records]
+        snapshots = conn.execute(sa.select(record).order_by(record.c.key)).all()
+    return [tuple(row) for row in events], [tuple(row) for row in lanes], [tuple(row) for row in snapshots]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -111,3 +114,26 @@ def test_a_text_that_looks_like_our_marks_stays_a_text() -> None:
     one = prepare(Delivery(value, "0" * 64), source="webhook")
     assert loads(one.body) == value
     assert len(envelope._MARK) == len(intake._SLOT) == 24  # 96 random bits of this process, unknown to any sender
+
+
+def test_a_snapshot_that_was_fetched_meanwhile_does_not_replace_a_newer_one(postgres_url: str) -> None:
+    store = open_store(postgres_url)
+    store_all(store, [delivery("e1", "order", "5", 1, v=1)], now=1.0)
+
+    def fetched() -> None:
+        records.remember(store, "order", "5", {"id": "5", "v": 2}, updated="2026-03-02T10:00:00Z", now=2.0)
+
+    def waits() -> int:
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        with store.read() as conn:
+            return int(conn.exec_driver_sql(asked).scalar() or 0)
+
+    late = threading.Thread(target=fetched)
+    with store.write() as conn:
+        store_in(conn, [delivery("e3", "order", "5", 3, v=3)], now=3.0, settled_by={})
+        late.start()
+        wait_until(waits, what="the fetched one waits for the delivery's transaction")
+    late.join()
+    newest = records.latest(store, "order:5")
+    store.close()
+    assert newest is not None and newest.payload["v"] == 3

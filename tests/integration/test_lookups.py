@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,8 +16,9 @@ from connectors.freshbooks import FreshBooks
 from connectors.tokens import StaticToken
 from mapper_ai.services.findings import spec_findings
 from mapper_ai.services.preview import preview_rows
-from mapspec import approve, compile_spec, dump_spec, load_spec, load_with_lines
+from mapspec import Lookup, approve, compile_spec, dump_spec, load_spec, load_with_lines
 from mapspec.ops import NOT_LOOKED_UP, Output
+from sync import lookups
 from tests.flows import Books, envelope, order, reasons
 
 SPEC = """\
@@ -190,3 +191,19 @@ def test_the_checks_know_what_a_lookup_can_bring(old: str, new: str, rule: str, 
     [(found, message)] = errors(SPEC.replace(old, new))
     assert found == rule
     assert told in message
+
+
+def test_what_is_remembered_of_searches_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookups, "MOST_REMEMBERED", 3)
+    asked: list[str] = []
+
+    class Items:
+        def find_items_by_sku(self, sku: str) -> list[dict[str, Any]]:
+            asked.append(sku)
+            return []
+
+    finder = lookups.Finder(cast(FreshBooks, Items()), lambda: 0.0)
+    for sku in ("a", "a", "b", "c", "d", "a"):
+        finder.find(Lookup("items", "item", "sku", sku, "x"))
+    assert asked == ["a", "b", "c", "d", "a"]
+    assert len(finder._known) <= 3

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from sync import audit, inbox, ledger, records, skips
 from sync.__main__ import main
+from sync.envelope import dumps
 from sync.errors import InputError
 from sync.forget import forget
 from sync.reading import shipped
@@ -21,6 +22,8 @@ from sync.runner import run
 from sync.settings import Settings
 from sync.status import status
 from sync.store import Store, metadata, open_store
+from sync.store import adoption as adoption_table
+from sync.store import reservation as reservation_table
 from tests.flows import MAPPINGS, Books, envelope, order, reasons
 
 NOW = 1_750_000_000.0
@@ -225,3 +228,20 @@ def test_the_command_says_when_somebody_keeps_old_pages_alive(
     assert main(["forget", "c-anna", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["clean"] is True
     assert "annafirst" not in on_disk(tmp_path)
+
+
+def test_no_reservation_and_no_proposal_keeps_what_was_forgotten(
+    books: Books, settings: Settings, store: Store
+) -> None:
+    work(books, settings, without_customer_id("canary", 1))
+    with store.write() as conn:
+        wanted = dumps({"number": "WEB-1", "fields": {"notes": "0123456789abcdef"}})
+        row = {"key": "clarity:invoice:1", "record_key": "order:1", "candidates": "[]", "wanted": wanted, "at": NOW}
+        conn.execute(sa.insert(adoption_table).values(state="refused", **row))
+        before = conn.scalar(sa.select(sa.func.count()).select_from(reservation_table))
+    assert "canary@mail.example" in everything(store) and before
+    forget(store, "canary@mail.example", reading=shipped(), who="ana", now=NOW)
+    assert "canary" not in everything(store)
+    with store.read() as conn:
+        assert not conn.execute(sa.select(reservation_table).where(reservation_table.c.key.contains("client"))).all()
+        assert "0123456789abcdef" not in conn.scalar(sa.select(adoption_table.c.wanted))

@@ -20,7 +20,7 @@ from sync.envelope import parse_delivery
 from sync.flow import process
 from sync.settings import RunnerSettings
 from sync.spec_safety import LOOK_EVERY_S, LiveMappings, mapping_states, spec_problems
-from sync.specs import Mappings
+from sync.specs import Mappings, load_mappings
 from sync.store import Store, open_store
 from sync.store import spec as spec_table
 from tests.flows import MAPPINGS, Books, envelope, order
@@ -123,6 +123,31 @@ def test_a_file_that_is_being_written_is_left_alone(folder: Path, store: Store) 
     assert spec_problems(store) == []
 
 
+def test_two_looks_at_one_moment_are_one(folder: Path, store: Store) -> None:
+    mappings, clock = live(folder, store)
+    whole = (folder / "order-to-invoice.yaml").read_text("utf-8")
+    write(folder / "order-to-invoice.yaml", whole[:1000])
+    clock.at += LOOK_EVERY_S
+    mappings.refresh()  # the job's
+    mappings.refresh()  # a worker's
+    assert spec_problems(store) == []
+    write(folder / "order-to-invoice.yaml", whole)
+    look(mappings, clock)
+    assert spec_problems(store) == []
+
+
+def test_a_folder_without_any_file_ends_nothing(folder: Path, store: Store, tmp_path: Path) -> None:
+    mappings, clock = live(folder, store)
+    before = set(mappings.by_entity)
+    folder.rename(tmp_path / "unplugged")
+    look(mappings, clock)
+    look(mappings, clock)
+    assert set(mappings.by_entity) == before
+    (tmp_path / "unplugged").rename(folder)
+    look(mappings, clock)
+    assert set(mappings.by_entity) == before and set(stated(store).values()) == {"runs"}
+
+
 def test_a_restart_goes_on_with_what_was_approved_last(folder: Path, store: Store) -> None:
     first, _ = live(folder, store)
     change(folder)
@@ -166,7 +191,7 @@ def test_a_file_that_is_about_something_else_now_is_not_mixed_up(folder: Path, s
     write(path, path.read_text("utf-8").replace("entity: customer,", "entity: contact,"))
     look(mappings, clock)
     assert "customer" not in mappings.by_entity and "contact" not in mappings.by_entity
-    assert set(mappings.waiting) == {"contact"}
+    assert set(mappings.current.waiting) == {"contact"}
     assert stated(store)["customer-to-client.yaml"] == "stopped"
 
 
@@ -198,7 +223,7 @@ def test_where_a_changed_file_is_to_be_refused_its_events_wait(folder: Path, sto
     change(folder)
     look(mappings, clock)
     assert "customer" not in mappings.by_entity
-    assert "was changed after its approval" in mappings.waiting["customer"]
+    assert "was changed after its approval" in mappings.current.waiting["customer"]
 
 
 def test_a_pass_refuses_an_edit(make_books: Callable[..., Books], folder: Path) -> None:
@@ -237,3 +262,19 @@ def test_events_of_a_stopped_flow_wait(store: Store) -> None:
     assert (outcome.fate, outcome.reasons[0].id) == ("waiting", "mapping-stopped")
     context.mappings = Mappings({})
     assert process(event, context).reasons[0].id == "no-mapping"
+
+
+def test_an_event_is_not_passed_over_because_mappings_are_exchanged(store: Store) -> None:
+    """What waited for its mapping a moment ago runs now: between the two nothing is without one."""
+    turns = [Mappings({}, {"order": "nobody approved it"}), load_mappings(MAPPINGS)]
+
+    class Exchanged:
+        current = property(lambda self: turns[0])
+        waiting = property(lambda self: turns[1].waiting)
+        by_entity = property(lambda self: turns[0].by_entity)
+
+    inbox.ingest(store, [envelope("order.created", order())], source="webhook", now=1.0)
+    event = inbox.next_due(store, now=1.0, owner="test")
+    assert event is not None
+    context: Any = SimpleNamespace(mappings=Exchanged())
+    assert process(event, context).fate == "waiting"

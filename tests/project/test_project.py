@@ -42,6 +42,10 @@ MAPPER = (
     "explain",
     "schema",
     "approve",
+    "review",
+    "drift",
+    "install-git",
+    "git-driver",
     "decisions",
     "bench",
     "fmt",
@@ -49,6 +53,7 @@ MAPPER = (
 SYNC = (
     "run",
     "serve",
+    "work",
     "status",
     "errors",
     "story",
@@ -67,6 +72,11 @@ SYNC = (
     "doctor",
     "webhooks",
     "drift",
+    "backfill",
+    "caps",
+    "adopt",
+    "rebuild",
+    "reconcile",
 )
 
 
@@ -89,7 +99,7 @@ def test_every_command_explains_itself_with_an_example(words: tuple[str, str]) -
 
 def test_commands_of_the_readme_exist() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8") + (ROOT / "docs/operations.md").read_text(encoding="utf-8")
-    for program, name in re.findall(r"(?:^|`)(mapper|mapper-sync) ([a-z]+)", text, re.MULTILINE):
+    for program, name in re.findall(r"(?:^|`)(mapper|mapper-sync) ([a-z]+(?:-[a-z]+)*)", text, re.MULTILINE):
         assert name in (MAPPER if program == "mapper" else SYNC), f"{program} {name}"
 
 
@@ -153,6 +163,19 @@ def test_one_module_imports_openai_and_one_builds_prompts() -> None:
         if name != "mapper_ai/llm/prompts.py":
             # Only `compose` makes prompts, only `told_...` what goes into them.
             assert not re.search(r"\b(Prompt|Told)\(", text), name
+
+
+def test_the_review_needs_no_studio_packages() -> None:
+    code = (
+        "import sys\n"
+        "from mapper_ai.services.review.formats import FORMATS\n"
+        "from mapper_ai.services.review.run import review\n"
+        "from mapper_ai.services import drifting, gitmerge\n"
+        "print('LOADED', *sorted(sys.modules))\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(answer.stdout.rsplit("LOADED", 1)[1].split())
+    assert loaded & {"streamlit", "sklearn", "numpy", "rapidfuzz", "duckdb", "openai"} == set()
 
 
 def test_nobody_imports_the_app() -> None:

@@ -13,6 +13,7 @@ from mapper_ai.services.workspace import FlowCard, Workspace
 from mapper_ai.ui import session
 from mapper_ai.ui.parts import report as tables
 from mapper_ai.ui.parts.frame import PAGES, flow_title, header, notice, shown_errors
+from mapper_ai.ui.parts.reconciling import reconciling
 from mapper_ai.ui.parts.values import exact_json
 from mapspec import load_spec, unapproved
 from sync.errors import StoreError, SyncError
@@ -175,10 +176,12 @@ def _watch(kind: Kind) -> None:
 
 
 def _results(jobs: Sequence[Job]) -> None:
-    names = ["Books", "Last run", "Dry run"]
+    names = ["Books", "Last run", "Dry run", "Reconciliation"]
     latest = max(jobs, key=lambda job: job.started_at)
     usual = "Books" if latest.phase == "none" or latest.kind == "run" else "Dry run"
-    books, last, dry = st.tabs(names, default=usual, key=f"results-{latest.kind}-{latest.started_at}-{latest.phase}")
+    books, last, dry, compared = st.tabs(
+        names, default=usual, key=f"results-{latest.kind}-{latest.started_at}-{latest.phase}"
+    )
     by_kind = {job.kind: job for job in jobs}
     with books:
         if by_kind["run"].phase == "running":
@@ -189,6 +192,8 @@ def _results(jobs: Sequence[Job]) -> None:
         _job(by_kind["run"])
     with dry:
         _job(by_kind["dry-run"])
+    with compared:
+        reconciling(session.reconciler(), busy=by_kind["run"].phase == "running")
 
 
 def _books() -> None:

@@ -11,7 +11,14 @@ from typing import Any
 
 import pytest
 
-from connectors.errors import AmbiguousWriteError, AuthError, ConnectorError, RejectedError, TransientError
+from connectors.errors import (
+    AmbiguousWriteError,
+    AuthError,
+    ConnectorError,
+    RateLimitedError,
+    RejectedError,
+    TransientError,
+)
 from connectors.http import Api, Transport, dumps, loads, parse_retry_after, query_string, root_url
 from connectors.tokens import StaticToken
 
@@ -41,7 +48,7 @@ def outcome(api: Api, method: str) -> ConnectorError:
 def test_nothing_changed_is_transient(stub: Any, reply: Any, api: Api, method: str, status: int) -> None:
     stub.replies(reply(status, {}, headers={"Retry-After": "7"}))
     error = outcome(api, method)
-    assert type(error) is TransientError
+    assert type(error) is (RateLimitedError if status == 429 else TransientError)
     assert error.retry_after_s == 7.0
 
 

@@ -87,6 +87,12 @@ def test_what_a_required_field_is_made_of_is_missing_only_when_every_stand_in_is
     assert not [row for row in compare_one(shape, gone | {"createdAt": "2026-11-02"}) if row.kind == "missing"]
 
 
+def test_a_field_whose_every_reader_has_a_stand_in_is_not_missing() -> None:
+    shape = expected_shape(load_spec(SPEC), earlier=_records())
+    gone = [{k: v for k, v in row.items() if k != "orderDate"} | {"createdAt": "2026-11-02"} for row in _records()]
+    assert [row.path for row in compare(shape, gone) if row.kind == "missing"] == []
+
+
 def test_an_optional_field_is_missing_when_all_had_it_and_none_has_it_now() -> None:
     shape = expected_shape(load_spec(SPEC), earlier=_records(notes="leave at dock"))
     assert _told(compare(shape, _records())) == [("missing", "notes", "")]

@@ -24,6 +24,7 @@ PLACES: list[tuple[str, type[BaseModel]]] = [
     ("assertions[].", model.Assertion),
     ("assertions[].predicted_total.", model.PredictedTotal),
     ("ignored[].", model.Ignored),
+    ("suppressed[].", model.Suppression),
     ("RULE.", model.FieldRule),
     ("RULE.origin.", model.Origin),
     ("RULE.approval.", model.Approval),
@@ -56,6 +57,7 @@ SPEC: dict[str, Any] = {
         {"id": "p", "predicted_total": {"lines": "invoice.lines[]", "total": "t", "currency": "c"}, "message": "m"},
     ],
     "ignored": [{"source": "x", "reason": "y"}],
+    "suppressed": [{"id": "money-changed", "reason": "y", "until": "2027-01-31"}],
 }  # fmt: skip
 RULE = ("fields", "client.email")
 LIST = ("fields", "invoice.lines[]")
@@ -84,6 +86,7 @@ OTHERS: dict[str, Any] = {
     "assertions[].each": "e[]", "assertions[].when": {"present": "x"}, "assertions[].within": "1",
     "assertions[].on_fail": "warn", "assertions[].message": "n",
     "ignored": [], "ignored[].source": "z", "ignored[].reason": "z",
+    "suppressed": [], "suppressed[].until": "2027-02-28",
     "RULE.steps": [{"path": "mail"}], "RULE.required": True, "RULE.only_on_create": True,
     "RULE.check": [{"format": "email"}], "RULE.on_fail": "warn", "RULE.note": "n", "RULE.origin": {"by": "llm"},
     "RULE.origin.by": "llm", "RULE.origin.confidence": "0.5", "RULE.origin.why": {"a": "b"},

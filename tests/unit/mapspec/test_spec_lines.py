@@ -10,8 +10,12 @@ import pytest
 
 from mapspec.errors import TransformError
 from mapspec.lines import price_order
+from mapspec.model import LineMoney
 from mapspec.numbers import plain
+from mapspec.ops import CompileContext
+from mapspec.order_money import OrderReader
 from mapspec.order_parts import Charge, Item, OrderMoney, PricedOrder, TaxAmount
+from mapspec.paths import Scope, parse_path
 from mapspec.totals import Tax
 
 Number = str | None
@@ -131,6 +135,85 @@ def test_inclusive_prices_with_two_taxes_of_the_order() -> None:
     )  # fmt: skip
     both = [("A", "5"), ("B", "10")]
     assert shown(price_order(money)) == [("1", "60.00", both), ("1", "40.00", both), ("1", "3.00", [])]
+
+
+def test_equal_inclusive_lines_balance_each_other_to_the_cent() -> None:
+    # each is 8.325 net: taken one by one, 8.32 loses a cent a line, and six of them more than may be corrected
+    lines = [item("1", "9.99", tax="1.67") for _ in range(6)]
+    priced = price_order(
+        order(*lines, total="59.94", tax="10.02", taxes=[tax("VAT", "20", "10.02")], prices_include_tax=True)
+    )
+    assert sorted(line.net for line in priced.lines) == [Decimal("8.32")] * 3 + [Decimal("8.33")] * 3
+    assert set(priced.predicted.values()) == {Decimal("59.94")}
+
+
+def test_few_inclusive_lines_keep_the_order_s_own_amounts() -> None:
+    lines = [item("1", "9.99", tax="1.67") for _ in range(3)]
+    priced = price_order(
+        order(*lines, total="29.97", tax="5.01", taxes=[tax("VAT", "20", "5.01")], prices_include_tax=True)
+    )
+    assert [line.net for line in priced.lines] == [Decimal("8.32")] * 3
+
+
+def test_inclusive_lines_that_name_rates_alone_are_netted_by_them() -> None:
+    full, low, none = [tax("VAT", "20")], [tax("VAT low", "5")], []
+    lines = [item("1", "12.00", taxes=full), item("1", "10.50", taxes=low), item("1", "7.00", taxes=none)]
+    priced = price_order(order(*lines, total="29.50", tax="2.50", prices_include_tax=True))
+    assert [(line.net, len(line.taxes)) for line in priced.lines] == [
+        (Decimal("10.00"), 1),
+        (Decimal("10.00"), 1),
+        (Decimal("7.00"), 0),
+    ]
+
+
+def test_a_line_without_taxes_beside_lines_that_name_theirs_is_untaxed() -> None:
+    lines = [item("1", "100.00", taxes=[tax("VAT", "20")]), item("1", "50.00")]
+    priced = price_order(order(*lines, total="182.00", tax="22.00", charges=[charge("Handling", "10.00")]))
+    assert [len(line.taxes) for line in priced.lines] == [1, 0, 1]
+
+
+def test_all_lines_together_tell_the_approved_rate_that_one_alone_does_not() -> None:
+    rates = {"A": Decimal("8.25"), "B": Decimal("8.5")}
+    small, large = item("1", "2.00", tax="0.17"), item("1", "48.00", tax="3.96")
+    priced = price_order(order(small, large, total="54.13", tax="4.13", approved_rates=rates))
+    assert [line.taxes for line in priced.lines] == [(Tax("A", Decimal("8.25")),)] * 2
+    with pytest.raises(TransformError) as refused:
+        price_order(order(small, total="2.17", tax="0.17", approved_rates=rates))
+    assert refused.value.reason == "tax-rate-unknown"
+
+
+def test_an_approved_rate_is_looked_for_inside_the_gross_price() -> None:
+    # 1.67 is inside 9.99 with 20 %, though 20 % of what is left, 8.32, are 1.66
+    priced = price_order(
+        order(
+            item("1", "9.99", tax="1.67"),
+            total="9.99",
+            tax="1.67",
+            prices_include_tax=True,
+            approved_rates={"VAT": Decimal(20), "VAT 19": Decimal(19)},
+        )
+    )
+    assert [line.taxes for line in priced.lines] == [(Tax("VAT", Decimal(20)),)]
+
+
+def test_a_discount_of_everything_is_one_of_the_lines_as_they_are_added_up() -> None:
+    lines = [item("7", "12.345", total="86.415"), item("1", "10.00")]
+    priced = price_order(order(*lines, total="0", subtotal="96.42", discount="96.42"))
+    assert [line.net for line in priced.lines] == [0, 0]
+
+
+def test_a_charge_with_three_taxes_that_nobody_states_takes_the_mix_of_the_lines() -> None:
+    taxes = [tax("S", "4", "8.00"), tax("C", "1.5", "3.00"), tax("T", "0.875", "1.75")]
+    priced = price_order(
+        order(
+            item("1", "200.00", tax="12.75", taxes=taxes),
+            total="219.57",
+            tax="13.17",
+            charges=[charge("Handling", "6.40")],
+            combined_taxes={"S + C + T": "SCT"},
+        )
+    )
+    assert [line.taxes for line in priced.lines] == [(Tax("SCT", Decimal("6.375")),)] * 2
 
 
 def test_inclusive_prices_whose_tax_total_is_a_cent_off() -> None:
@@ -390,6 +473,54 @@ def test_the_mix_of_taxes_is_told_by_the_amount() -> None:
     assert [line[2] for line in shown(price_order(money))] == [[("GST", "5")], [("GST", "5"), ("PST", "7")], []]
 
 
+def test_the_amount_of_each_tax_tells_which_lines_bear_it() -> None:
+    lines = [item("1", "100.00"), item("1", "50.00"), item("2", "8.00")]
+    taxes = [tax("MwSt", "19", "19.95"), tax("MwSt 7", "7", "3.50")]
+    priced = price_order(
+        order(*lines, total="194.45", tax="23.45", taxes=taxes, charges=[charge("Shipping", "5.00", "0.95")])
+    )
+    assert [[t.percent for t in line.taxes] for line in priced.lines] == [[19], [7], [], [19]]
+    taxes = [tax("GST", "5", "8.55"), tax("PST", "7", "7.35")]
+    priced = price_order(order(*lines, total="186.90", tax="15.90", taxes=taxes, charges=[charge("Shipping", "5.00")]))
+    assert [[t.percent for t in line.taxes] for line in priced.lines] == [[5, 7], [5], [5], [5, 7]]
+
+
+def test_the_amount_of_each_tax_tells_it_inside_gross_prices_too() -> None:
+    lines = [item("1", "119.00"), item("1", "53.50"), item("1", "7.00")]
+    taxes = [tax("MwSt", "19", "19.95"), tax("MwSt 7", "7", "3.50")]
+    priced = price_order(
+        order(
+            *lines,
+            total="185.45",
+            tax="23.45",
+            taxes=taxes,
+            charges=[charge("Shipping", "5.95")],
+            prices_include_tax=True,
+        )
+    )
+    assert [(plain(line.net, 2), [t.percent for t in line.taxes]) for line in priced.lines] == [
+        ("100.00", [19]),
+        ("50.00", [7]),
+        ("7.00", []),
+        ("5.00", [19]),
+    ]
+
+
+@pytest.mark.parametrize("percent", ["-100", "-5", "200"])
+def test_a_gross_price_with_a_rate_that_is_no_share_holds(percent: str) -> None:
+    lines = [item("1", "10.00", taxes=[tax("VAT", percent)])]
+    with pytest.raises(TransformError) as refused:
+        price_order(order(*lines, total="10.00", tax="1.00", prices_include_tax=True))
+    assert refused.value.reason == "tax-rate-out-of-range"
+
+
+def test_equal_lines_of_which_one_is_taxed_are_not_chosen_between() -> None:
+    taxes = [tax("MwSt", "19", "1.90"), tax("MwSt 7", "7", "0.70")]
+    with pytest.raises(TransformError) as refused:
+        price_order(order(item("1", "10.00"), item("1", "10.00"), total="22.60", tax="2.60", taxes=taxes))
+    assert refused.value.reason in ("tax-rate-unknown", "tax-does-not-agree")
+
+
 def test_two_taxes_of_one_name_are_two_taxes() -> None:
     # state 6.25 % and city 2 % both named Sales tax: 0.63 + 0.20 on 10.00
     own = [tax("Sales tax", "6.25", "0.63"), tax("Sales tax", "2", "0.20")]
@@ -509,3 +640,24 @@ def test_large_numbers_stay_exact() -> None:
     priced = price_order(order(item("3", price), total="29999999999999.97", tax="0"))
     assert shown(priced) == [("3", price, [])]
     assert priced.predicted["total"] == Decimal("29999999999999.97")
+
+
+def test_an_amount_through_a_list_is_the_sum_of_what_stands_there() -> None:
+    money = LineMoney.model_validate(
+        {
+            "currency": "currency",
+            "quantity": ".quantity",
+            "unit_price": ".price",
+            "total": "$.total",
+            "discount": ".shares[].amount",
+        }
+    )
+    reader = OrderReader(money, parse_path("items[]"), CompileContext())
+    rows: list[dict[str, object]] = [
+        {"quantity": 1, "price": "9.00", "shares": [{"amount": "1.00"}, {"amount": "0.25"}, {"amount": None}]},
+        {"quantity": 3, "price": Decimal("6.666666666666667"), "shares": []},
+    ]
+    scope = Scope({"currency": "USD", "total": "27.75"}, {}, lambda name: None)
+    items = reader.read(rows, scope).items
+    assert [item.discount for item in items] == [Decimal("1.25"), Decimal(0)]
+    assert items[1].unit_price == Decimal("6.666666666667")

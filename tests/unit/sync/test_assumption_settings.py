@@ -225,7 +225,7 @@ def test_a8_names_of_the_filter_and_the_overlap(tmp_path: Path) -> None:
         Clarity(base_url=server.url, tokens=StaticToken("t"), profile=profile) as clarity,
     ):
         for _ in range(2):
-            poll_clarity(store, clarity, now=1.0, overlap_s=overlap_s, entities=["order"], reading=reading)
+            poll_clarity(store, clarity, now=1.8e9, overlap_s=overlap_s, entities=["order"], reading=reading)
     store.close()
     assert server.seen[0][2]["by"] == "modified"
     assert server.seen[1][2]["changed"] == "2026-03-01T09:59:00Z"

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from sync import inbox, records
 from sync.errors import LaneLostError
 from sync.inbox import Event, ingest, next_due, settle
+from sync.lanes import here
 from sync.store import Store, open_store
+from sync.store import inbox as inbox_table
 
 ME, OTHER = "host|1|1|me", "host|1|1|other"
 
@@ -131,6 +133,24 @@ def test_what_waits_for_another_record_blocks_nobody_and_wakes_with_it(store: St
     assert inbox.next_due_at(store, now=1, waiting=True) is None
 
 
+def test_what_waits_is_not_hidden_by_a_later_one_behind_a_retry(store: Store) -> None:
+    put(store, event(1, record="payment:1"), event(2, record="order:8"), event(3, record="payment:3"))
+    for _ in range(3):  # the order last: it is to be tried again, and what comes after it has to wait for that
+        found = taken(store)
+        if found.record_key.startswith("payment"):
+            due = 9.0 if found.record_key == "payment:1" else 5.0
+            settle(store, found, state="pending", fate="waiting", waits_for="order:77", due=due, now=1.0)
+        else:
+            settle(store, found, state="pending", fate="waiting", waits_for="order:66", due=1.0, now=1.0)
+            with store.write() as conn:
+                conn.execute(sa.update(inbox_table).where(inbox_table.c.seq == 2).values(due=2.0))
+    order = taken(store, 2.0)
+    assert order.record_key == "order:8"
+    settle(store, order, state="pending", fate="retry", due=900.0, now=2.0)
+    assert take(store, 5.0) is None
+    assert taken(store, 9.0).record_key == "payment:1"
+
+
 def test_what_waits_learns_that_its_record_is_held_and_wakes_again_when_it_is_done(store: Store) -> None:
     put(store, event(1, record="payment:9"), event(2, record="order:1"))
     settle(store, taken(store), state="pending", fate="waiting", waits_for="order:1", due=500, now=1)
@@ -150,6 +170,38 @@ def test_a_record_settled_while_the_waiting_one_was_in_hand_is_not_missed(store:
     settle(store, order, state="done", fate="done", now=2)
     settle(store, payment, state="pending", fate="waiting", waits_for="order:1", due=500, now=3)
     assert taken(store, now=3).record_key == "payment:9"
+
+
+def waiting_in_a_lane_of_its_own(store: Store) -> None:
+    """A payment that came before anything was known of its order."""
+    put(store, event(1, record="payment:9", customer="", orderId="5"))
+    settle(store, taken(store), state="pending", fate="waiting", waits_for="order:5", due=3.0, now=1.0)
+    put(store, event(2, record="order:5", customer="7"), now=2.0)
+
+
+def test_what_is_woken_while_it_is_in_hand_is_given_to_nobody_else(store: Store) -> None:
+    waiting_in_a_lane_of_its_own(store)
+    order = taken(store, 2.0)
+    payment = taken(store, 4.0)
+    assert (order.record_key, payment.record_key) == ("order:5", "payment:9")
+    settle(store, order, state="done", fate="done", now=5.0)
+    assert take(store, 5.0, OTHER) is None
+    settle(store, payment, state="pending", fate="retry", due=6.0, now=5.0)
+    assert drain(store, 7.0) == ["evt_1"]
+
+
+def test_an_outcome_of_an_event_that_has_gone_to_another_lane_does_not_count(store: Store) -> None:
+    waiting_in_a_lane_of_its_own(store)
+    order = taken(store, 2.0)
+    payment = taken(store, 4.0)
+    with store.write() as conn:  # as a claim and a wake that do not see each other leave it
+        conn.execute(sa.update(inbox_table).where(inbox_table.c.seq == 1).values(lane_key="customer:7"))
+    settle(store, order, state="done", fate="done", now=5.0)
+    again = taken(store, 5.0)
+    assert again.record_key == "payment:9"
+    assert settle(store, again, state="done", fate="done", now=6.0)
+    assert not settle(store, payment, state="pending", fate="retry", due=7.0, now=6.0)
+    assert inbox.counts(store) == {"done": 2}
 
 
 def test_a_payment_goes_into_the_lane_of_its_order(store: Store) -> None:
@@ -176,7 +228,7 @@ def test_a_dead_runners_event_is_due_again_after_its_lease(store: Store) -> None
 def test_renewing_prolongs_the_lease(store: Store) -> None:
     put(store, event(1))
     inbox.renew(store, taken(store), now=100)
-    assert take(store, now=350, owner=OTHER) is None
+    assert take(store, now=99 + inbox.LEASE_S, owner=OTHER) is None
 
 
 @pytest.mark.parametrize(
@@ -192,7 +244,7 @@ def test_lanes_of_dead_processes_of_this_machine_are_freed_at_once(
     store: Store, host: str, pid: Any, freed: bool
 ) -> None:
     put(store, event(1))
-    take(store, owner=f"{host}{socket.gethostname()}|{pid() if callable(pid) else pid}|1|x")
+    take(store, owner=f"{host}{here()}|{pid() if callable(pid) else pid}|1|x")
     assert inbox.release_dead(store) == int(freed)
     assert (take(store, now=2) is not None) == freed
 

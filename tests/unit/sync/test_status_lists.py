@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from sync import ledger, records
 from sync.errors import StoreError
 from sync.inbox import ingest, next_due, settle
 from sync.status import grouped_errors, ledger_totals, read_status, status
 from sync.store import Store, open_store
+from sync.store import ledger as ledger_table
 
 
 @pytest.fixture
@@ -147,18 +149,56 @@ def test_the_ledger_is_summed_by_currency(store: Store) -> None:
     assert ledger_totals(store, since=2)["sums"] == {"invoice": {"JPY": "7"}}
 
 
+def test_lists_may_be_cut_short_and_say_so_while_counts_are_of_everything(store: Store) -> None:
+    for number in range(4):
+        work(store, f"order:{number}", "held", "held", reason="a")
+        work(store, f"payment:{number}", "skipped", "skipped", reason="b")
+    found = status(store, most=3)
+    assert (len(found["held"]), len(found["skipped"]), found["complete"]) == (3, 3, False)
+    assert (found["inbox"]["held"], found["inbox"]["skipped"]) == (4, 4)
+    assert status(store, most=5) == {**status(store), "complete": True}
+
+
+def test_the_status_does_not_load_what_is_posted(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 's.db'}")
+    with store.write() as conn:
+        rows = [
+            {
+                "key": f"k:invoice:{n}",
+                "entity": "invoice",
+                "record_key": f"order:{n}",
+                "state": "confirmed",
+                "phase": "",
+            }
+            | {"total": "1.10", "currency": "USD", "detail": "{}", "created_at": 1.0, "at": 1.0, "remote_id": str(n)}
+            for n in range(500)
+        ]
+        conn.execute(sa.insert(ledger_table), rows)
+    fetched: list[int] = []
+
+    @sa.event.listens_for(store.engine, "before_cursor_execute")
+    def plan(_conn: Any, cursor: Any, statement: str, values: Any, _context: Any, _many: bool) -> None:
+        if statement.startswith("SELECT"):
+            cursor.execute(f"SELECT count(*) FROM ({statement})", values)  # noqa: S608
+            fetched.append(cursor.fetchone()[0])
+
+    assert status(store)["ledger"]["sums"] == {"invoice": {"USD": "550.00"}}
+    assert sum(fetched) < 50
+    store.close()
+
+
 def test_notes_name_their_record_and_unknown_skus_are_gathered(store: Store) -> None:
     work(store, "order:1", "done", "done", number="WEB-1")
+    skipped = ("payment-skipped", "payment 9 has failed", "9")
     for message in ("first", "again"):
-        records.add_note(store, "order:1", "unknown-sku", message, subject="ABC", now=1)
-    records.add_note(store, "order:2", "unknown-sku", "x", subject="ABC", now=1)
-    records.add_note(store, "order:1", "payment-skipped", "payment 9 has failed", subject="9", now=1)
+        records.set_notes(store, "order:1", [("unknown-sku", message, "ABC"), skipped], now=1)
+    records.set_notes(store, "order:2", [("unknown-sku", "x", "ABC")], now=1)
     found = status(store)
     assert found["unknown_skus"] == [{"sku": "ABC", "records": ["order 1 (WEB-1)", "order 2"]}]
     assert [(line["record"], line["reason"]) for line in found["skipped"]] == [
         ("order 1 (WEB-1)", "payment 9 has failed")
     ]
-    records.drop_notes(store, "order:1", "unknown-sku")
+    records.set_notes(store, "order:1", [skipped], now=2)
     assert [note.kind for note in records.notes(store)] == ["payment-skipped", "unknown-sku"]
 
 

@@ -13,7 +13,6 @@ from sqlalchemy.schema import CreateTable
 
 from sync import store as store_module
 from sync.errors import StoreError
-from sync.inbox import _candidate
 from sync.store import metadata, open_store, sqlite_file
 
 
@@ -130,8 +129,7 @@ def test_the_file_of_a_store() -> None:
     assert sqlite_file("postgres://h/d") is None
 
 
-def test_the_tables_and_the_claim_compile_for_postgresql() -> None:
+def test_the_tables_compile_for_postgresql() -> None:
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     text = "".join(str(CreateTable(table).compile(dialect=dialect)) for table in metadata.sorted_tables)
     assert "seq BIGSERIAL" in text
-    assert "FOR UPDATE OF lane SKIP LOCKED" in str(_candidate(1.0).compile(dialect=dialect))
