@@ -16,10 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from connectors.cef_answers import OrdersOfPayments, result_of
 from connectors.cef_session import session_header
 from connectors.clarity_port import Changes, Flavour, Head, Page, Row
-from connectors.errors import (
-    ConnectorError,
-    RejectedError,
-)
+from connectors.errors import ConnectorError, RateLimitedError, RejectedError, TransientError
 from connectors.http import Api, Closing, Pace, Pacing, root_url, unusable
 from connectors.profiles import SystemProfile, load_profile
 from connectors.scrub import scrub
@@ -29,6 +26,8 @@ from connectors.tokens import TokenSource
 _OTHER_NAMES = {"refund": "return", "user": "customer"}
 _WRITABLE = ("order", "customer", "account")
 _CHILD_TYPE = "sales order child"
+# So many records in a row that cannot be had are the server's fault.
+_FAILING = 3
 _ORDER_CHOICES = ("masters", "children", "all")
 
 
@@ -104,10 +103,7 @@ class ClarityCef(Closing):
             ConnectorError: A page was repeated, so the list cannot be trusted to end; or the request failed.
             ValueError: since has no time zone, or no such entity.
         """
-        orders_of = self._orders_of_payments()
-        for page in self.pages(entity, since):
-            for row in page.rows:
-                yield self._whole(entity, row, orders_of)
+        yield from self.whole(entity, (row for page in self.pages(entity, since) for row in page.rows))
 
     def pages(self, entity: str, since: datetime | None, position: str | None = None) -> Iterator[Page]:
         """As `list_updated`, in pages of rows that may be flat; a position is the number of the next page.
@@ -128,7 +124,7 @@ class ClarityCef(Closing):
         """What a digest says changed, and those records, as `list_updated` gives them.
 
         A few are fetched one by one. Many are picked from one unpaged bulk answer where its flat rows are whole (A9),
-        else from the pages.
+        else from the pages where those have them whole.
 
         Args:
             entity: As for `list_updated`.
@@ -154,27 +150,57 @@ class ClarityCef(Closing):
         if known and not changes.hashes:
             raise ConnectorError(f"the digest of {entity} lists nothing, {len(known)} were known; not believed")
         entity = _OTHER_NAMES.get(entity, entity)
-        return changes, self._finished(entity, self._changed(entity, changes.ids), since)
+        return changes, self._finished(entity, self._changed(entity, changes.ids, len(changes.hashes)), since)
 
-    def _changed(self, entity: str, ids: Sequence[str]) -> Iterator[Row]:
-        if len(ids) <= self._page_size // 2:
-            for one in ids:
-                try:
-                    yield self._one(entity, one)
-                except RejectedError as error:
-                    if error.status != 404:  # gone since the digest: the next one says so
-                        raise
-            return
-        wanted = set(ids)
-        flat = entity not in self._whole_with
-        rows = self._bulk(entity) if flat else self._pages(self._route(entity, "list"), [])
-        yield from (row for row in rows if str(row["ID"]) in wanted)
+    def _changed(self, entity: str, ids: Sequence[str], listed: int) -> Iterator[Row]:
+        """The records of these ids, with as few requests as may be; `listed` is how many the digest has."""
+        left = dict.fromkeys(ids)
+        if len(left) > max(self._page_size // 2, -(-listed // self._page_size)):
+            inside = self._whole_with.get(entity)
+            for row in self._in_bulk(entity) if inside is None else self._pages(self._route(entity, "list"), []):
+                if inside is not None and inside not in row:
+                    break  # pages of flat rows save nothing, and cannot be gone on with
+                if str(row["ID"]) in left:
+                    del left[str(row["ID"])]
+                    yield row
+                if not left:
+                    return
+        failures = _Failures()
+        for one in left:
+            try:
+                row = self._one(entity, one)
+            except ConnectorError as error:
+                if not (isinstance(error, RejectedError) and error.status == 404):  # else gone since the digest
+                    failures.add(error)
+                continue
+            failures.in_a_row = 0
+            yield row
+        failures.tell()
+
+    def _in_bulk(self, entity: str) -> Iterator[Row]:
+        """Nothing where the store has no such route."""
+        try:
+            yield from self._bulk(entity)
+        except RejectedError as error:
+            if error.status != 404:
+                raise
 
     def whole(self, entity: str, rows: Iterable[Row]) -> Iterator[Row]:
-        """Rows of pages with their inside, fetched where the list leaves that out (A9)."""
-        orders_of = self._orders_of_payments()
+        """Rows of pages with their inside, fetched where the list leaves that out (A9).
+
+        Raises:
+            ConnectorError: A row could not be had whole; raised after the others, or when it seems to be the server.
+        """
+        orders_of, failures = self._orders_of_payments(), _Failures()
         for row in rows:
-            yield self._whole(entity, row, orders_of)
+            try:
+                whole = self._whole(entity, row, orders_of)
+            except ConnectorError as error:
+                failures.add(error)
+                continue
+            failures.in_a_row = 0
+            yield whole
+        failures.tell()
 
     def count(self, entity: str, since: datetime | None) -> int | None:
         """How many records changed since an instant, as the server says; children that A44 leaves out count too."""
@@ -418,6 +444,27 @@ class ClarityCef(Closing):
         if moment is None or moment.tzinfo is not None:
             return moment
         return moment.replace(tzinfo=self._zone, fold=fold)
+
+
+class _Failures:
+    """What single records failed with: the store fails at some that way for ever, and the others are to be read."""
+
+    def __init__(self) -> None:
+        self.in_a_row = 0
+        self._first: ConnectorError | None = None
+
+    def add(self, error: ConnectorError) -> None:
+        """Go on after this one; raises it where going on is of no use."""
+        self.in_a_row += 1
+        about_one = isinstance(error, RejectedError | TransientError) and not isinstance(error, RateLimitedError)
+        if not about_one or self.in_a_row == _FAILING:
+            raise error
+        self._first = self._first or error
+
+    def tell(self) -> None:
+        """Raise the first of what was passed over."""
+        if self._first is not None:
+            raise self._first
 
 
 def _scrubbed(row: Row) -> Row:
