@@ -17,7 +17,7 @@ from connectors.cef_answers import OrdersOfPayments, result_of
 from connectors.cef_session import session_header
 from connectors.clarity_port import Changes, Flavour, Head, Page, Row
 from connectors.errors import ConnectorError, RateLimitedError, RejectedError, TransientError
-from connectors.http import Api, Closing, Pace, Pacing, root_url, unusable
+from connectors.http import Answer, Api, Closing, Pace, Pacing, root_url, unusable
 from connectors.profiles import SystemProfile, load_profile
 from connectors.scrub import scrub
 from connectors.tokens import TokenSource
@@ -295,6 +295,27 @@ class ClarityCef(Closing):
         hashes = {str(row["ID"]): row.get("Hash") for row in rows}
         changed = tuple(key for key, value in hashes.items() if value is None or known.get(key) != value)
         return Changes(changed, tuple(key for key in known if key not in hashes), hashes)
+
+    def answer(self, entity: str, kind: str = "", *, query: Sequence[tuple[str, str]] = ()) -> Answer:
+        """The whole answer of a list, whatever it says; for those who study the store.
+
+        Args:
+            kind: "", or what the framework appends to a list: "Digest", "ForConnect".
+
+        Raises:
+            ConnectorError: There was no complete answer, or no session.
+        """
+        path = self._route(_OTHER_NAMES.get(entity, entity), "list") + kind
+        return self._api.answer("GET", path, query=query, operation=f"GET {path.removeprefix(self._prefix)}")
+
+    @property
+    def since_param(self) -> str:
+        """The filter by last change (A8)."""
+        return self._since_param
+
+    def whole_with(self, entity: str) -> str | None:
+        """The member without which a list's row is fetched by its ID (A9)."""
+        return self._whole_with.get(_OTHER_NAMES.get(entity, entity))
 
     def set_attributes(self, entity: str, id: int | str, values: Mapping[str, str]) -> None:  # noqa: A002  API's word
         """Write custom attributes, the only way back to this flavour (A43, off by default); nothing moves money.
