@@ -40,6 +40,7 @@ class Reading:
         sku: What people call a product.
         status: Of an order or payment.
         attributes: Custom attributes, perhaps a list of {key, value} (A38).
+        paid_back: Statuses of a refund whose money has gone back, in small letters; empty where a refund has none.
         edited_order: What the source calls our order.updated (A40).
     """
 
@@ -62,7 +63,14 @@ class Reading:
     sku: str = "sku"
     status: str = "status"
     attributes: str = "customAttributes"
+    paid_back: frozenset[str] = frozenset()
     edited_order: str = "order.updated"
+
+    def is_paid_back(self, refund: Mapping[str, Any]) -> bool:
+        """Whether a refund counts: not one that was deleted, or is only under way."""
+        status = refund.get(self.status)
+        under_way = bool(self.paid_back) and isinstance(status, str) and status.strip().lower() not in self.paid_back
+        return refund.get("Active") is not False and not under_way
 
     def customer_key(self, record: Mapping[str, Any]) -> tuple[str, Any]:
         """Whose an order is, as far as ids tell: ("account", id) or ("customer", id); the id is None for a guest."""
@@ -151,6 +159,7 @@ _CEF: Final[dict[str, Any]] = {
     "sku": "CustomKey",
     "status": "StatusKey",
     "attributes": "SerializableAttributes",
+    "paid_back": frozenset({"payment sent", "completed"}),
 }
 
 

@@ -12,43 +12,18 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from pydantic import SecretStr
 
-from connectors.profiles import load_profile
-from connectors.registry import Known
 from connectors.sandbox.generator import generate
 from connectors.sandbox.generator_catalogue import REGIONS
 from connectors.sandbox.generator_cef import CefCase, cef_batch
 from connectors.sandbox.generator_order import Payload
-from connectors.sandbox.server import Sandbox, running_sandbox
+from connectors.sandbox.server import running_sandbox
 from sync.runner import RunReport
-from sync.settings import ClaritySettings, Settings
 from tests import oracle
-from tests.flows import ROOT, Books, reasons
+from tests.flows import Books, reasons
+from tests.framework import ZONE, CefBooks, plain, put
 
 SEED, COUNT = 2027, 90
-ZONE = "America/New_York"
-MAPPINGS = ROOT / "mappings" / "clarity-cef-freshbooks"
-
-
-@dataclass
-class CefBooks(Books):
-    """A sandbox whose Clarity is the framework."""
-
-    mappings: Path = MAPPINGS
-
-    @property
-    def settings(self) -> Settings:
-        """As the others, with a user's name and password, and the server's zone."""
-        profile = load_profile("clarity-cef").with_settings({"A21": ZONE, "A10": "none"})
-        clarity = ClaritySettings(
-            flavour="cef",
-            api_url=self.sandbox.cef_url,
-            client_id=self.sandbox.cef_user_name,
-            client_secret=SecretStr(self.sandbox.cef_password),
-        )
-        source = Known("clarity-cef", "shipped", profile)
-        return super().settings.model_copy(update={"source": source, "clarity": clarity})
 
 
 @dataclass
@@ -192,16 +167,6 @@ def test_a_second_run_writes_nothing_and_a_changed_hash_brings_the_edit(posted: 
 def empty(tmp_path: Path) -> Iterator[CefBooks]:
     with running_sandbox() as sandbox:
         yield CefBooks(sandbox, tmp_path)
-
-
-def put(sandbox: Sandbox, entity: str, *records: dict[str, Any]) -> None:
-    with sandbox.state.lock:
-        for record in records:
-            sandbox.state.cef.put(entity, record)
-
-
-def plain() -> dict[str, Any]:
-    return next(case.order for case in cef_batch(generate(SEED, COUNT)).cases if case.tags == ("plain-card",))
 
 
 def test_a_success_that_means_failure_posts_nothing_and_is_tried_again(empty: CefBooks) -> None:
