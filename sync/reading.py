@@ -33,6 +33,7 @@ class Reading:
         id: Member that identifies a record (A17).
         number: What people call an order (A18).
         customer: The order's own customer, and the member that names one by id (A28).
+        merged_into: Member of a merged customer that names the one it became part of (A28).
         attributes: Custom attributes, perhaps a list of {key, value} (A38).
         edited_order: What the source calls our order.updated (A40).
     """
@@ -48,6 +49,7 @@ class Reading:
     number: str = "orderNumber"
     customer: str = "customer"
     customer_id: str = "customerId"
+    merged_into: str = "mergedIntoId"
     attributes: str = "customAttributes"
     edited_order: str = "order.updated"
 
@@ -94,6 +96,7 @@ def reading_of(profile: SystemProfile) -> Reading:
         number=assumed(profile, "A18")["member"],
         customer=assumed(profile, "A28")["embedded"],
         customer_id=assumed(profile, "A28")["by_id"],
+        merged_into=assumed(profile, "A28")["merged_into"],
         attributes=assumed(profile, "A38"),
         edited_order=assumed(profile, "A40"),
     )
