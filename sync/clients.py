@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from connectors.freshbooks import ACTIVE, ARCHIVED, DELETED
-from sync import ledger
+from sync import ledger, records
 from sync.masked import shown_key
 from sync.outcome import held
-from sync.plan import Action
+from sync.plan import Action, natural_key
 
 if TYPE_CHECKING:
     from sync.ledger import Entry, Reserved
@@ -137,6 +137,24 @@ def without_merged(upserter: Upserter, rows: Iterable[Row]) -> list[Row]:
 def _is_merged(upserter: Upserter, row: Row) -> bool:
     known = ledger.of_remote(upserter.context.store, "client", str(row["id"]))
     return bool(known) and all("merged" in entry.detail for entry in known)
+
+
+def of_other_customer(upserter: Upserter, action: Action) -> Action:
+    """The action for the customer that this one was merged into before either had a client.
+
+    Raises:
+        EndedError: They were merged in a circle.
+    """
+    store, member, seen = upserter.context.store, upserter.context.settings.reading.merged_into, {action.key}
+    while (snapshot := records.latest(store, f"customer:{action.key.split(':', 2)[2]}")) is not None:
+        other = snapshot.payload.get(member)
+        if isinstance(other, bool) or not isinstance(other, str | int) or not str(other).strip():
+            break
+        action = replace(action, key=natural_key("client", str(other)))
+        if action.key in seen or len(seen) > MOST_MERGES:
+            raise held("merged-in-a-circle", f"{shown_key(action.key)} was merged into a customer that is part of it")
+        seen.add(action.key)
+    return action
 
 
 def survivor(store: Store, entry: Entry) -> Entry:

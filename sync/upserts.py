@@ -33,6 +33,9 @@ class Upserter:
         The client of an invoice that is about to be made has to be one that can be invoiced.
         """
         entry = self.applier.entry(action.key)
+        if entry is None and action.entity == "client":
+            action = clients.of_other_customer(self, action)
+            entry = self.applier.entry(action.key)
         if entry is not None and entry.stands:
             if action.entity == "client":
                 entry = clients.to_invoice(self, action, entry)
@@ -136,7 +139,10 @@ class Upserter:
 
     def reserve(self, action: Action, field: str, value: str) -> Reserved | None:
         """The reservation of an e-mail, marker or SKU, to be read before looking who has it."""
-        return self.applier.reservation(action, f"{field}:{normalised(value)}")
+        return self.applier.reservation(action, f"{field}:{self._compared(field, value)}")
+
+    def _compared(self, field: str, value: str) -> str:
+        return value.strip() if field == "sku" and self.context.exact_skus else normalised(value)
 
     def just_written(
         self, action: Action, field: str | None, body: Mapping[str, Any], reserved: Reserved | None
@@ -148,7 +154,7 @@ class Upserter:
         if other is None or not other.stands or other.remote_id is None:
             return None
         row = self.context.freshbooks.get(action.entity, other.remote_id)
-        same = normalised(str(row.get(field) or "")) == normalised(str(body[field]))
+        same = self._compared(field, str(row.get(field) or "")) == self._compared(field, str(body[field]))
         return row if same and row.get("vis_state") != DELETED else None
 
     def match(self, action: Action, body: Mapping[str, Any]) -> Row | None:
