@@ -39,6 +39,7 @@ class Reading:
         order_id: A payment's or refund's order, and its number.
         sku: What people call a product.
         status: Of an order or payment.
+        merged_into: Member of a merged customer that names the one it became part of (A28).
         attributes: Custom attributes, perhaps a list of {key, value} (A38).
         paid_back: Statuses of a refund whose money has gone back, in small letters; empty where a refund has none.
         edited_order: What the source calls our order.updated (A40).
@@ -62,6 +63,7 @@ class Reading:
     order_number: str = "orderNumber"
     sku: str = "sku"
     status: str = "status"
+    merged_into: str = "mergedIntoId"
     attributes: str = "customAttributes"
     paid_back: frozenset[str] = frozenset()
     edited_order: str = "order.updated"
@@ -124,6 +126,7 @@ def reading_of(profile: SystemProfile) -> Reading:
             "order_number": number,
             "customer": customer,
             "customer_id": assumed(profile, "A28")["by_id"],
+            "merged_into": assumed(profile, "A28")["merged_into"],
             "emails": (f"{customer}.email", "email", "billingAddress.email"),
             "attributes": assumed(profile, "A38"),
         }
@@ -152,6 +155,7 @@ _CEF: Final[dict[str, Any]] = {
     "customer": "",
     "customer_id": "UserID",
     "account_id": "AccountID",
+    "merged_into": "",
     "emails": ("UserContactEmail", "BillingContact.Email1", "Email", "ContactEmail", "Contact.Email1"),
     "lines": "SalesItems",
     "order_id": "MasterID",
