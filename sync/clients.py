@@ -67,8 +67,7 @@ def awake(upserter: Upserter, action: Action, row: Row) -> None:
         upserter.applier.plan("PUT", "client", str(row["id"]), {"vis_state": ACTIVE})
         return
     detail = {name: value for name, value in entry.detail.items() if name != "ended"}
-    own = replace(action, kind="upsert", fields={})
-    upserter.show(own, replace(entry, remote_id=str(row["id"])), ACTIVE, detail)
+    upserter.show(replace(action, kind="upsert"), replace(entry, remote_id=str(row["id"])), ACTIVE, detail)
     upserter.note("client-restored", f"client {row['id']} was archived and is in use again", str(row["id"]))
 
 

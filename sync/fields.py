@@ -41,7 +41,7 @@ def weigh(
     Args:
         body: What the source says; what it leaves out is left alone.
         current: What FreshBooks holds.
-        written: Digests of what was written, and of what may have been.
+        written: Digests of what was written, then of what may have been.
         leave: Fields that are never changed.
         fill_only: Of fields that were never written, only empty ones are.
     """
@@ -52,7 +52,7 @@ def weigh(
         if name in leave or same_value(there, value):
             continue
         bases = [known[name] for known in written if name in known]
-        if not bases:
+        if name not in written[0]:  # what was only meant may never have come there
             if fill_only and not is_empty(there):
                 kept.append(name)
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from connectors.errors import RejectedError
@@ -97,7 +98,7 @@ class Upserter:
             self.applier.plan("PUT", action.entity, remote_id, body)
             return entry
         self.applier.put(
-            action,
+            replace(action, fields={}),  # no field is written by this
             remote_id,
             body,
             lambda: self.context.freshbooks.update(action.entity, remote_id, body),

@@ -104,7 +104,7 @@ def test_the_toml_file(tmp_path: Path) -> None:
     [
         (
             "[policies]\nlok_date = 2026-01-01",
-            "policies.lok_date: unknown key; known here: lock_date, lock_date_action, payments",
+            "policies.lok_date: unknown key; known here: clients, items, lock_date, lock_date_action, payments",
         ),
         ('[policies]\nlock_date_action = "guess"', "policies.lock_date_action: input should be 'hold' or 'today'"),
         ("[policies]\npayments.in_doubt = 1", "policies.payments.in_doubt: "),
