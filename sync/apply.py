@@ -349,6 +349,7 @@ class Applier:
         phase: str = "",
         reserved: Reserved | None = None,
         detail: Mapping[str, Any] | None = None,
+        reached: str | None = None,
     ) -> Row:
         """Send a change of an existing object; no later change of it is sent before this one has a known end.
 
@@ -356,6 +357,7 @@ class Applier:
             phase: Given when the object is all that the action wants then: the phase that this brings the entry to.
             reserved: Read before it was looked whether another object has what is written here.
             detail: Of the entry once it is done; None for what it was.
+            reached: Without `phase`: the phase of an entry whose content is as before.
 
         Raises:
             EndedError: In doubt: it may be applied later than whatever would be sent now.
@@ -392,7 +394,7 @@ class Applier:
         if phase:
             self.confirm(action, {**row, "id": remote_id}, phase=phase, tried=tried)
         else:
-            self._set(entry, "confirmed", tried, detail=before.detail if detail is None else detail)
+            self._set(entry, "confirmed", tried, detail=before.detail if detail is None else detail, phase=reached)
         return row
 
     def mark(
@@ -456,9 +458,9 @@ class Applier:
             ledger.renew_intent(self.context.store, entry, self.event, detail=detail, reserved=reserved, now=self.now)
         )
 
-    def note_detail(self, entry: Entry, detail: Mapping[str, Any]) -> Entry:
+    def note_detail(self, entry: Entry, detail: Mapping[str, Any], *, phase: str | None = None) -> Entry:
         """Remember something of an object without a request."""
-        return self._set(entry, entry.state, detail=detail)
+        return self._set(entry, entry.state, detail=detail, phase=phase)
 
     def link(self, action: Action, remote_id: str, *, phase: str, detail: Mapping[str, Any] | None = None) -> Entry:
         """Let a key stand for another object from now on, of which nothing is known to be ours."""

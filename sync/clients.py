@@ -202,7 +202,7 @@ def merge(upserter: Upserter, gone: Action, into: Action) -> tuple[Entry | None,
         # A guest's order by the e-mail of the merged customer is the other's too.
         mine = known.key == gone.key or "@" in known.key.rpartition(":")[2]
         if mine and known.state == "confirmed" and known.detail.get("merged") != into.key and known.key != into.key:
-            marked = applier.note_detail(known, {**known.detail, "merged": into.key})
+            marked = applier.note_detail(known, {**known.detail, "merged": into.key}, phase="merged")
             entry = marked if known.key == gone.key else entry
     log.info("merged", extra={"key": shown_key(gone.key)})
     return entry, other

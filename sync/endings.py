@@ -108,7 +108,7 @@ def _end(upserter: Upserter, action: Action, entry: Entry, version: str | None) 
         return False
     row = upserter.there(action.entity, remote_id)
     if row is None or row.get("vis_state") == ARCHIVED:
-        applier.note_detail(entry, {**entry.detail, "ended": ended})
+        applier.note_detail(entry, {**entry.detail, "ended": ended}, phase="archived")
         return True
     if action.entity == "client" and row.get("vis_state", ACTIVE) == ACTIVE:
         owed = upserter.context.freshbooks.find_open_invoices_of_client(remote_id)

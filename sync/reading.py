@@ -33,13 +33,13 @@ class Reading:
         id: Member that identifies a record (A17).
         number: What people call an order (A18).
         customer: The order's own customer, and the member that names one by id (A28); "" where members are flat.
+        merged_into: Member of a merged customer that names the one it became part of (A28).
         account_id: Member that names the company a buyer buys for, which wins over the buyer (A28); "" where none does.
         emails: Paths of a customer's e-mail, in an order or in the customer's own record.
         lines: The list that only an order has.
         order_id: A payment's or refund's order, and its number.
         sku: What people call a product.
         status: Of an order or payment.
-        merged_into: Member of a merged customer that names the one it became part of (A28).
         attributes: Custom attributes, perhaps a list of {key, value} (A38).
         paid_back: Statuses of a refund whose money has gone back, in small letters; empty where a refund has none.
         edited_order: What the source calls our order.updated (A40).
@@ -56,6 +56,7 @@ class Reading:
     number: str = "orderNumber"
     customer: str = "customer"
     customer_id: str = "customerId"
+    merged_into: str = "mergedIntoId"
     account_id: str = ""
     emails: tuple[str, ...] = ("customer.email", "email", "billingAddress.email")
     lines: str = "lineItems"
@@ -63,7 +64,6 @@ class Reading:
     order_number: str = "orderNumber"
     sku: str = "sku"
     status: str = "status"
-    merged_into: str = "mergedIntoId"
     attributes: str = "customAttributes"
     paid_back: frozenset[str] = frozenset()
     edited_order: str = "order.updated"
@@ -155,7 +155,6 @@ _CEF: Final[dict[str, Any]] = {
     "customer": "",
     "customer_id": "UserID",
     "account_id": "AccountID",
-    "merged_into": "",
     "emails": ("UserContactEmail", "BillingContact.Email1", "Email", "ContactEmail", "Contact.Email1"),
     "lines": "SalesItems",
     "order_id": "MasterID",

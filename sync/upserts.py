@@ -103,6 +103,7 @@ class Upserter:
             body,
             lambda: self.context.freshbooks.update(action.entity, remote_id, body),
             detail=detail,
+            reached="archived" if vis_state == ARCHIVED else "restored",
         )
         return self.applier.entry(action.key) or entry
 

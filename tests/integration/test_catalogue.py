@@ -259,6 +259,15 @@ def test_an_item_that_a_person_archived_stays_archived_and_follows_its_price(boo
     assert [(row["vis_state"], row["unit_cost"]["amount"]) for row in books.table("item")] == [(ARCHIVED, "12.00")]
 
 
+@pytest.mark.parametrize(("choice", "name"), [("update", "Mug"), ("fill", "My mug")])
+def test_an_item_that_was_there_before(make_books: Callable[..., Books], choice: str, name: str) -> None:
+    books = make_books(books=policies(items={"found": choice}))
+    made_by_person(books, "item", name="My mug", sku="mug-1")
+    books.run(updated(1, description="Blue"))
+    (item,) = books.table("item")
+    assert (item["name"], item["description"], item["unit_cost"]["amount"]) == (name, "Blue", "9.50")
+
+
 @pytest.mark.parametrize("fault", ["lost_answer", "cut_before", "late_apply"])
 def test_a_lost_answer_to_an_archiving_is_no_lost_archiving(make_books: Callable[..., Books], fault: str) -> None:
     books = make_books(books=ARCHIVE)
