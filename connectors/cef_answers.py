@@ -17,19 +17,28 @@ _PASSING = re.compile(r"deadlock|time[d -]?out|try again|temporar|too many|busy|
 class OrdersOfPayments:
     """Finds the order of a payment among the relation rows, whose newest pages come first.
 
-    What was read stays known, so that a store's whole past is read once; each `Looking` reads what is new since.
-    Safe to share between threads.
+    What was read stays known, so that a store's whole past is read once, also when that is interrupted. Safe to share
+    between threads.
     """
 
-    def __init__(self, pages: Callable[[], Iterator[list[Row]]]) -> None:
-        """Read nothing yet."""
+    def __init__(self, pages: Callable[[set[int]], Iterator[list[Row]]]) -> None:
+        """Read nothing yet.
+
+        Args:
+            pages: Gives the pages without those in the set, to which it adds every full one as it is read.
+        """
         self._pages = pages
+        self._read_pages: set[int] = set()
         self._known: dict[str, Row] = {}
         self._complete = False
         self._lock = threading.Lock()
 
     def looking(self) -> Callable[[Row], Row]:
-        """Gives a payment the `MasterID` and `MasterKey` of its order; as it is when no relation names it."""
+        """A look at what is new since the last one.
+
+        Returns:
+            Gives a payment the `MasterID` and `MasterKey` of its order; as it is when no relation names it.
+        """
         scan: Iterator[None] | None = None
 
         def joined(payment: Row) -> Row:
@@ -46,7 +55,7 @@ class OrdersOfPayments:
 
     def _read(self) -> Iterator[None]:
         """Read a page at each step, until everything is known."""
-        for rows in self._pages():
+        for rows in self._pages(self._read_pages):
             fresh = False
             for row in rows:
                 if row.get("Active") is False:  # the payment was taken from that order

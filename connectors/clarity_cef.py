@@ -234,14 +234,18 @@ class ClarityCef(Closing):
             row = joined(row)
         return _scrubbed(self._priced(row) if entity == "product" else row)
 
-    def _relations(self) -> Iterator[list[Row]]:
+    def _relations(self, done: set[int]) -> Iterator[list[Row]]:
         """The pages of relations of orders and payments, the last one first where the server says which that is."""
         path = self._route("order_payment", "list")
         first = self._page(path, [], 1)
         if first.pages is None:
             yield from (rows for _, rows in self._numbered(path, []))
             return
-        yield from (self._page(path, [], number).rows for number in range(first.pages, 1, -1))
+        for number in range(first.pages, 1, -1):
+            if number not in done:
+                yield self._page(path, [], number).rows
+                if number < first.pages:  # the last one may still grow
+                    done.add(number)
         yield first.rows
 
     def fetch_orders(self, since: datetime | None = None) -> Iterator[Row]:

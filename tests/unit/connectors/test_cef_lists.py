@@ -79,11 +79,17 @@ class Relations:
 
     def __init__(self, *pages: list[dict[str, Any]]) -> None:
         self.pages, self.read = list(pages), 0
+        self.limit: int | None = None
 
-    def __call__(self) -> Iterator[list[dict[str, Any]]]:
-        for rows in self.pages:
-            self.read += 1
-            yield rows
+    def __call__(self, done: set[int]) -> Iterator[list[dict[str, Any]]]:
+        for number, rows in enumerate(self.pages):
+            if self.limit is not None and self.read == self.limit:
+                raise RateLimitedError("later", 1.0)
+            if len(self.pages) - number not in done:
+                self.read += 1
+                yield rows
+                if number:
+                    done.add(len(self.pages) - number)
 
 
 def relation(payment: int, order: int, **more: Any) -> dict[str, Any]:
@@ -104,9 +110,21 @@ def test_only_what_is_needed_is_read_and_what_was_read_stays_known() -> None:
     assert again({"ID": 2})["MasterID"] == 20
     assert again({"ID": 5})["MasterID"] == 50
     assert again({"ID": 99}) == {"ID": 99}
-    assert relations.read == 4  # the new page, and one that is known already
+    assert relations.read == 4  # the new page, and the one that was the newest before
 
 
 def test_a_relation_that_was_taken_back_names_no_order() -> None:
     orders = OrdersOfPayments(Relations([relation(1, 10, Active=False)], [relation(1, 20)]))
     assert orders.looking()({"ID": 1})["MasterID"] == 20
+
+
+def test_reading_that_the_rate_limit_ended_goes_on_where_it_was() -> None:
+    relations = Relations(*([relation(number, number * 10)] for number in range(9, 0, -1)))
+    orders = OrdersOfPayments(relations)
+    for limit in (4, 7):
+        relations.limit = limit
+        with pytest.raises(RateLimitedError):
+            orders.looking()({"ID": 1})
+    relations.limit = None
+    assert orders.looking()({"ID": 1})["MasterID"] == 10
+    assert relations.read == 9 + 2  # the newest page is read by each
