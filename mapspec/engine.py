@@ -13,8 +13,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from mapspec.assertions import bind_assertion
+from mapspec.claims import ClaimReader
 from mapspec.conditions import is_present
-from mapspec.drafts import Decision, Document, Draft, Lookup, Reason
+from mapspec.drafts import Claim, Decision, Document, Draft, Lookup, Reason
 from mapspec.errors import SpecError, TransformError
 from mapspec.lines import price_order
 from mapspec.model import Assertion, FieldRule, FlowStep, ListBlock, MappingSpec, operations_of
@@ -255,6 +256,11 @@ class CompiledSpec:
                 run.hold("duplicate-key", f"{name}: two elements of the record have the same key")
             keys.add(key or "")
             made.append(Document(name, key, index, body, self._create_only[name]))
+            if step is not None and step.claim is not None:
+                try:
+                    run.claims[step.step.id, index] = step.claim.read(scope)
+                except TransformError as error:
+                    run.hold(error.reason, f"step {step.step.id}: {error.message}")
         scope.item, scope.index = None, 0
         return tuple(made)
 
@@ -280,6 +286,7 @@ class _Run:
         self.lookups: list[Lookup] = []
         self.priced: PricedOrder | None = None
         self.currency: str | None = None
+        self.claims: dict[tuple[str, int], Claim] = {}
 
     def hold(self, reason: str, message: str, target: str = "") -> None:
         self.reasons.append(Reason(reason, message, target))
@@ -303,6 +310,7 @@ class _Run:
             warnings=tuple(self.warnings),
             priced=self.priced,
             currency=self.currency,
+            claims=self.claims,
         )
 
 
@@ -410,6 +418,7 @@ class _Step:
         self._when = step.when.compile() if step.when else None
         self._otherwise = message_of(step.otherwise, context) if step.otherwise else None
         self._value = compile_path(step.value) if step.value else None
+        self.claim = ClaimReader(step.money) if step.money is not None else None
 
     def items(self, scope: Scope, run: _Run) -> list[tuple[int, Any]]:
         """(position, element) of the list the step runs over, those that fail `when` left out with a warning."""

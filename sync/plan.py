@@ -19,7 +19,7 @@ from mapspec.ops import Output
 from sync.outcome import held
 
 CONNECTION: Final = "clarity"
-ActionKind = Literal["create_if_missing", "create_once", "upsert", "find", "lookup", "mark_as_sent"]
+ActionKind = Literal["create_if_missing", "create_once", "upsert", "find", "lookup", "mark_as_sent", "propose"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Action:
         of: For mark_as_sent the step id of the invoice.
         total: What the invoice must come to, the amount of a payment.
         weak_key: The source gave the payment no id, so its key is made of the order's.
+        via: Of a correction: the FreshBooks entity that is written for it.
+        changes: Of a correction: the id of the object that is changed for it; None where one is made.
     """
 
     kind: ActionKind
@@ -48,6 +50,8 @@ class Action:
     currency: str | None = None
     lookups: tuple[Lookup, ...] = ()
     weak_key: bool = False
+    via: str | None = None
+    changes: str | None = None
 
     @property
     def content_hash(self) -> str:
