@@ -263,6 +263,8 @@ class _One:
             return self._waits(again or proposal)
         for record in {proposal.record_key, f"order:{self.order_id}"} - {self.event.record_key}:
             proposals.wake_held(self.context.store, record, now=self.context.now())
+        if proposal.kind == "edit":
+            proposals.wake_payments(self.context.store, self.event.lane_key, now=self.context.now())
         return Result("written")
 
     def _waits(self, proposal: Proposal, before: str = "") -> Result:

@@ -127,7 +127,10 @@ MENDS: Final[Mapping[str, str]] = {
 _FAMILIES: Final = (
     (r"several-\w+s", "Merge them in FreshBooks or keep one, then replay the record."),
     (r"\w+-deleted", "Restore it in FreshBooks, then replay the record."),
-    (r"[\w-]+-after-invoice", "Accept or refuse what is proposed ('mapper-sync proposals'); or decide by hand, and skip."),
+    (
+        r"[\w-]+-after-invoice",
+        "Accept or refuse what is proposed ('mapper-sync proposals'); or decide by hand, and skip.",
+    ),
     (r"unknown-\w+", "Create it in FreshBooks, or correct its name in Clarity."),
     (r"assumption-A\d+", "Correct the setting in mapper.toml where this store differs."),
     (r"not-[\w-]+", "Nothing to do: the mapping leaves this part out."),

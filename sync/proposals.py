@@ -220,6 +220,13 @@ def wake_held(store: Store, record_key: str, *, now: float) -> None:
         redrive(store, record_key, now=now)
 
 
+def wake_payments(store: Store, lane_key: str, *, now: float) -> None:
+    """Look again at held payments of a lane: what was too much may be due after an edit."""
+    held = sa.and_(inbox_table.c.state == "held", inbox_table.c.entity == "payment", inbox_table.c.lane_key == lane_key)
+    for row in store.rows(sa.select(inbox_table.c.record_key).where(held).distinct()):
+        wake_held(store, row.record_key, now=now)
+
+
 def accept(
     store: Store, name: str, *, way: str | None = None, who: str, now: float, checks: Checks | None = None
 ) -> Proposal:

@@ -212,8 +212,9 @@ def cancel_ways(names: Sequence[str], booked: Booked, credit: Row, *, locked: st
             raise NotOfferedError("all of it is credited already")
         lines = _difference(booked, (), left, ())
         does = f"a credit note over {_amount(left, booked)}, all that stands of the invoice"
-        if booked.paid:
-            does += f"; {_amount(booked.paid, booked)} stays as the client's credit until it is paid back"
+        kept = min(left, booked.refundable)
+        if kept > 0:
+            does += f"; {_amount(kept, booked)} of it was paid and is the client's credit until it is paid back"
         return _credit(does, left, lines, booked, credit)
 
     return [_tried(name, way) for name in names]
