@@ -85,6 +85,10 @@ class Follow:
         left_out: tuple[Reason, ...] = ()
         for approved in specs:
             steps = [step for step in approved.compiled.spec.flow if step.do == "propose"]
+            if edited is None and main is not None and any(step.correction == "edit" for step in steps):
+                # The invoice is as the order says: what was begun is written, and the runner died before it said so.
+                for one in proposals.begun_edits(self.context.store, self.event.record_key) if not after else ():
+                    proposals.finish(self.context.store, one, one.invoice_id, now=self.context.now())
             if not any(self._concerns(step, edited, after=after) for step in steps):
                 continue
             draft = self._draft_of(approved)

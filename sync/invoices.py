@@ -201,7 +201,10 @@ class InvoiceWriter:
 
     def _unchanged(self, entry: Entry, body: Mapping[str, Any]) -> None:
         """An edit after the invoice was sent is a correction that waits for a person (rule 10)."""
-        if entry.content_hash == self.action.content_hash or self.applier.source_version == entry.source_version:
+        if entry.content_hash == self.action.content_hash:
+            return
+        # An accepted change that was begun has left its version behind, and nobody knows whether it took effect.
+        if self.applier.source_version == entry.source_version and entry.content_hash != ledger.UNSURE:
             return
         before = entry.detail.get("fields", {})
         fields = self.action.fields or {}

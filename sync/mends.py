@@ -40,7 +40,7 @@ MENDS: Final[Mapping[str, str]] = {
     "changed-in-freshbooks": "Decide whose value counts, and make both sides say the same, then replay the record.",
     "closed-period": f"Open the period, or set lock_date_action to 'today' in mapper.toml, {_AGAIN}.",
     "customer-unknown": f"Sync the customer first, or set up the connection to Clarity, {_AGAIN}.",
-    "edited-after-invoice": "Accept or refuse what is proposed ('mapper-sync proposals'); or correct it by hand, and skip.",
+    "edited-after-invoice": "Accept or refuse it ('mapper-sync proposals'), or correct it by hand and skip the record.",
     "event-contradicts-record": f"Look which of the two is right in Clarity, {_AGAIN} or skip it.",
     "first-run-cap": "Look at the first invoices in FreshBooks, then 'mapper-sync caps lift --spec NAME'.",
     "invoice-deleted": "Restore the invoice in FreshBooks and replay the record, or skip it.",
@@ -53,11 +53,11 @@ MENDS: Final[Mapping[str, str]] = {
     "written-twice": "Look in FreshBooks whether it is there twice, delete one, then skip the record.",
     # Corrections of what is posted.
     "correction-refused": f"{_NOTHING}: somebody has refused it, and the books stay as they are.",
-    "credit-differs": f"Correct or delete the credit note in FreshBooks so that it comes to what was accepted, {_AGAIN}.",
+    "credit-differs": f"Correct the credit note in FreshBooks so that it comes to what was accepted, {_AGAIN}.",
     "not-written": f"{_NOTHING}: a dry run writes nothing.",
     "order-never-invoiced": f"{_NOTHING}: there is no invoice to correct.",
     "refund-before-payment": f"{_NOTHING}: it is proposed when the payment is posted.",
-    "refund-beyond-paid": f"Look what was paid and refunded; enter the missing payment, or correct the refund, {_AGAIN}.",
+    "refund-beyond-paid": f"Look what was paid; enter the missing payment, or correct the refund, {_AGAIN}.",
     "refund-currency": f"Correct the currency of the refund or of its order in Clarity, {_AGAIN}.",
     "refund-proposed": "Look at it with 'mapper-sync proposals', then accept it in one of its ways, or refuse it.",
     # Payments.
@@ -129,7 +129,7 @@ _FAMILIES: Final = (
     (r"\w+-deleted", "Restore it in FreshBooks, then replay the record."),
     (
         r"[\w-]+-after-invoice",
-        "Accept or refuse what is proposed ('mapper-sync proposals'); or decide by hand, and skip.",
+        "Accept or refuse what is proposed ('mapper-sync proposals'), or do it by hand and skip.",
     ),
     (r"unknown-\w+", "Create it in FreshBooks, or correct its name in Clarity."),
     (r"assumption-A\d+", "Correct the setting in mapper.toml where this store differs."),

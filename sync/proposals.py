@@ -200,6 +200,15 @@ def finish(store: Store, proposal: Proposal, remote_id: str, *, now: float) -> N
         audit.add_in(conn, who=who, what="correction-written", subject=proposal.name, detail=remote_id, now=now)
 
 
+_BEGUN = Prepared(sa.select(table).where(table.c.state == "writing", table.c.record_key == sa.bindparam("wanted")))
+
+
+def begun_edits(store: Store, record_key: str) -> list[Proposal]:
+    """Accepted changes of an invoice that were begun and not noted as done."""
+    found = [_proposal(row) for row in store.rows(_BEGUN, {"wanted": record_key})]
+    return [one for one in found if one.way == "change_invoice"]
+
+
 def withdraw(store: Store, key: str) -> None:
     """It has become pointless, and nobody need decide any more."""
     undecided = sa.and_(table.c.key == key, table.c.state.in_(("proposed", "accepted")))

@@ -73,7 +73,7 @@ class Desk(Shop):
                 return Outcome(report.exit_code, list(report.records()), report.groups, report.notes)
 
     def corrected(self) -> list[tuple[str, str, str]]:
-        """Credit notes, lowered payments and changed invoices that FreshBooks took after the sales: method, what, how."""
+        """Credit notes, lowered payments and changed invoices that FreshBooks took after the sales."""
         found = []
         for write in self.books.writes():
             for entity, body in write["body"].items():
