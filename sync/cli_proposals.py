@@ -126,7 +126,9 @@ def _shown(one: dict[str, Any]) -> Iterator[str]:
         for name, before in way["before"].items():
             after = way["after"][name]
             yield f"  {name:<13} {before:>12}" + (f" -> {after}" if after != before else "")
-        request = way["request"]
+        request = way.get("request")
+        if request is None:  # erased after the time for keeping texts
+            continue
         place = f"{request['entity']} {request['id']}" if request["id"] else request["entity"]
         yield f"  {request['method']} {place}: {json.dumps(request['body'], ensure_ascii=False)}"
     if one["decided_by"]:

@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 AFTER_INVOICE: Final = "-after-invoice"
-EDITED: Final = "edited-after-invoice"
-PROPOSED: Final = "refund-proposed"
-REFUSED: Final = "correction-refused"
 
 Said = Literal["nothing", "proposed", "refused", "waiting", "done", "written"]
 
@@ -87,8 +84,8 @@ class Follow:
             steps = [step for step in approved.compiled.spec.flow if step.do == "propose"]
             if edited is None and main is not None and any(step.correction == "edit" for step in steps):
                 # The invoice is as the order says: what was begun is written, and the runner died before it said so.
-                for one in proposals.begun_edits(self.context.store, self.event.record_key) if not after else ():
-                    proposals.finish(self.context.store, one, one.invoice_id, now=self.context.now())
+                for begun in proposals.begun_edits(self.context.store, self.event.record_key) if not after else ():
+                    proposals.finish(self.context.store, begun, begun.invoice_id, now=self.context.now())
             if not any(self._concerns(step, edited, after=after) for step in steps):
                 continue
             draft = self._draft_of(approved)
@@ -220,7 +217,7 @@ class _One:
             return self._wrote(writer, known)
         if known is not None and known.state == "refused" and known.said == said:
             why = f"{known.content['title']}: refused by {known.decided_by}: {known.why}"
-            return Result("refused", Reason(REFUSED, why))
+            return Result("refused", Reason("correction-refused", why))
         booked = book(store, self.context.freshbooks, str(entry.remote_id))
         payment = None
         if claim is not None:
@@ -273,7 +270,7 @@ class _One:
 
     def _waits(self, proposal: Proposal, before: str = "") -> Result:
         others = proposal.record_key if proposal.record_key != self.event.record_key else None
-        return Result("proposed", Reason(PROPOSED, before + proposal.text), waits_for=others)
+        return Result("proposed", Reason("refund-proposed", before + proposal.text), waits_for=others)
 
     # --- working out ---------------------------------------------------------------------------------------------
 

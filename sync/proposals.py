@@ -7,7 +7,7 @@ refused and the runner proposes afresh. What was refused comes back only when th
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, Literal
@@ -283,6 +283,35 @@ def refuse(store: Store, name: str, *, why: str, who: str, now: float) -> Propos
     log.warning("proposal refused", extra={"proposal": proposal.name, "by": who})
     redrive(store, proposal.record_key, now=now)
     return proposal
+
+
+def forget(conn: Connection, record_keys: Sequence[str]) -> None:
+    """Nothing is left to decide about these records; of what was decided the texts go, amounts stay."""
+    mine = table.c.record_key.in_(record_keys)
+    conn.execute(sa.delete(table).where(mine, table.c.state.in_(("proposed", "accepted"))))
+    conn.execute(sa.update(table).where(mine, table.c.why.is_not(None)).values(why="erased"))
+    _erase_texts(conn, mine)
+
+
+def erase_old(store: Store, *, before: float) -> int:
+    """Erase the texts of what was decided before a time (unix seconds); of how many proposals."""
+    with store.write() as conn:
+        at = sa.func.coalesce(table.c.decided_at, table.c.at)
+        return _erase_texts(conn, sa.and_(table.c.state.not_in(OPEN), at < before))
+
+
+def _erase_texts(conn: Connection, chosen: sa.ColumnElement[bool]) -> int:
+    """The requests that were shown; what was written as a credit note stays known by its lines, which name nobody."""
+    with_texts = table.c.content.contains('"request":')
+    rows = conn.execute(sa.select(table.c.key, table.c.content, table.c.plan).where(chosen, with_texts)).all()
+    for row in rows:
+        content, plan = loads(row.content), None if row.plan is None else loads(row.plan)
+        ways = [{name: part for name, part in way.items() if name != "request"} for way in content["ways"]]
+        values = {"content": wire_dumps({**content, "ways": ways})}
+        if plan is not None and plan["name"] == "change_invoice":
+            values["plan"] = wire_dumps({**plan, "request": {**plan["request"], "body": {}}})
+        conn.execute(sa.update(table).where(table.c.key == row.key).values(**values))
+    return len(rows)
 
 
 def one_called(store: Store, name: str, *, state: State | None = "proposed") -> Proposal:

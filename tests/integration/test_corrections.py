@@ -66,7 +66,9 @@ class Desk(Shop):
 
     def compare(self, period: Period = MARCH, **settings: Any) -> Outcome:
         asked, by_entity = self.settings(**settings), _approved(MAPPINGS).by_entity
-        with self.opened() as store, closing(open_clarity(asked)) as clarity:  # type: ignore[type-var]
+        clarity = open_clarity(asked)
+        assert clarity is not None
+        with self.opened() as store, closing(clarity):
             sources = Sources(clarity, self.person, store, by_entity)
             with compared(asked, sources, period) as found:
                 report = Report(found)

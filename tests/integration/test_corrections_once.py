@@ -98,7 +98,7 @@ def test_a_lost_answer_is_looked_up_and_never_written_twice(
     accept(books, name, way)
     method = "POST" if way == "credit_note" else "PUT"
     with books.sandbox.state.lock:
-        books.sandbox.state.faults.script(ScriptedFault(fault, system="freshbooks", method=method))  # type: ignore[arg-type]
+        books.sandbox.state.faults.script(ScriptedFault(fault, system="freshbooks", method=method))
     assert reasons(books.run()) == {}
     credited, paid, invoices = state_of(books)
     assert credited == (["2.00"] if way == "credit_note" else [])
