@@ -59,5 +59,5 @@ def poll(context: Context) -> PollReport:
         complete_rows=findings is None or findings.complete_rows is not False,
         reading=context.settings.reading,
         settled_by=context.fingerprints,
-        entities=(*USUAL, "refund") if "refund" in context.mappings.current.corrections else USUAL,
+        entities=(*USUAL, "refund") if "refund" in getattr(context.mappings, "corrections", {}) else USUAL,
     )

@@ -169,6 +169,11 @@ class LiveMappings:
         """The specs to go by now."""
         return self.current.by_entity
 
+    @property
+    def corrections(self) -> Mapping[str, tuple[ApprovedSpec, ...]]:
+        """The specs of corrections to go by now."""
+        return self.current.corrections
+
     def refresh(self) -> None:
         """Look at the folder now."""
         if self._store is None:

@@ -102,7 +102,8 @@ def _compared_invoice(row: Row, rules: Rules, refunded: Decimal) -> Judged:
     paid_back = False
     if "currency" not in differs and (row["books_paid"] or 0) != (row["source_paid"] or 0):
         less = (row["source_paid"] or 0) - (row["books_paid"] or 0)
-        paid_back = bool(refunded) and less in (refunded, row["lowered"])
+        # A payment that is marked as refunded does not count any more; its refund may be a credit note.
+        paid_back = bool(refunded) and less in (refunded, row["lowered"], -(row["refunds"] or 0))
         if not paid_back:
             differs.append("paid")
             causes.append(SEE_PAYMENTS)
@@ -205,6 +206,8 @@ def judge_payment(row: Row, rules: Rules) -> Judged:
     if row["decision"] != "go":
         if not live:
             return Judged("left-out", str(row["reason_id"]), str(row["reason"] or ""))
+        if refunded and row["refunds_credited"] is not None and row["refunds_credited"] >= row["books_amount"]:
+            return Judged("agree", "refunded", "what was paid back is credited")
         if refunded:
             return Judged(
                 "extra", "refund-not-booked", f"{plain(refunded, row['currency'])} was paid back; payment stands"

@@ -180,6 +180,11 @@ def test_a_full_refund_of_a_taxed_sale_takes_its_taxes_back_and_settles_the_orde
     else:
         assert desk.payment(1)["vis_state"] == 1
     assert desk.agrees()
+    with desk.books.sandbox.state.lock:
+        entry = {**record["payments"][0], "orderId": "1", "status": "refunded", "updatedAt": LATER}
+        desk.books.sandbox.state.clarity.put("payments", entry, silent=True)
+    assert desk.run() == {}
+    assert desk.agrees()
 
 
 def test_a_refund_s_parts_bear_the_taxes_of_the_lines_they_pay_back(desk: Desk) -> None:
