@@ -92,7 +92,7 @@ def _documents(spec: MappingSpec, step: FlowStep, draft: Draft) -> list[Action]:
                 kind=step.do,
                 step=step.id,
                 entity=entity,
-                key=natural_key(entity, document.key or ""),
+                key=natural_key(step.correction or entity, document.key or ""),
                 body=document.body,
                 create_only=document.create_only,
                 match=step.match,

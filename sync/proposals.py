@@ -88,7 +88,9 @@ class Proposal:
         """For status and errors, with the command that decides."""
         first = next((way["does"] for way in self.content["ways"] if "why_not" not in way), None)
         proposed = f"proposed: {first}" if first else "no way is offered"
-        return f"{self.content['title']}; {proposed}: 'mapper-sync proposals show {self.name}'"
+        # What an order's own flow says of an edit or a cancellation stands before it.
+        title = f"{self.content['title']}; " if self.kind == "refund" else ""
+        return f"{title}{proposed}: 'mapper-sync proposals show {self.name}'"
 
     def as_dict(self, *, whole: bool = False) -> dict[str, Any]:
         """JSON-ready; texts of the requests are covered unless `whole`."""

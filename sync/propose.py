@@ -137,11 +137,12 @@ def basis(kind: str, booked: Booked, payment_id: str | None) -> str:
 
     A refund does not depend on what else is paid or credited meanwhile; how much may be paid back is looked at anew.
     """
-    own: list[Any] = [booked.total, booked.currency, booked.client, booked.state, booked.draft]
+    own: list[Any] = [booked.money(booked.total), booked.currency, booked.client, booked.state, booked.draft]
     if kind == "refund":
-        own += [[one.id, one.gross, one.day] for one in booked.payments if one.id == payment_id]
+        own += [[one.id, booked.money(one.gross), one.day] for one in booked.payments if one.id == payment_id]
     else:
-        own += [[[one.id, one.amount] for one in booked.payments], booked.credited(), list(map(dict, booked.lines))]
+        own += [[[one.id, booked.money(one.amount)] for one in booked.payments], list(map(dict, booked.lines))]
+        own.append(booked.money(booked.credited()))
     return digest([str(part) for part in own])
 
 
@@ -254,15 +255,15 @@ def _net_of(amount: Decimal, tax: Decimal | None, booked: Booked) -> tuple[Decim
     """Net and taxes of a gross amount, by the one tax of the invoice that makes it."""
     digits = currency_digits(booked.currency)
     mixes = {_mix(line) for line in booked.lines}
+    if tax is None and len(mixes) > 1:
+        raise NotOfferedError("the refund does not say its tax, and the invoice has more than one")
     fitting = []
     for mix in sorted(mixes, key=str):
         net = amount - tax if tax is not None else _solved(amount, mix, digits)
-        if net >= 0 and set(predict([TotalLine(Decimal(1), net, *mix)], digits).values()) == {amount}:
+        if net >= 0 and _totals([TotalLine(Decimal(1), net, *mix)], booked) == {amount}:
             fitting.append((net, mix))
     if len(fitting) == 1:
         return fitting[0]
-    if tax is None:
-        raise NotOfferedError("the refund does not say its tax, and the invoice has more than one")
     raise NotOfferedError("no single tax of the invoice makes the refund's tax")
 
 
@@ -304,7 +305,7 @@ def _changed(wanted: Row, total: Decimal, booked: Booked, locked: str) -> Way:
     body = {name: value for name, value in wanted.items() if name not in ("customerid", "create_date")}
     more = total - booked.total
     does = f"invoice {booked.number} is changed from {_amount(booked.total, booked)} to {_amount(total, booked)}"
-    lines = f", {len(booked.lines)} lines to {len(wanted['lines'])}, and keeps its date"
+    lines = f" (lines: {len(booked.lines)}, then {len(wanted['lines'])}) and keeps its date"
     after = booked.shown(total=more)
     return Way("change_invoice", does + lines, abs(more), "invoice", booked.id, body, booked.shown(), after)
 
@@ -348,9 +349,22 @@ def _mirrored(booked: Booked) -> list[Row]:
 
 
 def _agrees(lines: Iterable[Row], amount: Decimal, booked: Booked) -> None:
-    rows = [TotalLine(Decimal(str(line["qty"])), _cost(line), *_mix(line)) for line in lines]
-    if set(predict(rows, currency_digits(booked.currency)).values()) != {amount}:
+    rows = [_total_line(line) for line in lines]
+    if _totals(rows, booked) != {amount}:
         raise NotOfferedError(f"its lines would not come to {_amount(amount, booked)} under every rounding rule")
+
+
+def _totals(rows: Sequence[TotalLine], booked: Booked) -> set[Decimal]:
+    """What lines come to, under every rounding rule by which the invoice comes to what it is."""
+    digits = currency_digits(booked.currency)
+    own = predict([_total_line(line) for line in booked.lines], digits)
+    rules = [rule for rule, total in own.items() if total == booked.total] or list(own)
+    made = predict(rows, digits)
+    return {made[rule] for rule in rules}
+
+
+def _total_line(line: Row) -> TotalLine:
+    return TotalLine(Decimal(str(line.get("qty") or 1)), _cost(line), *_mix(line))
 
 
 def _line(name: str, net: Decimal, mix: Mix, currency: str) -> Row:
