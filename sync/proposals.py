@@ -199,7 +199,14 @@ def finish(store: Store, proposal: Proposal, remote_id: str, *, now: float) -> N
     with store.write() as conn:
         conn.execute(sa.update(table).where(table.c.key == proposal.key).values(state="done", remote_id=remote_id))
         who = proposal.decided_by or "?"
-        audit.add_in(conn, who=who, what="correction-written", subject=proposal.name, detail=remote_id, now=now)
+        audit.add_in(
+            conn,
+            who=who,
+            what="correction-written",
+            subject=proposal.record_key,
+            detail=f"{proposal.name} as {remote_id}",
+            now=now,
+        )
 
 
 _BEGUN = Prepared(sa.select(table).where(table.c.state == "writing", table.c.record_key == sa.bindparam("wanted")))
@@ -264,7 +271,14 @@ def accept(
     with store.write() as conn:
         decided = {"state": "accepted", "way": chosen, "decided_at": now, "decided_by": who}
         _decide(conn, proposal, decided)
-        audit.add_in(conn, who=who, what="accept-proposal", subject=proposal.name, detail=chosen, now=now)
+        audit.add_in(
+            conn,
+            who=who,
+            what="accept-proposal",
+            subject=proposal.record_key,
+            detail=f"{proposal.name}: {chosen}",
+            now=now,
+        )
     log.warning("proposal accepted", extra={"proposal": proposal.name, "way": chosen, "by": who})
     redrive(store, proposal.record_key, now=now)
     return proposal
@@ -281,7 +295,14 @@ def refuse(store: Store, name: str, *, why: str, who: str, now: float) -> Propos
         raise InputError("a refused proposal needs a reason: say why with --why")
     with store.write() as conn:
         _decide(conn, proposal, {"state": "refused", "decided_at": now, "decided_by": who, "why": why.strip()})
-        audit.add_in(conn, who=who, what="refuse-proposal", subject=proposal.name, detail=why.strip(), now=now)
+        audit.add_in(
+            conn,
+            who=who,
+            what="refuse-proposal",
+            subject=proposal.record_key,
+            detail=f"{proposal.name}: {why.strip()}",
+            now=now,
+        )
     log.warning("proposal refused", extra={"proposal": proposal.name, "by": who})
     redrive(store, proposal.record_key, now=now)
     return proposal

@@ -381,7 +381,7 @@ def test_a_refused_edit_comes_back_when_the_record_says_something_else(desk: Des
     assert desk.run() == {}
     with desk.opened() as store:
         (deed,) = [one for one in audit.deeds(store) if one.what == "refuse-proposal"]
-    assert (deed.who, deed.detail) == ("ana", "a mistake of the shop")
+    assert (deed.who, deed.detail) == ("ana", "edit:1-1: a mistake of the shop")
     found = desk.compare().of("invoice", "1")
     assert found.status == "different"
     assert "was refused" in found.detail
