@@ -155,6 +155,13 @@ def _step_reads(step: FlowStep, at: Loc) -> Iterator[Read]:
         yield from _all(placeholders(template), "flow", at, each, grave=len(step.key) == 1)
     if step.value is not None:
         yield Read(step.value, "flow", at, each, grave=True)
+    if step.money is not None:
+        yield Read(step.money.amount, "flow", at, each, grave=True)
+        yield from _all(step.money.paths()[1:], "flow", at, each)
+        if step.money.lines is not None:
+            yield Read(step.money.lines, "flow", at, each)
+            inner = step.money.lines.source_path(each or "")
+            yield from _all((step.money.line_amount, step.money.line_tax), "flow", at, inner)
     yield from _condition(step.when, at, each)
     yield from _all(placeholders(step.otherwise or ""), "flow", at, each)
 

@@ -269,6 +269,8 @@ class _Checker:
             at: Loc = ("flow", position)
             if step.do == "lookup":
                 self._lookup(step, at)
+            if step.do == "propose":
+                self._propose(step, at)
             if step.target is None:
                 continue
             parts = by_target[step.target]
@@ -297,6 +299,28 @@ class _Checker:
             known = ", ".join(f"{entity} by {field}" for entity, fields in LOOKUPS.items() for field in fields)
             message = f"step '{step.id}' looks up {asked}, which cannot be searched for certain"
             self.add("lookup-not-possible", "error", "flow", message, f"known: {known}", at)
+
+    def _propose(self, step: FlowStep, at: Loc) -> None:
+        if not self.spec.corrects:
+            message = f"step '{step.id}' proposes a correction in a flow that writes by itself"
+            mend = "give corrections a mapping of their own, of find and propose steps"
+            self.add("propose-beside-writes", "error", "flow", message, mend, at)
+        if step.target is not None and self.spec.entity_of(step.target) != "credit_note":
+            message = f"step '{step.id}' proposes '{step.target}', which is no credit note"
+            self.add("propose-needs-credit-note", "error", "flow", message, "let the target be a credit_note", at)
+        made = [part for part in self.spec.fields if part.startswith(f"{step.target}.lines")]
+        if made:
+            message = f"'{made[0]}': the lines of a correction are worked out from the invoice's own"
+            self.add("lines-of-correction", "error", made[0], message, "remove the rule")
+        found = [name for name in self._needs(step) if self._finds_invoice(name)]
+        if not found:
+            message = f"step '{step.id}' corrects an invoice that no step before it finds"
+            mend = "add a find step of the invoice, and name it in needs"
+            self.add("propose-without-invoice", "error", "flow", message, mend, at)
+
+    def _finds_invoice(self, name: str) -> bool:
+        step = self.spec.flow[self._places[name]]
+        return step.do == "find" and step.entity == "invoice"
 
     def _lookup_remote(self, part: str, op: LookupRemote, at: Loc) -> None:
         place = self._places.get(op.step)
@@ -509,10 +533,12 @@ def _is_known(read: Read, known: Mapping[str, None]) -> bool:
 
 def _gives(step: FlowStep, spec: MappingSpec) -> tuple[str, ...]:
     """What an earlier step is sure to bring, also where its record is known from an earlier run."""
-    if step.do in ("lookup", "mark_as_sent"):
+    if step.do in ("lookup", "mark_as_sent", "propose"):
         return ()
     entity = step.entity if step.target is None else spec.entity_of(step.target)
-    return ("id", "total", "currency") if entity == "invoice" else ("id",)
+    if entity == "invoice":
+        return ("id", "total", "currency", *(("client",) if step.do == "find" and spec.corrects else ()))
+    return ("id",)
 
 
 def _money(member: str) -> set[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal
 
 from mapspec.order_parts import PricedOrder
@@ -52,6 +53,18 @@ class Lookup:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """The money of a correction as the source states it; `lines` are amounts with their tax, None where not said."""
+
+    amount: Decimal
+    tax: Decimal | None = None
+    currency: str | None = None
+    payment: str | None = None
+    transaction: str | None = None
+    lines: tuple[tuple[Decimal, Decimal | None], ...] = ()
+
+
+@dataclass(frozen=True)
 class Draft:
     """What a spec makes of one record.
 
@@ -62,6 +75,7 @@ class Draft:
         warnings: Things to know that do not stop the record.
         priced: The order's money as lines, where the spec has a money block.
         ends: A skipped record has ended at its source, and so has what was made of it.
+        claims: Money of corrections by step id and place in the step's list.
     """
 
     id: str
@@ -76,3 +90,4 @@ class Draft:
     priced: PricedOrder | None
     currency: str | None
     ends: bool = False
+    claims: Mapping[tuple[str, int], Claim] = field(default_factory=dict)

@@ -13,8 +13,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from mapspec.assertions import bind_assertion
+from mapspec.claims import ClaimReader
 from mapspec.conditions import is_present
-from mapspec.drafts import Decision, Document, Draft, Lookup, Reason
+from mapspec.drafts import Claim, Decision, Document, Draft, Lookup, Reason
 from mapspec.errors import SpecError, TransformError
 from mapspec.lines import price_order
 from mapspec.model import Assertion, FieldRule, FlowStep, ListBlock, MappingSpec, operations_of
@@ -257,6 +258,11 @@ class CompiledSpec:
             keys.add(key or "")
             same = step.identity(scope) if step else None
             made.append(Document(name, key, index, body, self._create_only[name], same))
+            if step is not None and step.claim is not None:
+                try:
+                    run.claims[step.step.id, index] = step.claim.read(scope)
+                except TransformError as error:
+                    run.hold(error.reason, f"step {step.step.id}: {error.message}")
         scope.item, scope.index = None, 0
         return tuple(made)
 
@@ -283,6 +289,7 @@ class _Run:
         self.priced: PricedOrder | None = None
         self.currency: str | None = None
         self.ends = False
+        self.claims: dict[tuple[str, int], Claim] = {}
 
     def hold(self, reason: str, message: str, target: str = "") -> None:
         self.reasons.append(Reason(reason, message, target))
@@ -307,6 +314,7 @@ class _Run:
             priced=self.priced,
             currency=self.currency,
             ends=self.ends,
+            claims=self.claims,
         )
 
 
@@ -415,6 +423,7 @@ class _Step:
         self._when = step.when.compile() if step.when else None
         self._otherwise = message_of(step.otherwise, context) if step.otherwise else None
         self._value = compile_path(step.value) if step.value else None
+        self.claim = ClaimReader(step.money) if step.money is not None else None
 
     def items(self, scope: Scope, run: _Run) -> list[tuple[int, Any]]:
         """(position, element) of the list the step runs over, those that fail `when` left out with a warning."""

@@ -209,18 +209,41 @@ class GateRule(Part):
         return self
 
 
+class CorrectionMoney(Part):
+    """Where the money of a correction stands in the source; paths starting with a dot are members of the element.
+
+    `amount` holds its tax, `tax` repeats it. `payment` is the id of the payment that it is about, `transaction` the
+    gateway's. In `lines`, `line_amount` and `line_tax` start with a dot.
+    """
+
+    amount: PathField
+    tax: PathField | None = None
+    currency: PathField | None = None
+    payment: PathField | None = None
+    transaction: PathField | None = None
+    lines: PathField | None = None
+    line_amount: PathField = parse_path(".amount")
+    line_tax: PathField = parse_path(".taxAmount")
+
+    def paths(self) -> list[Path]:
+        """Every path outside `lines`."""
+        found = (self.amount, self.tax, self.currency, self.payment, self.transaction)
+        return [path for path in found if path is not None]
+
+
 class FlowStep(Part):
     """One step of what the runner does with a record; a fixed catalogue.
 
     create_if_missing: look by key and `match`, create when nothing is found, never change what is there.
     create_once: create exactly once per key; upsert: create, or update what changed; find: what another flow made,
     else wait; lookup: read-only search by `match` for the value at `value`, before anything is mapped: fields take
-    what it found with `lookup_remote`, what is missing is noted; mark_as_sent: of an agreed invoice.
+    what it found with `lookup_remote`, what is missing is noted; mark_as_sent: of an agreed invoice; propose: a
+    `correction` of what is posted, worked out and stored until a person accepts one of its `ways` or refuses it.
     identity: what stays the same when the key changes, such as a product's id beside its SKU.
     """
 
     id: str
-    do: Literal["create_if_missing", "create_once", "upsert", "find", "lookup", "mark_as_sent"]
+    do: Literal["create_if_missing", "create_once", "upsert", "find", "lookup", "mark_as_sent", "propose"]
     entity: Literal["client", "invoice", "payment", "item", "tax"] | None = None
     target: str | None = None
     of: str | None = None
@@ -233,6 +256,9 @@ class FlowStep(Part):
     otherwise: str | None = None
     needs: tuple[str, ...] = ()
     after: str | None = None
+    correction: Literal["refund", "edit", "cancel"] | None = None
+    ways: tuple[Literal["credit_note", "lower_payment", "change_invoice", "archive"], ...] = ()
+    money: CorrectionMoney | None = None
 
     @model_validator(mode="after")
     def _members_fit_the_step(self) -> FlowStep:
@@ -241,6 +267,19 @@ class FlowStep(Part):
         for name in STEP_NEEDS[self.do]:
             if not getattr(self, name):
                 raise ValueError(f"step '{self.id}' ({self.do}) needs '{name}'")
+        if self.do != "propose":
+            for name in ("correction", "ways", "money"):
+                if getattr(self, name):
+                    raise ValueError(f"step '{self.id}' ({self.do}): '{name}' belongs to propose")
+        elif self.correction is not None:
+            for way in self.ways:
+                if way not in WAYS[self.correction]:
+                    known = ", ".join(WAYS[self.correction])
+                    raise ValueError(f"step '{self.id}': a correction '{self.correction}' knows {known}, not '{way}'")
+            if len(set(self.ways)) != len(self.ways):
+                raise ValueError(f"step '{self.id}': a way stands twice in 'ways'")
+            if (self.correction == "refund") != (self.money is not None):
+                raise ValueError(f"step '{self.id}': 'money' goes with a correction 'refund', and a refund needs it")
         return self
 
 
@@ -252,6 +291,14 @@ STEP_NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "find": ("entity", "key"),
     "lookup": ("entity", "match", "value"),
     "mark_as_sent": ("of",),
+    "propose": ("target", "key", "correction", "ways"),
+}
+
+# In which ways FreshBooks' books can be corrected, by what has happened; a step offers some, the first one first.
+WAYS: Final[dict[str, tuple[str, ...]]] = {
+    "refund": ("credit_note", "lower_payment"),
+    "edit": ("credit_note", "change_invoice"),
+    "cancel": ("credit_note", "archive"),
 }
 
 
@@ -418,6 +465,12 @@ class MappingSpec(Part):
         made = self.model_copy()
         made._schema_reference = reference
         return made
+
+    @property
+    def corrects(self) -> bool:
+        """Whether it only proposes corrections of what other flows have posted, and so writes nothing by itself."""
+        doing = {step.do for step in self.flow}
+        return "propose" in doing and doing <= {"propose", "find"}
 
     @property
     def name(self) -> str:

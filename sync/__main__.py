@@ -23,6 +23,7 @@ from sync import (
     cli_doctor,
     cli_drift,
     cli_inbox,
+    cli_proposals,
     cli_reconcile,
     cli_webhooks,
     cli_work,
@@ -91,6 +92,7 @@ def build_parser() -> argparse.ArgumentParser:
     cli_drift.add(commands, _command)
     cli_backfill.add(commands, _command)
     cli_reconcile.add(commands, _command)
+    cli_proposals.add(commands, _command)
     return parser
 
 
@@ -145,6 +147,7 @@ def _dispatch(arguments: argparse.Namespace, log_target: list[str | None]) -> in
         "drift": cli_drift.run,
         **dict.fromkeys(("backfill", "caps", "adopt", "rebuild"), cli_backfill.run),
         "reconcile": cli_reconcile.run,
+        "proposals": cli_proposals.run,
     }
     if arguments.command in ("run", "serve", "work", "backfill"):
         settings = _with_workers(settings, getattr(arguments, "workers", None))

@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from connectors.http import dumps, loads
-from sync import audit, control, skips
+from sync import audit, control, proposals, skips
 from sync.alerts import alerts
 from sync.aliases import change_alias, list_aliases
 from sync.errors import InputError, SettingsError, SyncError
@@ -150,6 +150,9 @@ def create_admin_app(
             Route("/alerts", reading(lambda: [alert.as_dict() for alert in alerts(store)])),
             Route("/audit", reading(lambda: [deed.as_dict() for deed in audit.deeds(store)])),
             Route("/aliases", reading(lambda: [alias.as_dict() for alias in list_aliases(store)]), methods=["GET"]),
+            Route("/proposals", reading(lambda: [one.as_dict() for one in proposals.listed(store, None)])),
+            Route("/proposals/accept", doing(_accept), methods=["POST"]),
+            Route("/proposals/refuse", doing(_refuse), methods=["POST"]),
             Route("/story/{record:path}", tell),
             Route("/replay", doing(_replay), methods=["POST"]),
             Route("/skip", doing(_skip), methods=["POST"]),
@@ -190,6 +193,17 @@ def _alias(store: Store, body: Mapping[str, Any], who: str, now: float) -> Any:
     if not removing:
         wanted["target"] = _required(body, "target")
     return change_alias(store, "remove" if removing else "set", wanted, who=who, now=now)[0]
+
+
+def _accept(store: Store, body: Mapping[str, Any], who: str, now: float) -> Any:
+    done = proposals.accept(store, _required(body, "name"), way=_text(body, "way"), who=who, now=now)
+    return {"accepted": done.name}
+
+
+def _refuse(store: Store, body: Mapping[str, Any], who: str, now: float) -> Any:
+    return {
+        "refused": proposals.refuse(store, _required(body, "name"), why=_required(body, "why"), who=who, now=now).name
+    }
 
 
 def _text(body: Mapping[str, Any], name: str) -> str | None:

@@ -154,9 +154,10 @@ class Applier:
             EndedError: Refused for good (dead), or in doubt (retry after the settle time).
             IntentOpenError: Somebody else writes it, or has written it since the caller looked.
         """
-        self._suits_account(action.entity, body)
+        entity, changes = action.via or action.entity, action.changes
+        self._suits_account(entity, body)
         if self.context.dry_run:
-            self.plan("POST", action.entity, None, body, action)
+            self.plan("PUT" if changes else "POST", entity, changes, body, action)
             return None
         self.context.may_write()
         if action.entity == "client" and not any(body.get(name) for name in NAMES_OF_A_CLIENT):
@@ -165,14 +166,20 @@ class Applier:
                 "nothing but the key of the client is known, and it cannot be fetched: send or sync the customer",
             )
         entry = self._intent(action, phase, reserved=reserved)
-        request = {"method": "POST", "entity": action.entity, "body": dict(body)}
+        request: Row = {"method": "PUT" if changes else "POST", "entity": entity, "body": dict(body)}
+        if changes:
+            request["id"] = changes
 
         def again() -> None:
             nonlocal entry
             entry = self._renewed(entry)
 
+        def send() -> Row:
+            freshbooks = self.context.freshbooks
+            return freshbooks.update(entity, changes, body) if changes else freshbooks.create(entity, body)
+
         try:
-            row = self._send(lambda: self.context.freshbooks.create(action.entity, body), again)
+            row = self._send(send, again)
         except AmbiguousWriteError as error:
             self._set(entry, "doubt", Tried(request, "doubt"), detail={**entry.detail, "looks": 0})
             raise later(

@@ -12,7 +12,9 @@ from mapspec import CompiledSpec, Draft, Reason
 from sync import catalogue, endings, inbox, ledger, records
 from sync.apply import Applier, OrderMissingError
 from sync.assumptions import broken, is_test
+from sync.corrections import Follow
 from sync.errors import IntentOpenError
+from sync.invoices import EditedError
 from sync.lookups import gather
 from sync.outcome import EndedError, Outcome, Settled, waiting
 from sync.plan import natural_key, plan_actions
@@ -36,12 +38,28 @@ def process(event: Event, context: Context) -> Outcome:
     """Bring one event as far as it gets now; expected errors become outcomes."""
     mappings = context.mappings.current  # one look: they may be exchanged at any moment
     approved = mappings.by_entity.get(event.entity)
-    if approved is None and event.entity in mappings.waiting:
+    if event.entity in mappings.waiting:
         return _without_mapping(event.entity, mappings.waiting[event.entity])
-    if approved is None or event.type not in approved.compiled.spec.source.events:
+    if approved is not None and event.type not in approved.compiled.spec.source.events:
+        approved = None
+    specs = mappings.corrections.get(event.entity, ())
+    followers = [spec for spec in specs if event.type in spec.compiled.spec.source.events]
+    if approved is None and not followers:
         return Outcome("skipped", (Reason("no-mapping", f"no approved mapping takes {event.type}"),))
+    outcome: Outcome | None = None
+    edited: EditedError | None = None
     try:
-        return _process(event, context, approved)
+        if approved is not None:
+            try:
+                outcome = _process(event, context, approved)
+            except EditedError as error:
+                edited, outcome = error, error.outcome
+        if not followers:
+            return outcome or Outcome("done")
+        again = Follow(event, context, lambda spec: _draft(event, context, spec), _without_order)
+        corrected = again.follow(followers, outcome, edited)
+        # An accepted edit is written: the rest of the order's flow goes on.
+        return process(event, context) if corrected is None else corrected
     except EndedError as ended:
         return ended.outcome
     except (ConnectorError, IntentOpenError) as error:
@@ -252,10 +270,12 @@ def _not_wanted(event: Event, context: Context, reasons: tuple[Reason, ...]) -> 
     return Outcome("skipped", reasons)
 
 
-def _without_order(order_id: str, context: Context) -> Outcome:
+def _without_order(order_id: str, context: Context, *, refund: bool = False) -> Outcome:
     """A payment before its order waits, and the order is fetched; one of an order that is set aside is held with it."""
     order_key = f"order:{order_id}"
     verdict = inbox.verdict(context.store, order_key)
+    if refund and verdict == "skipped":
+        return Outcome("skipped", (Reason("order-never-invoiced", f"order {order_id} was never invoiced"),))
     if verdict in ("held", "dead", "skipped"):
         reason = Reason("order-not-posted", f"order {order_id} is not posted ({verdict}); the payment comes with it")
         return Outcome("held", (reason,), waits_for=order_key)

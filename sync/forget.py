@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from connectors.freshbooks import normalised
-from sync import audit
+from sync import audit, proposals
 from sync.envelope import dumps, loads, resource_of
 from sync.errors import InputError
 from sync.found import FOUND, by_email
@@ -221,6 +221,7 @@ def _erase(conn: Connection, keys: list[str], person: _Person, *, now: float) ->
         # A reservation names the ledger's key, and is only needed as long as a search may lag behind a write.
         conn.execute(sa.delete(reservation_table).where(reservation_table.c.key.in_(_ledger_keys(part))))
         _erase_proposals(conn, part)
+        proposals.forget(conn, part)
         for row in conn.execute(sa.select(ledger_table).where(ledger_table.c.record_key.in_(part))).all():
             detail = {name: value for name, value in loads(row.detail).items() if name != "fields"}
             key = row.key

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from connectors.errors import RejectedError
 from connectors.freshbooks import DELETED
+from mapspec import Reason
 from mapspec.numbers import Money, currency_digits, plain
 from mapspec.ordinary import MAX_ROUNDING_UNITS
 from sync import adoption, ledger
-from sync.outcome import dead, held
+from sync.outcome import EndedError, Outcome, dead, held
 from sync.plan import Action, filled
 
 if TYPE_CHECKING:
@@ -48,7 +49,11 @@ class InvoiceWriter:
         """
         body = filled(self.action.body or {}, self.applier.outputs)
         entry = self.applier.settled(self.action)
-        if entry is not None and entry.state == "confirmed" and entry.phase in ("agreed", "sent"):
+        if (
+            entry is not None
+            and entry.state == "confirmed"
+            and (entry.phase == "sent" or (entry.phase == "agreed" and entry.content_hash == self.action.content_hash))
+        ):
             self._unchanged(entry, body)
             self._output(entry.remote_id)
             return
@@ -199,7 +204,10 @@ class InvoiceWriter:
         if entry.content_hash == self.action.content_hash:
             return
         same_mapping = entry.spec_fingerprint == self.applier.spec_fingerprint
-        if self.applier.source_version == entry.source_version and not (same_mapping and entry.total != self.total):
+        same_version = self.applier.source_version == entry.source_version
+        # An accepted change that was begun has left its version behind, and nobody knows whether it took effect.
+        known = entry.content_hash != ledger.UNSURE
+        if same_version and known and not (same_mapping and entry.total != self.total):
             return  # what is told by hashes may change without its time; only the order can change the money then
         before = entry.detail.get("fields", {})
         fields = self.action.fields or {}
@@ -209,7 +217,7 @@ class InvoiceWriter:
         message = f"the order was changed after invoice {entry.remote_id} was sent ({', '.join(changed)})"
         if entry.total != self.total:
             message += f": it came to {entry.total} and comes to {self.total} {self.currency} now"
-        raise held("edited-after-invoice", message)
+        raise EditedError(message, self, body)
 
     def _rewrite_draft(self, row: Row, body: Mapping[str, Any], entry: Entry) -> Row:
         """Bring a draft that was left to today's state of the order; what was sent by a person stays as it is."""
@@ -218,7 +226,7 @@ class InvoiceWriter:
         if not is_draft(row):
             if self._difference(row) == 0:
                 return row
-            raise held("edited-after-invoice", f"invoice {row['id']} was sent by a person and differs from the order")
+            raise EditedError(f"invoice {row['id']} was sent by a person and differs from the order", self, body)
         if row.get("vis_state") == DELETED:
             raise held("invoice-deleted", f"invoice {row['id']} was deleted in FreshBooks")
         change = {name: value for name, value in body.items() if name != "customerid"}
@@ -230,6 +238,34 @@ class InvoiceWriter:
             self.action, remote_id, change, lambda: self.context.freshbooks.update("invoice", remote_id, change)
         )
 
+    def correct(self, remote_id: str, body: Mapping[str, Any]) -> None:
+        """Bring a sent invoice to today's state of the order, as a person has accepted; to the cent, or held.
+
+        Sending it twice changes nothing: all of it is stated, and `lines` replaces them all.
+        """
+        change = {name: value for name, value in body.items() if name not in ("customerid", "create_date")}
+        send, applier = self.context.freshbooks.update, self.applier
+        if self.context.dry_run:
+            applier.plan("PUT", "invoice", remote_id, change)
+            return
+        row = applier.put(self.action, remote_id, change, lambda: send("invoice", remote_id, change))
+        difference = self._difference(row)
+        if difference and self._within(row) and self._may_correct(difference):
+            lines = {"lines": self._with_rounding(row, body, difference)}
+            row = applier.put(self.action, remote_id, lines, lambda: send("invoice", remote_id, lines))
+            difference = self._difference(row)
+        if difference != 0:
+            shown = row.get("amount")
+            server = f"{shown.get('amount')} {shown.get('code')}" if isinstance(shown, Mapping) else "unknown"
+            wanted = plain(self.total, currency_digits(self.currency))
+            message = f"invoice {remote_id} was changed as accepted and comes to {server}, the order to {wanted}"
+            raise held("total-differs", f"{message} {self.currency}: correct it in FreshBooks")
+        applier.confirm(self.action, {**row, "id": remote_id}, phase="sent")
+
+    def settled_otherwise(self, remote_id: str) -> None:
+        """The invoice stays as it is, and what the order says now is in the books all the same, by a credit note."""
+        self.applier.confirm(self.action, {"id": remote_id}, phase="sent")
+
     def _output(self, remote_id: str | None) -> None:
         text = str(remote_id)
         self.applier.outputs[self.action.step] = {
@@ -237,6 +273,15 @@ class InvoiceWriter:
             "total": self.total,
             "currency": self.currency,
         }
+
+
+class EditedError(EndedError):
+    """The order was changed after its invoice was sent; what it would be now goes along, for a proposal."""
+
+    def __init__(self, message: str, writer: InvoiceWriter, body: Mapping[str, Any]) -> None:
+        super().__init__(Outcome("held", (Reason("edited-after-invoice", message),)))
+        self.writer = writer
+        self.body = body
 
 
 def is_draft(row: Mapping[str, Any]) -> bool:

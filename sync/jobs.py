@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from sync import alerts, retention
-from sync.poll import PollReport, poll_clarity
+from sync.poll import USUAL, PollReport, poll_clarity
 from sync.reading import assumed
 from sync.reconcile import daily
 from sync.spec_safety import REFRESH_JOB_S, refresh_mappings
@@ -81,4 +81,5 @@ def _poll_once(context: Context) -> PollReport:
         complete_rows=findings is None or findings.complete_rows is not False,
         reading=context.settings.reading,
         settled_by=context.fingerprints,
+        entities=(*USUAL, "refund") if "refund" in getattr(context.mappings, "corrections", {}) else USUAL,
     )

@@ -48,7 +48,7 @@ MENDS: Final[Mapping[str, str]] = {
     "customer-deleted-at-source": f"{_NOTHING}: its client stays; archive it by hand, or set clients.ended.",
     "customer-merged": f"{_NOTHING}: neither has a client yet; the other one's is made when it is needed.",
     "duplicate-sku": f"{_SOURCE}: give each variant a SKU of its own.",
-    "edited-after-invoice": "Correct the invoice in FreshBooks by hand if the change counts, then skip the record.",
+    "edited-after-invoice": "Accept or refuse it ('mapper-sync proposals'), or correct it by hand and skip the record.",
     "email-taken": f"Merge the two in Clarity or FreshBooks if they are one customer or correct the e-mail, {_AGAIN}.",
     "event-contradicts-record": f"Look which of the two is right in Clarity, {_AGAIN} or skip it.",
     "first-run-cap": "Look at the first invoices in FreshBooks, then 'mapper-sync caps lift --spec NAME'.",
@@ -66,6 +66,15 @@ MENDS: Final[Mapping[str, str]] = {
     "test-order": f"{_NOTHING}: test orders are never invoiced.",
     "total-differs": f"Correct the draft in FreshBooks so that it comes to the order's total, {_AGAIN}.",
     "written-twice": "Look in FreshBooks whether it is there twice, delete one, then skip the record.",
+    # Corrections of what is posted.
+    "correction-refused": f"{_NOTHING}: somebody has refused it, and the books stay as they are.",
+    "credit-differs": f"Correct the credit note in FreshBooks so that it comes to what was accepted, {_AGAIN}.",
+    "not-written": f"{_NOTHING}: a dry run writes nothing.",
+    "order-never-invoiced": f"{_NOTHING}: there is no invoice to correct.",
+    "refund-before-payment": f"{_NOTHING}: it is proposed when the payment is posted.",
+    "refund-beyond-paid": f"Look what was paid; enter the missing payment, or correct the refund, {_AGAIN}.",
+    "refund-currency": f"Correct the currency of the refund or of its order in Clarity, {_AGAIN}.",
+    "refund-proposed": "Look at it with 'mapper-sync proposals', then accept it in one of its ways, or refuse it.",
     # Payments.
     "order-not-posted": f"{_NOTHING} here: mend the order, and the payment comes with it.",
     "overpaid": "Look for a payment entered by hand in FreshBooks; delete it and replay the record, or skip it.",
@@ -134,7 +143,10 @@ MENDS: Final[Mapping[str, str]] = {
 _FAMILIES: Final = (
     (r"several-\w+s", "Merge them in FreshBooks or keep one, then replay the record."),
     (r"\w+-deleted", "Restore it in FreshBooks, then replay the record."),
-    (r"[\w-]+-after-invoice", "Decide what becomes of the invoice in FreshBooks by hand, then skip the record."),
+    (
+        r"[\w-]+-after-invoice",
+        "Accept or refuse what is proposed ('mapper-sync proposals'), or do it by hand and skip.",
+    ),
     (r"unknown-\w+", "Create it in FreshBooks, or correct its name in Clarity."),
     (r"assumption-A\d+", "Correct the setting in mapper.toml where this store differs."),
     (r"not-[\w-]+", "Nothing to do: the mapping leaves this part out."),

@@ -19,7 +19,7 @@ from mapspec.ops import Output
 from sync.outcome import held
 
 CONNECTION: Final = "clarity"
-ActionKind = Literal["create_if_missing", "create_once", "upsert", "find", "lookup", "mark_as_sent"]
+ActionKind = Literal["create_if_missing", "create_once", "upsert", "find", "lookup", "mark_as_sent", "propose"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class Action:
         total: What the invoice must come to, the amount of a payment.
         weak_key: The source gave the payment no id, so its key is made of the order's.
         identity: What stays the same when the key changes, as a product's id does beside its SKU.
+        via: Of a correction: the FreshBooks entity that is written for it.
+        changes: Of a correction: the id of the object that is changed for it; None where one is made.
     """
 
     kind: ActionKind
@@ -50,6 +52,8 @@ class Action:
     lookups: tuple[Lookup, ...] = ()
     weak_key: bool = False
     identity: str | None = None
+    via: str | None = None
+    changes: str | None = None
 
     @property
     def content_hash(self) -> str:
@@ -91,7 +95,7 @@ def _documents(spec: MappingSpec, step: FlowStep, draft: Draft, exact_skus: bool
                 kind=step.do,
                 step=step.id,
                 entity=entity,
-                key=natural_key(entity, document.key or "", exact_skus=exact_skus),
+                key=natural_key(step.correction or entity, document.key or "", exact_skus=exact_skus),
                 body=document.body,
                 create_only=document.create_only,
                 match=step.match,

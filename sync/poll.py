@@ -35,7 +35,10 @@ EVENTS = {
     "product": "product.updated",
     "order": "order.updated",
     "payment": "payment.captured",
+    "refund": "refund.created",
 }
+USUAL = ("customer", "product", "order", "payment")
+"""What is asked for always; refunds only where a mapping takes them."""
 _BATCH = 100
 
 CLARITY_LOGIN = "connection:clarity"
@@ -76,7 +79,7 @@ def poll_clarity(
     overlap_s: float = 300,
     start_date: date | None = None,
     complete_rows: bool = True,
-    entities: Iterable[str] = tuple(EVENTS),
+    entities: Iterable[str] = USUAL,
     reading: Reading | None = None,
     settled_by: Mapping[str, str] | None = None,
 ) -> PollReport:
@@ -99,7 +102,7 @@ def poll_clarity(
         try:
             _poll_entity(store, clarity, entity, spans, report, now=now)
         except RejectedError as error:
-            if error.status == 404 and entity in ("payment", "product"):
+            if error.status == 404 and entity in ("payment", "product", "refund"):
                 log.info("this store has no such list", extra={"entity": entity})
                 continue
             report.problems.append(f"Clarity, {entity} list: {error}")

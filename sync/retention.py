@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
+from sync import proposals
 from sync.ledger import LIVE
 from sync.store import Store
 from sync.store import attempt as attempt_table
@@ -113,6 +114,7 @@ def erase_by_settings(context: Context) -> bool:
     """The daily job."""
     before = context.now() - context.settings.retention.days * DAY_S
     erased = erase_old(context.store, before=before, fetchable=context.clarity is not None)
+    proposals.erase_old(context.store, before=before)
     if erased:
         log.info("old payloads erased", extra=asdict(erased))
     return False

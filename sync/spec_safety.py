@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,7 +22,17 @@ import sqlalchemy as sa
 
 from mapspec import MappingSpec, SpecError, load_spec
 from sync import records
-from sync.specs import ApprovedSpec, Mappings, load_mappings, read_spec, second_for, spec_files, vet
+from sync.specs import (
+    ApprovedSpec,
+    Mappings,
+    load_mappings,
+    mappings_of,
+    place_of,
+    read_spec,
+    second_for,
+    spec_files,
+    vet,
+)
 from sync.store import Store
 from sync.store import mapping as mapping_table
 
@@ -158,6 +169,11 @@ class LiveMappings:
         """The specs to go by now."""
         return self.current.by_entity
 
+    @property
+    def corrections(self) -> Mapping[str, tuple[ApprovedSpec, ...]]:
+        """The specs of corrections to go by now."""
+        return self.current.corrections
+
     def refresh(self) -> None:
         """Look at the folder now."""
         if self._store is None:
@@ -196,13 +212,12 @@ class LiveMappings:
         for path in files:
             row = known.pop(path.name, None)
             state = self._judge_file(store, path, row, chosen)
-            if state.state == "stopped" and state.entity and state.entity not in chosen:
+            if state.state == "stopped" and state.entity:
                 waiting[state.entity] = state.problem or ""
             found.append(state)
         for name, row in known.items():
             found.append(self._stated(name, row["spec"], row["entity"], "removed", None, None))
-        left = {entity: why for entity, why in waiting.items() if entity not in chosen}
-        return found, Mappings(chosen, left)
+        return found, mappings_of(chosen, waiting)
 
     def _judge_file(
         self, store: Store, path: Path, row: Mapping[str, Any] | None, chosen: dict[str, ApprovedSpec]
@@ -211,19 +226,19 @@ class LiveMappings:
         try:
             read = read_spec(path)
             approved = vet(read, path)
-            if read.source.entity in chosen:
+            if place_of(read) in chosen:
                 raise second_for(read.source.entity, path)
         except SpecError as error:
             last = self._last(store, row, read) if self._may_run_last else None
             problem = " ".join(str(error).split())
-            if last is None or last.compiled.spec.source.entity in chosen:
+            if last is None or place_of(last.compiled.spec) in chosen:
                 name = read.spec if read is not None else row["spec"] if row else None
                 entity = read.source.entity if read is not None else row["entity"] if row else None
                 return self._stated(path.name, name, entity, "stopped", None, problem)
             spec = last.compiled.spec
-            chosen[spec.source.entity] = last
+            chosen[place_of(spec)] = last
             return self._stated(path.name, spec.spec, spec.source.entity, "last", last.fingerprint, problem)
-        chosen[read.source.entity] = approved
+        chosen[place_of(read)] = approved
         return self._stated(path.name, read.spec, read.source.entity, "runs", approved.fingerprint, None)
 
     def _last(self, store: Store, row: Mapping[str, Any] | None, read: MappingSpec | None) -> ApprovedSpec | None:
@@ -253,7 +268,7 @@ class LiveMappings:
 
     def _take_over(self, store: Store, found: list[MappingState], mappings: Mappings) -> None:
         before = {known.file: known for known in mapping_states(store)}
-        for spec in mappings.by_entity.values():
+        for spec in (*mappings.by_entity.values(), *chain.from_iterable(mappings.corrections.values())):
             records.save_spec(store, spec.fingerprint, spec.compiled.spec.spec, spec.text, now=self._now())
         self._current = mappings
         for state in found:

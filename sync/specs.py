@@ -24,15 +24,36 @@ class Mappings:
 
     Attributes:
         waiting: Why nothing is done about an entity for now; its events wait.
+        corrections: By source entity those that propose corrections of what the others have posted.
     """
 
     by_entity: Mapping[str, ApprovedSpec]
     waiting: Mapping[str, str] = field(default_factory=dict)
+    corrections: Mapping[str, tuple[ApprovedSpec, ...]] = field(default_factory=dict)
 
     @property
     def current(self) -> Mappings:
         """Themselves; of mappings that follow their folder, those of the moment."""
         return self
+
+
+def place_of(spec: MappingSpec) -> str:
+    """What only one spec of a folder may be: that of its entity, or of a kind of correction by its name."""
+    return f"{spec.source.entity}+{spec.name}" if spec.corrects else spec.source.entity
+
+
+def mappings_of(chosen: Mapping[str, ApprovedSpec], waiting: Mapping[str, str] | None = None) -> Mappings:
+    """The specs of a folder by what they do; `chosen` by `place_of`."""
+    corrections: dict[str, tuple[ApprovedSpec, ...]] = {}
+    for place in sorted(chosen):
+        entity, plus, _ = place.partition("+")
+        if plus:
+            corrections[entity] = (*corrections.get(entity, ()), chosen[place])
+    by_entity = {place: spec for place, spec in chosen.items() if "+" not in place}
+    left = {
+        entity: why for entity, why in (waiting or {}).items() if entity not in by_entity and entity not in corrections
+    }
+    return Mappings(by_entity, left, corrections)
 
 
 def spec_files(folder: Path) -> list[Path]:
@@ -57,11 +78,11 @@ def load_mappings(folder: Path) -> Mappings:
     found: dict[str, ApprovedSpec] = {}
     for path in spec_files(folder):
         spec = vet(read_spec(path), path)
-        entity = spec.compiled.spec.source.entity
-        if entity in found:
-            raise second_for(entity, path)
-        found[entity] = spec
-    return Mappings(found)
+        place = place_of(spec.compiled.spec)
+        if place in found:
+            raise second_for(spec.compiled.spec.source.entity, path)
+        found[place] = spec
+    return mappings_of(found)
 
 
 def read_spec(path: Path) -> MappingSpec:

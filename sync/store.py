@@ -399,6 +399,34 @@ adoption = sa.Table(
     sa.Index("adoption_state", "state", "record_key"),
 )
 
+proposal = sa.Table(
+    "proposal",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),  # natural key of the correction
+    sa.Column("record_key", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),  # refund | edit | cancel
+    sa.Column("state", sa.Text, nullable=False),  # proposed | accepted | writing | done | refused | withdrawn
+    sa.Column("said", sa.Text, nullable=False),  # digest of what the record says
+    sa.Column("snapshot", sa.Text, nullable=False),  # of the record, as it was
+    sa.Column("basis", sa.Text, nullable=False),  # digest of the invoice without what our own corrections did to it
+    sa.Column("invoice_id", sa.Text, nullable=False),
+    sa.Column("amount", sa.Text, nullable=False),
+    sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("transaction", sa.Text),
+    sa.Column("weak", sa.Boolean, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),  # what is shown: the ways, before and after
+    sa.Column("way", sa.Text),  # accepted
+    sa.Column("plan", sa.Text),  # what is written, exactly, once it was begun
+    sa.Column("payment_id", sa.Text),  # that was lowered
+    sa.Column("remote_id", sa.Text),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("decided_at", sa.Double),
+    sa.Column("decided_by", sa.Text),
+    sa.Column("why", sa.Text),
+    sa.Index("proposal_state", "state", "at"),
+    sa.Index("proposal_invoice", "invoice_id"),
+)
+
 schema_version = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, primary_key=True))
 
 

@@ -151,11 +151,14 @@ def _plan(store: Store, snapshot: records.Snapshot, payloads: Payloads) -> dict[
 def _spec_of(store: Store, entity: str) -> tuple[str, Any] | None:
     with store.read() as conn:
         rows = conn.execute(sa.select(spec_table).order_by(spec_table.c.at.desc())).all()
+    correction: tuple[str, Any] | None = None  # of an entity that nothing else takes
     for row in rows:
         try:
             spec = load_spec(row.text)
         except SpecError:  # written by another version
             continue
-        if spec.source.entity == entity:
+        if spec.source.entity == entity and not spec.corrects:
             return row.fingerprint, spec
-    return None
+        if spec.source.entity == entity and correction is None:
+            correction = row.fingerprint, spec
+    return correction

@@ -43,8 +43,8 @@ _Found = Iterator[tuple[str, str, bool]]
 
 
 def carried_by(spec: MappingSpec, profile: SystemProfile) -> list[Carried]:
-    """Where a spec of this source carries the profile's settings; empty for a spec of another source."""
-    if spec.source.system != profile.system:
+    """Where a spec of this source carries the profile's settings; empty for another source, and for corrections."""
+    if spec.source.system != profile.system or spec.corrects:
         return []
     found = []
     for number, setting in profile.settings.items():

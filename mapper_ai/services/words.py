@@ -70,6 +70,7 @@ def _flow_step(step: FlowStep) -> str:
         "find": f"Find the {what} that another flow made, or wait for it",
         "lookup": f"Look for the {what}{match}; nothing is written",
         "mark_as_sent": f"Mark the {what} as sent once its total agrees",
+        "propose": _proposal(step),
     }[step.do]
     if step.each is not None:
         text += f", for each of {path_in_words(step.each)}"
@@ -78,6 +79,20 @@ def _flow_step(step: FlowStep) -> str:
     keys = f" (key {' or '.join(step.key)})" if step.key else ""
     keys += f", the same by {' or '.join(step.identity)} when its key changes" if step.identity else ""
     return f"{text}{keys}."
+
+
+_WAYS: Final = {
+    "credit_note": "by a credit note",
+    "lower_payment": "by lowering the payment",
+    "change_invoice": "by changing the invoice",
+    "archive": "by archiving the invoice",
+}
+
+
+def _proposal(step: FlowStep) -> str:
+    """What a propose step does; nothing is written before a person has accepted it."""
+    ways = listed([_WAYS[way] for way in step.ways], "or")
+    return f"Propose to a person how the {step.correction} gets into the books: {ways}"
 
 
 def _assertion(rule: Assertion) -> str:

@@ -37,6 +37,8 @@ def compile_quick(spec: MappingSpec, context: CompileContext) -> Quick | None:
         None for a spec with something in it that has no lines here: a list in a list, values that read each other,
         a fixed text that never fits, more conditions inside each other than Python takes.
     """
+    if any(step.money is not None for step in spec.flow):
+        return None  # corrections are few
     try:
         first = _Writer(spec, context, with_scope=False)
         return (_Writer(spec, context, with_scope=True) if first.values.needs_scope else first).code.function()

@@ -159,6 +159,7 @@ def _read(found: Compared, settings: Settings, sources: Sources, say: Say) -> No
         books.find_postings(unpaid)
         pair_payments(tables)
     known.read_of("payment", (row["id"] for row in tables.rows(_UNPAIRED_POSTINGS)))
+    known.read_corrections()
     found.notes += source.notes
 
 

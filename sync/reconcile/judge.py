@@ -65,8 +65,10 @@ def judge_invoice(row: Row, rules: Rules) -> Judged:
         why = "test orders are never invoiced" if row["test"] else str(row["reason"] or "")
         if not live:
             return Judged("left-out", cause, why)
+        if row["cancelled"]:
+            return Judged("agree", "cancelled", "what stands of its invoice is credited or archived, as accepted")
         if not refunded:
-            return Judged("extra", f"{cause}-after-invoice", f"{why}, but its invoice stands")
+            return Judged("extra", f"{cause}-after-invoice", f"{why}, but its invoice stands{_proposed(row)}")
     if not live:
         return _missing_invoice(row, rules)
     return _compared_invoice(row, rules, refunded)
@@ -76,12 +78,12 @@ def _compared_invoice(row: Row, rules: Rules, refunded: Decimal) -> Judged:
     differs, causes, details = [], [], []
     if row["currency"] != row["books_currency"]:
         differs.append("currency")
-    elif row["amount"] != row["books_amount"]:
+    elif row["amount"] != row["books_amount"] - (row["edits"] or 0):
         differs.append("total")
     if differs:
         cause, detail = _who_changed_the_amount(row)
         causes.append(cause)
-        details.append(detail)
+        details.append(f"{detail}{_proposed(row)}")
     by_policy = False
     if row["day"] != row["books_day"]:
         by_policy = _dated_by_policy(row, rules)
@@ -99,7 +101,9 @@ def _compared_invoice(row: Row, rules: Rules, refunded: Decimal) -> Judged:
         details.append(f"it stands with client {row['client_id']}, the order's is {row['known_client']}")
     paid_back = False
     if "currency" not in differs and (row["books_paid"] or 0) != (row["source_paid"] or 0):
-        paid_back = bool(refunded) and (row["books_paid"] or 0) == (row["source_paid"] or 0) - refunded
+        less = (row["source_paid"] or 0) - (row["books_paid"] or 0)
+        # A payment that is marked as refunded does not count any more; its refund may be a credit note.
+        paid_back = bool(refunded) and less in (refunded, row["lowered"], -(row["refunds"] or 0))
         if not paid_back:
             differs.append("paid")
             causes.append(SEE_PAYMENTS)
@@ -111,9 +115,20 @@ def _compared_invoice(row: Row, rules: Rules, refunded: Decimal) -> Judged:
         return Judged("agree", "closed-period", f"the order is of {row['day']}, before the lock date")
     if paid_back:
         return Judged("agree", "refunded", f"{plain(refunded, row['currency'])} was paid back")
+    if row["edits"]:
+        return Judged("agree", "credited", f"{plain(row['edits'], row['currency'])} is credited for an edit")
     if row["client_state"] == "archived":
         return Judged("agree", "client-archived", f"client {row['client_id']} is archived in FreshBooks")
     return Judged("agree")
+
+
+def _proposed(row: Row) -> str:
+    """The correction that waits for a person, or was refused, as the end of a sentence."""
+    if row["waiting"] is not None:
+        return f"; a correction waits for a person: mapper-sync proposals show {row['waiting']}"
+    if row["correction_refused"] is not None:
+        return f"; the correction {row['correction_refused']} was refused"
+    return ""
 
 
 def _who_changed_the_amount(row: Row) -> tuple[str, str]:
@@ -191,6 +206,8 @@ def judge_payment(row: Row, rules: Rules) -> Judged:
     if row["decision"] != "go":
         if not live:
             return Judged("left-out", str(row["reason_id"]), str(row["reason"] or ""))
+        if refunded and row["refunds_credited"] is not None and row["refunds_credited"] >= row["books_amount"]:
+            return Judged("agree", "refunded", "what was paid back is credited")
         if refunded:
             return Judged(
                 "extra", "refund-not-booked", f"{plain(refunded, row['currency'])} was paid back; payment stands"
@@ -202,8 +219,9 @@ def judge_payment(row: Row, rules: Rules) -> Judged:
     if row["currency"] != row["books_currency"]:
         differs.append("currency")
     elif row["amount"] != row["books_amount"]:
-        if refunded and row["amount"] - refunded == row["books_amount"]:
-            return Judged("agree", "refunded", f"{plain(refunded, row['currency'])} was paid back")
+        for back in (row["lowered"], refunded):
+            if back and row["amount"] - back == row["books_amount"]:
+                return Judged("agree", "refunded", f"{plain(back, row['currency'])} was paid back")
         differs.append("amount")
     if differs:
         cause, shown = _who_changed_the_amount(row)
@@ -238,6 +256,8 @@ def _missing_payment(row: Row, rules: Rules, refunded: Decimal) -> Judged:
             return Judged("missing", f"order: {row['order_reason_id']}", "its order is not to be invoiced; decide")
         if row["order_cause"] is not None:
             return Judged("missing", f"order: {row['order_cause']}", "it comes with its order's invoice")
+    if row["state"] == "deleted" and row["lowered"] is not None and row["lowered"] >= row["amount"]:
+        return Judged("agree", "refunded", "all of it was paid back, and its payment taken out as accepted")
     if row["state"] == "deleted":
         return Judged("missing", "deleted-in-freshbooks", f"payment {row['posting_id']} was deleted there")
     if row["ledger_state"] in ("intent", "doubt"):
@@ -277,9 +297,15 @@ def judge_refund(row: Row) -> Judged:
         return Judged("left-out", "order-not-in-books", "its order was never invoiced")
     if row["lowered"]:
         return Judged("agree", "entered-by-hand", "what is booked as paid is lower by the refunds of the order")
+    if row["proposal_state"] == "refused":
+        return Judged("missing", "refund-refused", f"somebody has refused to book it ({row['proposal']})")
     verdict = _verdict(row)
     if verdict is not None:
         return Judged("missing", *verdict)
+    if row["proposal"] is not None:
+        return Judged(
+            "missing", "refund-proposed", f"it waits for a person: mapper-sync proposals show {row['proposal']}"
+        )
     return Judged("missing", "refund-not-booked", "book it as a credit note, or lower the payment")
 
 

@@ -14,6 +14,7 @@ from sync.reconcile.tables import Tables
 from sync.store import Store
 from sync.store import inbox as inbox_table
 from sync.store import ledger as ledger_table
+from sync.store import proposal as table
 
 _BATCH: Final = 400
 _COUNTED_OUT: Final = ("ignored", "superseded")
@@ -45,6 +46,25 @@ class Known:
         )
         for batch in _batches(row["name"] for row in self._tables.rows(records)):
             self._add_verdicts(self._store, batch)
+        self._tables.flush()
+
+    def read_corrections(self) -> None:
+        """What was proposed and written as corrections of the invoices that were paired with orders."""
+        if self._store is None:
+            return
+        columns = (table.c.key, table.c.kind, table.c.state, table.c.way, table.c.invoice_id, table.c.payment_id)
+        for batch in _batches(
+            row["name"] for row in self._tables.rows("SELECT DISTINCT invoice_id AS name FROM pairs")
+        ):
+            statement = sa.select(*columns, table.c.amount, table.c.plan, table.c.remote_id)
+            with self._store.read() as conn:
+                rows = conn.execute(statement.where(table.c.invoice_id.in_(batch), table.c.state != "withdrawn")).all()
+            for row in rows:
+                values = {column.name: getattr(row, column.name) for column in columns}
+                # An edit may be changed into the invoice in one way, and credited over another amount in another.
+                amount = loads(row.plan)["amount"] if row.plan is not None else row.amount
+                name = row.key.partition(":")[2]
+                self._tables.add("corrections", {**values, "amount": amount, "remote_id": row.remote_id, "name": name})
         self._tables.flush()
 
     def read_of(self, entity: str, remote_ids: Iterable[str]) -> None:

@@ -10,8 +10,20 @@ _WRITTEN: Final = (
     " l.currency AS ledger_currency, l.day_digest AS ledger_day_digest, l.record_key AS ledger_record"
 )
 
+# What was accepted and written on an invoice, and what waits for a person: its name.
+_CORRECTED: Final = """corrected AS (
+  SELECT invoice_id,
+    sum(amount) FILTER (WHERE state = 'done' AND kind = 'edit' AND way = 'credit_note') AS edits,
+    sum(amount) FILTER (WHERE state = 'done' AND way = 'lower_payment') AS lowered,
+    sum(amount) FILTER (WHERE state = 'done' AND kind = 'refund' AND way = 'credit_note') AS refunds,
+    bool_or(state = 'done' AND kind = 'cancel') AS cancelled,
+    min(name) FILTER (WHERE state IN ('proposed', 'accepted', 'writing') AND kind <> 'refund') AS waiting,
+    min(name) FILTER (WHERE state = 'refused' AND kind <> 'refund') AS refused
+  FROM corrections GROUP BY invoice_id
+)"""
+
 INVOICES: Final = f"""
-WITH received AS (
+WITH {_CORRECTED}, received AS (
   SELECT order_id, sum(amount) AS amount FROM receipts WHERE decision = 'go' GROUP BY order_id
 ), refunded AS (
   SELECT order_id, sum(amount) AS amount FROM refunds GROUP BY order_id
@@ -30,6 +42,7 @@ SELECT b.order_id, b.invoice_id, b.found_by, o.day, o.currency, o.amount, o.deci
   i.state, i.number AS books_number, i.day AS books_day, i.currency AS books_currency, i.amount AS books_amount,
   i.paid AS books_paid, i.client_id, i.marker, p.amount AS source_paid, f.amount AS refunded,
   c.state AS client_state, k.remote_id AS known_client, {_WRITTEN}, {_VERDICT},
+  e.edits, e.lowered, e.refunds, coalesce(e.cancelled, false) AS cancelled, e.waiting, e.refused AS correction_refused,
   (SELECT any_value(n.order_id) FROM numbers n WHERE b.order_id IS NULL AND n.name IN (i.number, i.marker)) AS rival,
   (SELECT min(a.number) FROM orders a WHERE b.order_id IS NULL AND a.inside AND a.decision IN ('go', 'hold')
     AND a.id NOT IN (SELECT order_id FROM pairs) AND a.amount = i.amount AND a.currency = i.currency
@@ -45,6 +58,7 @@ LEFT JOIN orders o ON o.id = b.order_id
 LEFT JOIN invoices i ON i.id = b.invoice_id
 LEFT JOIN received p ON p.order_id = b.order_id
 LEFT JOIN refunded f ON f.order_id = b.order_id
+LEFT JOIN corrected e ON e.invoice_id = b.invoice_id
 LEFT JOIN clients c ON c.id = i.client_id
 LEFT JOIN ledger l ON l.key = b.ledger_key
 LEFT JOIN ledger k ON k.key = o.client_key AND k.state = 'confirmed'
@@ -52,7 +66,7 @@ LEFT JOIN verdicts v ON v.record_key = 'order:' || b.order_id
 ORDER BY coalesce(o.day, i.day), length(coalesce(o.id, i.id)), coalesce(o.id, i.id), i.id"""  # noqa: S608  our own names
 
 PAYMENTS: Final = f"""
-WITH refunded AS (
+WITH {_CORRECTED}, refunded AS (
   SELECT order_id, sum(amount) AS amount FROM refunds GROUP BY order_id
 ), received AS (
   SELECT order_id, sum(amount) AS amount FROM receipts WHERE decision = 'go' GROUP BY order_id
@@ -62,6 +76,8 @@ WITH refunded AS (
   SELECT note, min(id) AS payment FROM receipts WHERE note IS NOT NULL GROUP BY note
 ), alone AS (
   SELECT p.* FROM postings p WHERE p.id NOT IN (SELECT posting_id FROM payment_pairs) AND p.state = 'live'
+), lowered AS (
+  SELECT payment_id, sum(amount) AS amount FROM corrections WHERE state = 'done' AND way = 'lower_payment' GROUP BY 1
 ), both_ends AS (
   SELECT r.key, q.posting_id, q.found_by, r.key AS ledger_key
   FROM receipts r LEFT JOIN payment_pairs q ON q.key = r.key
@@ -72,6 +88,7 @@ SELECT b.key, b.posting_id, b.found_by, r.order_id, r.day, r.currency, r.amount,
   p.invoice_id AS books_invoice_id, q.invoice_id, f.amount AS refunded, g.amount AS order_received,
   o.test AS order_test, o.decision AS order_decision, o.reason_id AS order_reason_id,
   coalesce(i.state = 'live', false) AS order_in_books, w.cause AS order_cause, x.cause AS invoice_cause,
+  e.amount AS lowered, d.refunds AS refunds_credited,
   {_WRITTEN}, coalesce(v.state, n.state) AS verdict_state,
   CASE WHEN v.state IS NULL THEN n.reason_id ELSE v.reason_id END AS verdict_reason_id,
   CASE WHEN v.state IS NULL THEN n.reason ELSE v.reason END AS verdict_reason,
@@ -97,6 +114,8 @@ LEFT JOIN result w ON w.kind = 'invoice' AND w.order_id = r.order_id
 LEFT JOIN result x ON x.kind = 'invoice' AND x.invoice_id = p.invoice_id
 LEFT JOIN ledger l ON l.key = b.ledger_key
 LEFT JOIN notes m ON m.note = p.note
+LEFT JOIN lowered e ON e.payment_id = p.id
+LEFT JOIN corrected d ON d.invoice_id = p.invoice_id
 LEFT JOIN verdicts v ON v.record_key = r.record_key
 LEFT JOIN verdicts n ON n.record_key = 'order:' || r.order_id
 ORDER BY coalesce(r.day, p.day), length(coalesce(r.id, p.id)), coalesce(r.id, p.id), p.id"""  # noqa: S608  our own names
@@ -105,7 +124,8 @@ REFUNDS: Final = f"""
 WITH refunded AS (
   SELECT order_id, sum(amount) AS amount FROM refunds GROUP BY order_id
 )
-SELECT f.id, f.currency, l.state AS ledger_state, {_VERDICT}, coalesce(i.state = 'live', false) AS order_in_books,
+SELECT f.id, f.currency, l.state AS ledger_state, {_VERDICT},
+  e.name AS proposal, e.state AS proposal_state, coalesce(i.state = 'live', false) AS order_in_books,
   EXISTS (SELECT 1 FROM result s WHERE s.kind IN ('invoice', 'payment') AND s.order_id = f.order_id
     AND s.cause = 'refunded' AND s.status = 'agree') AS lowered,
   f.id AS r_record, o.number AS r_number, f.order_id AS r_order_id, f.day AS r_source_day,
@@ -119,6 +139,7 @@ LEFT JOIN orders o ON o.id = f.order_id
 LEFT JOIN pairs q ON q.order_id = f.order_id
 LEFT JOIN invoices i ON i.id = q.invoice_id
 LEFT JOIN ledger l ON l.key = f.ledger_key
+LEFT JOIN corrections e ON e.key = f.ledger_key
 LEFT JOIN verdicts v ON v.record_key = 'refund:' || f.id
 ORDER BY f.day, length(f.id), f.id"""  # noqa: S608  our own names
 

@@ -95,6 +95,17 @@ _COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
         "currency": "VARCHAR",
         "day_digest": "VARCHAR",  # of the date last written
     },
+    "corrections": {  # of what is posted, proposed or written
+        "key": "VARCHAR",
+        "kind": "VARCHAR",  # refund, edit, cancel
+        "state": "VARCHAR",  # proposed, accepted, writing, done, refused
+        "way": "VARCHAR",
+        "invoice_id": "VARCHAR",
+        "payment_id": "VARCHAR",
+        "amount": _AMOUNT,
+        "remote_id": "VARCHAR",
+        "name": "VARCHAR",
+    },
     "verdicts": {
         "record_key": "VARCHAR",
         "state": "VARCHAR",  # done, held, dead, skipped, waiting, retry, pending

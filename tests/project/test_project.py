@@ -77,6 +77,7 @@ SYNC = (
     "adopt",
     "rebuild",
     "reconcile",
+    "proposals",
 )
 
 

@@ -14,7 +14,9 @@ from mapspec.errors import SpecError
 
 SHIPPED = sorted((Path(__file__).parents[3] / "mappings/clarity-freshbooks").glob("*.yaml"))
 BOOKS = load_profile("freshbooks")
-CONTRACTS = {f"freshbooks/{name}": BOOKS.fields(name) for name in ("client", "invoice", "payment", "item")}
+CONTRACTS = {
+    f"freshbooks/{name}": BOOKS.fields(name) for name in ("client", "invoice", "payment", "item", "credit_note")
+}
 GOOD = """\
 spec: shop/flow
 source: {system: clarity-rest, entity: order}

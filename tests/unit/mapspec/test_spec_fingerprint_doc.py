@@ -21,6 +21,7 @@ PLACES: list[tuple[str, type[BaseModel]]] = [
     ("tables.NAME.", model.TableRule),
     ("gate[].", model.GateRule),
     ("flow[].", model.FlowStep),
+    ("flow[].money.", model.CorrectionMoney),
     ("assertions[].", model.Assertion),
     ("assertions[].predicted_total.", model.PredictedTotal),
     ("ignored[].", model.Ignored),
@@ -35,12 +36,14 @@ PLACES: list[tuple[str, type[BaseModel]]] = [
 SPEC: dict[str, Any] = {
     "spec": "shop/flow",
     "source": {"system": "s", "entity": "order"},
-    "targets": {"client": "freshbooks/client", "invoice": "freshbooks/invoice"},
+    "targets": {"client": "freshbooks/client", "invoice": "freshbooks/invoice", "note": "freshbooks/credit_note"},
     "tables": {"kinds": {"rows": {"a": "A"}}, "rates": {"rows": {"TX": "8.25"}}},
     "gate": [{"id": "g", "do": "skip", "when": {"present": "x"}, "reason": "r"}],
     "flow": [
         {"id": "c", "do": "create_once", "target": "client", "key": ["{id}"]},
         {"id": "f", "do": "create_once", "target": "invoice", "key": ["{id}"]},
+        {"id": "w", "do": "propose", "target": "note", "key": ["{id}"], "correction": "refund", "ways": ["credit_note"],
+         "money": {"amount": "amount"}},
     ],
     "fields": {
         "client.email": {"steps": [{"path": "email"}, {"lookup_table": "kinds"}], "origin": {"by": "fuzzy"}},
@@ -66,7 +69,7 @@ OTHERS: dict[str, Any] = {
     "spec": "shop/other", "version": 2, "description": "words", "settings": {"a": "b"},
     "source": {"system": "other", "entity": "order"},
     "source.system": "t", "source.entity": "e", "source.events": ["x"], "source.id": "uid", "source.number": "n",
-    "source.updated": "u", "targets": {"client": "freshbooks/client@2", "invoice": "freshbooks/invoice"},
+    "source.updated": "u", "targets": SPEC["targets"] | {"client": "freshbooks/client@2"},
     "tables": {"kinds": {"rows": {"a": "B"}}, "rates": {"rows": {"TX": "8.25"}}},
     "tables.NAME.rows": {"b": "B"}, "tables.NAME.missing": "keep", "tables.NAME.default": "A",
     "gate": [], "gate[].id": "h", "gate[].do": "hold", "gate[].when": {"absent": "x"}, "gate[].reason": "s",
@@ -74,7 +77,8 @@ OTHERS: dict[str, Any] = {
     "flow": SPEC["flow"][:1], "flow[].id": "d", "flow[].do": "upsert", "flow[].entity": "client",
     "flow[].target": "invoice", "flow[].of": "x", "flow[].key": ["{uid}"], "flow[].match": ["email"],
     "flow[].value": "v", "flow[].each": "e[]", "flow[].when": {"present": "x"}, "flow[].otherwise": "o",
-    "flow[].needs": ["x"], "flow[].after": "x", "approval": {"state": "rejected"},
+    "flow[].needs": ["x"], "flow[].after": "x", "flow[].correction": "edit", "flow[].ways": ["lower_payment"],
+    "flow[].money": {"amount": "other"}, "flow[].money.lines": "other[]", "approval": {"state": "rejected"},
     "values": {"v": {"steps": [{"path": "v"}]}},
     "fields": SPEC["fields"] | {"client.lname": {"steps": [{"path": "last"}]}},
     "assertions": SPEC["assertions"][:1], "assertions[].id": "z", "assertions[].equal": ["a", "c"],
@@ -128,6 +132,10 @@ def changed(name: str) -> dict[str, Any]:
     names = name.replace("tables.NAME", "tables.kinds").replace("[]", ".0").split(".")
     if name.startswith("assertions[].predicted_total."):
         names[1] = "1"
+    if name.startswith(("flow[].correction", "flow[].ways", "flow[].money")):
+        names[1] = "2"
+    if name == "flow[].correction":
+        data["flow"][2].pop("money")
     if names[0] in ("RULE", "LIST"):
         names = [*(RULE if names[0] == "RULE" else LIST), *names[1:]]
     if name == "tables.NAME.default":
