@@ -258,24 +258,38 @@ class _Writer:
         if keys is not None and key != "None":
             c.put(f"if {key} in {keys}: return None", f"{keys}.add({key})")
         create_only = tuple(f.member for f in fields if isinstance(f, _Field) and f.rule.only_on_create)
-        c.put(f"{made}.append({c.name(Document)}({c.name(name)}, {key}, {at.index}, {body}, {c.name(create_only)}))")
+        rest = f"{c.name(create_only)}, {self._identity(step, at)}"
+        c.put(f"{made}.append({c.name(Document)}({c.name(name)}, {key}, {at.index}, {body}, {rest}))")
 
     def _key(self, step: FlowStep, at: At) -> str:
         """A variable with the natural key; the first of the templates that can be filled."""
-        if step.identity:  # of products, of which there are few
-            raise UnusualSpecError
         if not step.key:
             return "None"
         c = self.code
-        key = c.local()
-        for position, text in enumerate(step.key):
-            if position:
-                with c.block(f"if not {key}:"):
-                    c.put(f"{key} = {self.values.template(text, at).name}")
-            else:
-                c.put(f"{key} = {self.values.template(text, at).name}")
+        key = self._first(step.key, at)
         c.put(f"if not {key}: return None", f"if not {key}.isascii(): {key} = {c.name(well_formed)}({key})")
         return key
+
+    def _identity(self, step: FlowStep | None, at: At) -> str:
+        """A variable with what stays the same when the key changes, None where there is nothing of it."""
+        if step is None or not step.identity:
+            return "None"
+        c = self.code
+        same = self._first(step.identity, at)
+        c.put(f"{same} = {c.name(well_formed)}({c.name(f'{step.id}:')} + {same}) if {same} else None")
+        return same
+
+    def _first(self, templates: Sequence[str], at: At) -> str:
+        """A variable with the first of the templates that can be filled."""
+        c = self.code
+        made = c.local()
+        for position, text in enumerate(templates):
+            if position:
+                with c.block(f"if not {made}:"):
+                    c.put(f"{made} = {self.values.template(text, at).name}")
+            else:
+                c.put(f"{made} = {self.values.template(text, at).name}")
+        return made
 
     def _field(self, body: str, found: _Field, at: At, seen: str, *, optional: bool = False) -> None:
         c, rule = self.code, found.rule
