@@ -273,7 +273,7 @@ def _write_spec(
     accept_at: float | None,
 ) -> int:
     from mapper_ai.core.suggest import suggest
-    from mapper_ai.services.kinds import KINDS, blueprint, kind_for
+    from mapper_ai.services.kinds import KINDS, WAY_BACK, blueprint, kind_for
     from mapper_ai.services.plain_spec import propose_plain, slug
     from mapper_ai.services.propose import propose
     from mapper_ai.services.specs import write_spec
@@ -285,6 +285,8 @@ def _write_spec(
         same = source.name == f"{wanted.system}/{wanted.entity}"
         # A contract alone shows no values to carry a flow over by; samples of another system's same entity do.
         kind = kind if same or (source.records and source.name.endswith(f"/{wanted.entity}")) else None
+    if kind in WAY_BACK and not source.system:
+        kind = None  # a shop of its own, written to from samples of whatever else
     if kind is not None:
         name = source.name.partition("/")[0] if source.system else _named_by(path) or slug(source.name)
         proposal = propose(kind, source.records, system=name, recall=recall, rank=rank)
@@ -309,7 +311,7 @@ def _write_spec(
     for row in proposal.findings:
         tell(f"{path}: {row.level} {row.id}: {row.message}")
     rules = len(proposal.spec.rules())
-    like = f" by the blueprint {kind}" if kind in KINDS else ""
+    like = f" by the blueprint {kind}" if kind in (*KINDS, *WAY_BACK) else ""
     waiting = "nothing is approved yet" if spec is proposal.spec else "those not accepted wait for a person"
     tell(f"{path}: proposed {rules} rule(s){like}; {waiting}")
     return FINDINGS if any(row.level == "error" for row in proposal.findings) else DONE

@@ -17,6 +17,11 @@ KINDS: Final = {
     "payment-to-payment": "freshbooks/payment",
     "product-to-item": "freshbooks/item",
 }
+# The same of the way back, from FreshBooks to Clarity (off by default).
+WAY_BACK: Final = {
+    "invoice-paid": "clarity-rest/order",
+    "client-to-customer": "clarity-rest/customer",
+}
 
 
 @cache
@@ -26,7 +31,7 @@ def blueprint(kind: str) -> MappingSpec:
     Raises:
         KeyError: No such kind.
     """
-    if kind not in KINDS:
+    if kind not in KINDS and kind not in WAY_BACK:
         raise KeyError(kind)
     text = resources.files("mapper_ai.services").joinpath(f"blueprints/{kind}.yaml").read_text(encoding="utf-8")
     return load_spec(text, where=f"blueprint {kind}")
@@ -48,4 +53,5 @@ def left_out() -> Mapping[str, str]:
 
 def kind_for(target: str) -> str | None:
     """The kind of flow that makes records of `freshbooks/invoice` or `freshbooks:invoice`; None when there is none."""
-    return next((kind for kind, made in KINDS.items() if made == target.replace(":", "/")), None)
+    made_by = {made: kind for kind, made in (*KINDS.items(), *WAY_BACK.items())}
+    return made_by.get(target.replace(":", "/"))

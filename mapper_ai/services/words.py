@@ -69,6 +69,7 @@ def _flow_step(step: FlowStep) -> str:
         "find": f"Find the {what} that another flow made, or wait for it",
         "lookup": f"Look for the {what}{match}; nothing is written",
         "mark_as_sent": f"Mark the {what} as sent once its total agrees",
+        "update": f"Change the {what} that the record was made from; never create one",
     }[step.do]
     if step.each is not None:
         text += f", for each of {path_in_words(step.each)}"
