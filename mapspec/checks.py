@@ -395,7 +395,9 @@ class _Checker:
             step = self._step_of.get(part.split(".", 1)[0])
             if rule.conflict is not None and (step is None or step.do != "update" or "[]" in part):
                 message = "'conflict' is for a field of its own that an update step writes back"
-                self.add("conflict-without-update", "error", part, message, "remove 'conflict'", (*base[:-1], "conflict"))
+                self.add(
+                    "conflict-without-update", "error", part, message, "remove 'conflict'", (*base[:-1], "conflict")
+                )
         for part, block in self.spec.blocks().items():
             if not block.each.many:
                 mend = f"write {block.each.text}[]"

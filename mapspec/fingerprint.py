@@ -1,11 +1,11 @@
 """What a spec means, as digests: the thing an approval signs.
 
 A rule's digest covers its target and the target's contract, steps, checks, `required`, `only_on_create`, `conflict`,
-`on_fail`, the rows of the tables it uses and, in a list, the list's source. A list head's covers its source, its money block and the
-tables that it names. The flow's covers source, targets, settings, gate (what and when), steps and assertions without
-their messages. The spec's fingerprint covers its name, its format and all digests. Nothing else counts: notes, reasons
-and messages, origins, approvals, `version`, `description`, `ignored`, `suppressed`, and the order of what has
-none.
+`on_fail`, the rows of the tables it uses and, in a list, the list's source. A list head's covers its source, its
+money block and the tables that it names. The flow's covers source, targets, settings, gate (what and when), steps and
+assertions without their messages. The spec's fingerprint covers its name, its format and all digests. Nothing else
+counts: notes, reasons and messages, origins, approvals, `version`, `description`, `ignored`, `suppressed`, and the
+order of what has none.
 
 docs/spec.md lists every member and where it counts; a test compares that list with this module.
 """

@@ -12,6 +12,7 @@ from mapspec import CompiledSpec, Draft, Reason
 from sync import inbox, ledger, records
 from sync.apply import Applier, OrderMissingError
 from sync.assumptions import broken, is_test
+from sync.back import work as back
 from sync.errors import IntentOpenError
 from sync.lookups import gather
 from sync.outcome import EndedError, Outcome, Settled, waiting
@@ -34,6 +35,8 @@ MAPPING_AGAIN_S = 30.0
 
 def process(event: Event, context: Context) -> Outcome:
     """Bring one event as far as it gets now; expected errors become outcomes."""
+    if event.entity.startswith("freshbooks-"):
+        return back.process(event, context)
     mappings = context.mappings.current  # one look: they may be exchanged at any moment
     approved = mappings.by_entity.get(event.entity)
     if approved is None and event.entity in mappings.waiting:
@@ -43,7 +46,7 @@ def process(event: Event, context: Context) -> Outcome:
     try:
         return _process(event, context, approved)
     except EndedError as ended:
-        return ended.outcome
+        return back.instead(ended.outcome, event, context)
     except (ConnectorError, IntentOpenError) as error:
         return outcome_of(error)
 

@@ -18,6 +18,11 @@ BASE_EVENTS = ("order.created", "customer.updated", "payment.captured")
 """The three that Clarity's public page names; A15 lists the others."""
 
 
+BACK_EVENTS = frozenset(
+    f"freshbooks.{noun}.{verb}" for noun in ("invoice", "payment", "client") for verb in ("create", "update", "delete")
+)
+
+
 @dataclass(frozen=True)
 class Reading:
     """Names and meanings, each with the number of its setting.
@@ -35,6 +40,7 @@ class Reading:
         customer: The order's own customer, and the member that names one by id (A28).
         attributes: Custom attributes, perhaps a list of {key, value} (A38).
         edited_order: What the source calls our order.updated (A40).
+        back: FreshBooks' callbacks that are worked on: none, unless the way back is on (A43).
     """
 
     envelope: Mapping[str, str]
@@ -50,6 +56,7 @@ class Reading:
     customer_id: str = "customerId"
     attributes: str = "customAttributes"
     edited_order: str = "order.updated"
+    back: frozenset[str] = frozenset()
 
     def canonical(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """A webhook's body with our member names; members of other names stay."""
@@ -96,6 +103,7 @@ def reading_of(profile: SystemProfile) -> Reading:
         customer_id=assumed(profile, "A28")["by_id"],
         attributes=assumed(profile, "A38"),
         edited_order=assumed(profile, "A40"),
+        back=BACK_EVENTS if assumed(profile, "A43")["enabled"] else frozenset(),
     )
 
 

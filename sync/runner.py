@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from sqlalchemy.exc import DBAPIError
 
 from sync import control, inbox
+from sync.back.news import poll_books
 from sync.backup import copy_rows
 from sync.budget import Budget
 from sync.connections import open_clarity, open_freshbooks, require_reachable
@@ -157,6 +158,9 @@ def run(
             if context.clarity is not None and not stop.is_set():
                 found = poll(context)
                 report.polled, report.problems = found.result, [*report.problems, *found.problems]
+            if settings.reading.back and not stop.is_set():
+                told = poll_books(context)
+                report.polled, report.problems = report.polled + told.result, [*report.problems, *told.problems]
             _drain(context, flow, report, max_wait_s=max_wait_s, on_progress=on_progress, wait=wait or stop.wait)
             report.status = status(opened)
             report.left = inbox.count_to_do(opened)
@@ -262,7 +266,7 @@ def serve(
         app = create_app(
             opened,
             clarity_secrets=clarity_secrets(settings, secrets, now=now),
-            callbacks=CallbackDesk(opened, secrets, on_offer=offered.set),
+            callbacks=CallbackDesk(opened, secrets, on_offer=offered.set, handled=settings.reading.back),
             now=now,
             on_new=engine.wake,
             ready=lambda: engine.healthy and not stop.is_set(),

@@ -57,11 +57,17 @@ def load_mappings(folder: Path) -> Mappings:
     found: dict[str, ApprovedSpec] = {}
     for path in spec_files(folder):
         spec = vet(read_spec(path), path)
-        entity = spec.compiled.spec.source.entity
+        entity = taken_by(spec.compiled.spec)
         if entity in found:
             raise second_for(entity, path)
         found[entity] = spec
     return Mappings(found)
+
+
+def taken_by(spec: MappingSpec) -> str:
+    """The entity under which the events of a spec are filed; those of the way back come as FreshBooks' callbacks."""
+    source = spec.source
+    return f"freshbooks-{source.entity}" if source.system.partition("@")[0] == "freshbooks" else source.entity
 
 
 def read_spec(path: Path) -> MappingSpec:

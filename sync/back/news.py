@@ -1,0 +1,145 @@
+"""What FreshBooks has to tell comes into the inbox here: by callbacks, by polling, and where the books are in the way.
+
+A callback names a record and nothing else. It goes into the lane of the customer behind it, as far as the ledger
+knows; a payment that a person typed is not in there, so it is read once and filed anew under its invoice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from connectors.errors import AuthError, ConnectorError
+from connectors.freshbooks import DELETED, parse_accounting_time
+from sync.back.pairs import PREFIX, followed
+from sync.inbox import IngestResult
+from sync.intake import Prepared, prepare, store_all
+from sync.plan import digest
+from sync.store import Store
+from sync.store import cursor as cursor_table
+
+if TYPE_CHECKING:
+    from connectors.freshbooks import FreshBooks
+    from sync.reading import Reading
+    from sync.worker import Context
+
+log = logging.getLogger(__name__)
+
+_EASTERN: Final = ZoneInfo("America/New_York")
+_STREAMS: Final = (("client", None), ("invoice", None), ("payment", None), ("payment", DELETED))
+
+
+@dataclass(frozen=True)
+class News:
+    """A record of FreshBooks that may have changed.
+
+    Attributes:
+        entity: invoice, client or payment.
+        verb: create, update or delete.
+        mark: Tells this piece of news from every other one about the record.
+        of: The record of Clarity in whose lane it belongs.
+    """
+
+    entity: str
+    id: str
+    verb: str
+    mark: str
+    of: str | None
+
+
+@dataclass
+class BooksReport:
+    """What one poll of FreshBooks found; `problems` are one-line messages."""
+
+    result: IngestResult = field(default_factory=IngestResult)
+    problems: list[str] = field(default_factory=list)
+
+
+def file_news(store: Store, news: Iterable[News], *, reading: Reading, source: str, now: float) -> IngestResult:
+    """Put news into the inbox, each once."""
+    told = store_all(store, [_prepared(one, reading, source) for one in news], now=now)
+    return IngestResult(told.count("new"), told.count("duplicate"), told.count("ignored"))
+
+
+def poll_books(context: Context) -> BooksReport:
+    """Ask FreshBooks for what changed since the last time; the first time there is nothing to compare with.
+
+    The first poll begins now, or at `[way_back] start_date`. A failure leaves the cursor where it was.
+    """
+    report = BooksReport()
+    now, wanted = context.now(), context.settings.way_back
+    position = _cursor(context.store)
+    if position is None and wanted.start_date is None:
+        _save_cursor(context.store, now, now=now)
+        return report
+    since = datetime(*wanted.start_date.timetuple()[:3], tzinfo=_EASTERN) if wanted.start_date else datetime.now(UTC)
+    if position is not None:
+        since = datetime.fromtimestamp(position - wanted.overlap_s, UTC)
+    try:
+        found = list(_changed(context.store, context.freshbooks, since))
+    except AuthError:
+        raise
+    except ConnectorError as error:
+        report.problems.append(f"FreshBooks, changed records: {error.message}")
+        log.warning("poll of the books failed", extra={"problem": error.message})
+        return report
+    report.result = file_news(context.store, found, reading=context.settings.reading, source="books", now=now)
+    _save_cursor(context.store, now, now=now)
+    return report
+
+
+def _changed(store: Store, freshbooks: FreshBooks, since: datetime) -> Iterator[News]:
+    # The filter knows days only, and those of the accounting API's own zone.
+    day = (since.astimezone(_EASTERN) - timedelta(days=1)).date().isoformat()
+    told: set[str] = set()
+    for entity, vis_state in _STREAMS:
+        for row in freshbooks.find(entity, {"updated_min": day}, vis_state=vis_state):
+            updated = str(row.get("updated") or "")
+            if _moment(updated) is not None and _moment(updated) < since:  # type: ignore[operator]  # just looked
+                continue
+            if entity == "payment":
+                name, record_id = "invoice", str(row.get("invoiceid"))
+            else:
+                name, record_id = entity, str(row["id"])
+            one = News(name, record_id, "update", f"{updated}:{digest(row)}", None)
+            if f"{one}" not in told:
+                told.add(f"{one}")
+                yield replace(one, of=followed(store, PREFIX + name, record_id))
+
+
+def _prepared(one: News, reading: Reading, source: str) -> Prepared:
+    envelope: dict[str, Any] = {
+        "id": f"books:{one.entity}:{one.id}:{one.mark}",
+        "type": f"freshbooks.{one.entity}.{one.verb}",
+        "data": {"object": PREFIX + one.entity, "id": one.id, **({"of": one.of} if one.of else {})},
+    }
+    return prepare(envelope, reading, source=source)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return parse_accounting_time(text)
+    except ValueError:
+        return None
+
+
+def _cursor(store: Store) -> float | None:
+    statement = sa.select(cursor_table.c.position).where(
+        cursor_table.c.connection == "freshbooks", cursor_table.c.stream == "way-back"
+    )
+    with store.read() as conn:
+        found = conn.scalar(statement)
+    return None if found is None else float(found)
+
+
+def _save_cursor(store: Store, position: float, *, now: float) -> None:
+    values: Mapping[str, Any] = {"position": repr(position), "at": now}
+    statement = store.insert(cursor_table).values(connection="freshbooks", stream="way-back", **values)
+    with store.write() as conn:
+        conn.execute(statement.on_conflict_do_update(index_elements=["connection", "stream"], set_=values))

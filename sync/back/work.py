@@ -1,0 +1,428 @@
+"""One piece of news from FreshBooks through its mapping: read both sides, judge every field, write what is news.
+
+The event says "this record may have changed" and no more, so both records are read when its turn comes; that makes
+repeated and reordered callbacks harmless. What both agreed on last stands in the ledger: for a client in the entry of
+the forward way, which both directions share, so that neither takes the other's work for a person's.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from connectors.clarity_writes import refusal, value_at
+from connectors.errors import AuthError, ConnectorError, RejectedError
+from connectors.freshbooks import DELETED, parse_accounting_time
+from mapspec import Draft, Reason
+from mapspec.check_reads import reads_of
+from mapspec.engine import record_instant
+from mapspec.model import FieldRule
+from sync import inbox, ledger, records
+from sync.back import echo
+from sync.back.judge import PAYMENT_STATE, Side, Verdict, flat, is_empty, judge, mark, payment_refusal
+from sync.back.news import News, file_news
+from sync.back.pairs import PREFIX, Pair, agrees, followed, pair_of
+from sync.back.write import BackWriter
+from sync.errors import IntentOpenError
+from sync.ledger import Entry
+from sync.outcome import EndedError, Outcome, held
+from sync.plan import digest, natural_key
+from sync.poll import envelope_of
+from sync.recovery import outcome_of
+from sync.specs import ApprovedSpec
+
+if TYPE_CHECKING:
+    from sync.inbox import Event
+    from sync.worker import Context
+
+log = logging.getLogger(__name__)
+
+TOUCHED = "changed-in-freshbooks"
+"""Reason of the forward way when a person's change is in its way; with the way back on that is judged here first."""
+
+
+def process(event: Event, context: Context) -> Outcome:
+    """Bring one event of FreshBooks as far as it gets now; expected errors become outcomes."""
+    if not context.settings.reading.back:
+        return Outcome("skipped", (Reason("way-back-off", "nothing is written back to Clarity (setting A43)"),))
+    try:
+        if event.entity == PREFIX + "payment":
+            return _payment(event, context)
+        return _Work(event, context).outcome()
+    except EndedError as ended:
+        return ended.outcome
+    except (ConnectorError, IntentOpenError) as error:
+        return outcome_of(error)
+
+
+def instead(outcome: Outcome, event: Event, context: Context) -> Outcome:
+    """What becomes of a forward event that a person's change in FreshBooks is in the way of: it waits for judgement.
+
+    With the way back off, or where that has nothing to say, a person decides as ever.
+    """
+    first = outcome.reasons[0].id if outcome.reasons else ""
+    if outcome.fate != "held" or first != TOUCHED or not context.settings.reading.back or context.dry_run:
+        return outcome
+    entry = ledger.get(context.store, natural_key("client", event.record_id))
+    if event.entity != "customer" or PREFIX + "client" not in context.mappings.by_entity or entry is None:
+        return outcome
+    key = f"{PREFIX}client:{entry.remote_id}"
+    asked = News("client", str(entry.remote_id), "update", f"touched:{event.seq}", event.record_key)
+    new = file_news(context.store, [asked], reading=context.settings.reading, source="books", now=context.now()).new
+    if new or inbox.verdict(context.store, key) == "pending":
+        reason = Reason("waits-for-way-back", f"{outcome.reasons[0].message}; the way back judges that first")
+        return Outcome("waiting", (reason,), waits_for=key)
+    return Outcome("held", outcome.reasons, waits_for=key)
+
+
+def _payment(event: Event, context: Context) -> Outcome:
+    """A payment is told under its invoice, in the lane of the order's customer."""
+    invoice = ""
+    try:
+        invoice = str(context.freshbooks.get("payment", event.record_id).get("invoiceid") or "")
+    except RejectedError as error:
+        if error.status != 404:
+            raise
+        known = ledger.of_remote(context.store, "payment", event.record_id)
+        invoice = next((str(entry.detail.get("invoice") or "") for entry in known), "")
+    of = followed(context.store, PREFIX + "invoice", invoice) if invoice else None
+    if of is None:
+        return _skipped("no-order", "a payment of an invoice that came from no order of Clarity")
+    if not context.dry_run:
+        verb = event.type.rpartition(".")[2]
+        news = News("invoice", invoice, verb if verb != "delete" else "update", f"payment:{event.seq}", of)
+        file_news(context.store, [news], reading=context.settings.reading, source="books", now=context.now())
+        return Outcome("done")
+    return Outcome("done")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A field and what was found about it."""
+
+    path: str
+    wanted: Any
+    current: Any
+    verdict: Verdict
+
+
+class _Work:
+    """Everything that is looked at for one event."""
+
+    def __init__(self, event: Event, context: Context) -> None:
+        self.event = event
+        self.context = context
+        self.store = context.store
+
+    def outcome(self) -> Outcome:
+        """Read, judge, write."""
+        event, context = self.event, self.context
+        mappings = context.mappings.current
+        approved: ApprovedSpec | None = mappings.by_entity.get(event.entity)
+        if approved is None and event.entity in mappings.waiting:
+            why = f"the mapping of '{event.entity}' may not run: {mappings.waiting[event.entity]}"
+            return Outcome("waiting", (Reason("mapping-stopped", why),), due_in_s=30.0)
+        if approved is None or event.type not in approved.compiled.spec.source.events:
+            return _skipped("no-mapping", f"no approved mapping takes {event.type}")
+        if context.clarity is None:
+            raise held("no-clarity", "the way back is on, and no Clarity connection is set up: set CLARITY_API_URL")
+        why_not = unsafe(approved, context)
+        if why_not is not None:
+            raise held("no-safe-route", why_not)
+        pair = pair_of(self.store, event.entity, event.record_id)
+        if pair is None:
+            return _skipped("not-from-clarity", f"{event.record_key} came from no record of Clarity")
+        source = self._source()
+        if source is None:
+            return _skipped("gone-in-freshbooks", f"{event.record_key} is gone from FreshBooks; nothing is told")
+        draft = approved.compiled.apply(source)
+        if draft.decision in ("skip", "wait"):
+            return Outcome("skipped", draft.reasons)
+        if draft.decision == "hold":
+            return Outcome("held", draft.reasons)
+        current = self._current(pair)
+        if current is None:
+            return _skipped("gone-in-clarity", f"{pair.record_key} is gone from Clarity; nothing is told")
+        if pair.entity == "customer" and not agrees(pair, current, source):
+            return _skipped(
+                "not-the-customer", f"client {event.record_id} is a company's or a guest's, not {pair.record_key}'s"
+            )
+        writer = BackWriter(context, event, approved, pair, draft.updated)
+        before = writer.settled()
+        left = approved.compiled.apply(self._as_left(source, pair))
+        judged = self._judge(approved, pair, source, current, draft, left, before)
+        return self._act(writer, approved, pair, source, current, judged, before)
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def _source(self) -> dict[str, Any] | None:
+        try:
+            return self.context.freshbooks.get(self.event.entity.removeprefix(PREFIX), self.event.record_id)
+        except RejectedError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def _current(self, pair: Pair) -> dict[str, Any] | None:
+        """Clarity's record as it is now. Only what needs Clarity waits for somebody to sign in there."""
+        context = self.context
+        if context.clarity is None:
+            return None
+        try:
+            return context.clarity.get(pair.entity, pair.id)
+        except RejectedError as error:
+            if error.status == 404:
+                return None
+            raise
+        except AuthError as error:
+            raise without_clarity(error, context) from None
+
+    def _as_left(self, source: Mapping[str, Any], pair: Pair) -> dict[str, Any]:
+        """The record as our own writes left it."""
+        if pair.entity == "customer":
+            return echo.client_as_left(source, pair.made.detail.get("fields", {}))
+        freshbooks, number = self.context.freshbooks, self.event.record_id
+        rows = [
+            row
+            for vis_state in (None, DELETED)
+            for row in freshbooks.find("payment", {"invoiceid": number}, vis_state=vis_state)
+            if str(row.get("invoiceid")) == number
+        ]
+        once = {str(row["id"]): row for row in rows}
+        return echo.invoice_as_left(
+            source, [(row, ledger.of_remote(self.store, "payment", number)) for number, row in once.items()]
+        )
+
+    # --- judging -------------------------------------------------------------------------------------------------
+
+    def _judge(
+        self,
+        approved: ApprovedSpec,
+        pair: Pair,
+        source: Mapping[str, Any],
+        current: Mapping[str, Any],
+        draft: Draft,
+        left: Draft,
+        before: Entry | None,
+    ) -> list[Judged]:
+        wanted, own = _values(draft), _values(left)
+        seen = dict(before.detail.get("seen", {})) if before is not None else {}
+        told = dict(before.detail.get("told", {})) if before is not None else {}
+        there = self._agreed_in_clarity(pair, before)
+        untouched = self._carried(pair, current)
+        at = (_accounting(source.get("updated")), record_instant(self._updated(current)))
+        spec, judged = approved.compiled.spec, []
+        target = next(iter(spec.targets))
+        for part, rule in spec.rules().items():
+            path = part.removeprefix(f"{target}.")
+            if path == part or not isinstance(rule, FieldRule):
+                continue
+            value, now = wanted.get(path), value_at(current, path)
+            books = self._books_changed(pair, path, value, now, own, seen, told)
+            shop = self._shop_changed(now, path, there, untouched, _members(approved, part))
+            verdict = judge(Side(value, books, at[0]), Side(now, shop, at[1]), rule.conflict)
+            if path == PAYMENT_STATE and verdict == "write":
+                why = payment_refusal(str(value), now, told.get(path))
+                if why is not None:
+                    raise held("payment-state", why)
+            judged.append(Judged(path, value, now, verdict))
+        return judged
+
+    def _books_changed(
+        self,
+        pair: Pair,
+        path: str,
+        value: Any,
+        now: Any,
+        own: Mapping[str, Any],
+        seen: Mapping[str, str],
+        told: Mapping[str, str],
+    ) -> bool | None:
+        """Whether somebody else than we has changed the field in FreshBooks since both agreed."""
+        if path in own and mark(own[path]) == mark(value):
+            # Ours, unless Clarity still shows what we told of a person's payment that is gone since.
+            return pair.entity == "order" and told.get(path) == mark(now) if path in told else False
+        if pair.entity == "customer" and pair.made.detail.get("fields"):
+            return True
+        return mark(value) != seen[path] if path in seen else (True if pair.entity == "order" else None)
+
+    def _shop_changed(
+        self,
+        now: Any,
+        path: str,
+        there: Mapping[str, str],
+        untouched: Mapping[str, bool],
+        members: set[str],
+    ) -> bool | None:
+        """Whether somebody else than we has changed the field in Clarity since both agreed."""
+        known = [untouched[name] for name in members if name in untouched]
+        if known:
+            return not all(known)
+        return mark(now) != there[path] if path in there else None
+
+    def _carried(self, pair: Pair, current: Mapping[str, Any]) -> dict[str, bool]:
+        """By member of a client: whether Clarity still says what was agreed on last, judged by the forward mapping."""
+        forward: ApprovedSpec | None = self.context.mappings.current.by_entity.get("customer")
+        agreed = pair.made.detail.get("fields")
+        if pair.entity != "customer" or forward is None or not agreed:
+            return {}
+        draft = forward.compiled.apply(self.context.settings.reading.record(current))
+        documents = [row for rows in draft.documents.values() for row in rows]
+        if draft.decision != "go" or len(documents) != 1:
+            return {}
+        body = documents[0].body
+        return {
+            name: (digest(body[name]) == agreed[name] if name in body and name in agreed else name not in body)
+            for name in {*body, *agreed}
+        }
+
+    def _agreed_in_clarity(self, pair: Pair, before: Entry | None) -> dict[str, str]:
+        """Digest of Clarity's value by path when both agreed last: as noted here, else as it was carried over."""
+        if before is not None and "there" in before.detail:
+            return dict(before.detail["there"])
+        known = records.latest(self.store, pair.record_key)
+        if known is None or not known.payload or known.settled is None or not known.settled.startswith(known.sha256):
+            return {}
+        paths = (PAYMENT_STATE, *flat(known.payload))
+        return {path: mark(value_at(known.payload, path)) for path in paths}
+
+    def _updated(self, current: Mapping[str, Any]) -> str | None:
+        return None if self.context.clarity is None else self.context.clarity.head(current).updated
+
+    # --- acting --------------------------------------------------------------------------------------------------
+
+    def _act(
+        self,
+        writer: BackWriter,
+        approved: ApprovedSpec,
+        pair: Pair,
+        source: Mapping[str, Any],
+        current: dict[str, Any],
+        judged: list[Judged],
+        before: Entry | None,
+    ) -> Outcome:
+        waits = [row.path for row in judged if row.verdict == "hold"]
+        if waits:
+            message = (
+                f"{', '.join(waits)} of {pair.record_key} changed in Clarity and in FreshBooks: make both the same"
+            )
+            raise held("changed-on-both-sides", message)
+        if any(row.verdict == "write" for row in judged):
+            # An id of FreshBooks is no news by itself; it goes along where Clarity has none.
+            judged = [replace(row, verdict="write") if _goes_along(row) else row for row in judged]
+        changes = {row.path: row.wanted for row in judged if row.verdict == "write"}
+        if changes:
+            current = writer.write(current, changes, _marks(judged))
+        if self.context.dry_run:
+            return Outcome("done")
+        writer.agree(_marks(judged))
+        self._share(approved, pair, source, judged)
+        if any(row.verdict == "yield" for row in judged):
+            self._carry_over(pair, current)
+        return Outcome("done")
+
+    def _share(self, approved: ApprovedSpec, pair: Pair, source: Mapping[str, Any], judged: list[Judged]) -> None:
+        """Let the forward way know what both agree on now, or that a person's change has been judged."""
+        agreed = pair.made.detail.get("fields")
+        if pair.entity != "customer" or not agreed:
+            return
+        target = next(iter(approved.compiled.spec.targets))
+        settled = {
+            name
+            for row in judged
+            if row.verdict in ("same", "write", "yield")
+            for name in _members(approved, f"{target}.{row.path}")
+        }
+        fresh = {
+            name: digest(source[name])
+            for name in settled
+            if source.get(name) not in (None, "") and not echo.as_written(source[name], agreed.get(name, ""))
+        }
+        if not fresh:
+            return
+        ledger.confirm(
+            self.store,
+            pair.made.key,
+            remote_id=str(pair.made.remote_id),
+            content_hash=ledger.UNSURE,
+            detail={**pair.made.detail, "fields": {**agreed, **fresh}},
+            seen=pair.made,
+            now=self.context.now(),
+        )
+
+    def _carry_over(self, pair: Pair, current: dict[str, Any]) -> None:
+        """Clarity prevails: the forward way takes its record, whether or not a webhook told of it."""
+        context = self.context
+        if context.clarity is None:
+            return
+        row = envelope_of(pair.entity, current, context.clarity.head(current), context.settings.reading)
+        row["id"] = f"{row.get('id', pair.record_key)}:yield:{self.event.seq}"
+        inbox.ingest(self.store, [row], source="fetch", now=context.now(), reading=context.settings.reading)
+
+
+def unsafe(approved: ApprovedSpec, context: Context) -> str | None:
+    """Why a mapping of the way back may not write what it wants to, in one line."""
+    return unsafe_members(approved, context.settings.profile)
+
+
+def unsafe_members(approved: ApprovedSpec, profile: Any) -> str | None:
+    """As `unsafe`, for a profile."""
+    spec = approved.compiled.spec
+    for target, reference in spec.targets.items():
+        system, _, entity = reference.partition("/")
+        if system.partition("@")[0] != profile.system:
+            return f"{spec.spec}: writes to {system}, and the shop here is {profile.system}"
+        if any(step.do != "update" for step in spec.flow):
+            return f"{spec.spec}: the way back only updates what is there: use 'do: update'"
+        members = [part.removeprefix(f"{target}.") for part in spec.fields if part.startswith(f"{target}.")]
+        why = refusal(profile, entity, members)
+        if why is not None:
+            return f"{spec.spec}: {why}"
+    return None
+
+
+def without_clarity(error: AuthError, context: Context) -> EndedError:
+    """Only what needs Clarity waits for somebody to sign in; FreshBooks' connection is not at fault."""
+    from sync.flow import _without_clarity
+
+    return _without_clarity(error, context)
+
+
+def _goes_along(row: Judged) -> bool:
+    return row.verdict == "leave" and row.path.startswith("externalRefs.") and is_empty(row.current)
+
+
+def _marks(judged: list[Judged]) -> dict[str, dict[str, str]]:
+    """What both sides stand at once this is done: in FreshBooks, and in Clarity."""
+    agreed = [row for row in judged if row.verdict in ("same", "write", "yield")]
+    return {
+        "seen": {row.path: mark(row.wanted) for row in agreed},
+        "there": {row.path: mark(row.current if row.verdict == "yield" else row.wanted) for row in agreed},
+    }
+
+
+def _values(draft: Draft) -> dict[str, Any]:
+    return {path: value for rows in draft.documents.values() for row in rows for path, value in flat(row.body).items()}
+
+
+def _members(approved: ApprovedSpec, part: str) -> set[str]:
+    """Names of the record that a part reads."""
+    return {
+        read.path.segments[0][0]
+        for read in reads_of(approved.compiled.spec)
+        if read.part == part and read.path.root == "record" and read.path.segments
+    }
+
+
+def _accounting(text: Any) -> datetime | None:
+    try:
+        return parse_accounting_time(str(text))
+    except ValueError:
+        return None
+
+
+def _skipped(reason: str, message: str) -> Outcome:
+    return Outcome("skipped", (Reason(reason, message),))
