@@ -121,7 +121,7 @@ def _draft(event: Event, context: Context, approved: ApprovedSpec) -> Draft:
     """Map the newest snapshot; what does not fulfil the contract is fetched once, where Clarity can be asked."""
     known = records.latest(context.store, event.record_key)
     payload: Mapping[str, Any] | None = known.payload if known is not None else event.resource
-    if event.resource is None and (known is None or _tells_of_a_change(event, known)):
+    if (event.resource is None and (known is None or _tells_of_a_change(event, known))) or back.told_of(event, context):
         payload = _fetch(event.entity, event.record_id, context) or payload
     draft = _mapped(payload, context, approved.compiled) if payload else None
     if draft is not None and draft.decision != "hold":

@@ -29,7 +29,7 @@ class BothWays(Books):
     @property
     def settings(self) -> Settings:
         """As of `Books`, with the way back."""
-        profile = load_profile("clarity-rest").with_settings({"A43": {"enabled": self.on, **self.members}})
+        profile = load_profile("clarity-rest").with_settings({"A10": 6000, "A43": {"enabled": self.on, **self.members}})
         changes = {"source": Known("clarity-rest", "shipped", profile), "way_back": WayBackSettings(mappings=self.back)}
         return super().settings.model_copy(update=changes)
 

@@ -13,6 +13,14 @@ Row = Mapping[str, Any]
 
 FALLS_BACK_ON: Final = {"organization": "email"}
 """FreshBooks fills a client's organization with the e-mail when nothing else is given (facts §5): nobody typed it."""
+EDITABLE: Final = frozenset(
+    {
+        *("email", "fname", "lname", "organization", "bus_phone", "mob_phone", "home_phone", "fax", "note"),
+        *(f"{kind}_{name}" for kind in "ps" for name in ("street", "street2", "city", "province", "code", "country")),
+        *("currency_code", "language", "vat_name", "vat_number"),
+    }
+)
+"""Members of a client that a person can set; the others are FreshBooks' own and no news."""
 
 
 def invoice_as_left(invoice: Row, payments: Iterable[tuple[Row, Sequence[Entry]]]) -> dict[str, Any]:
@@ -47,7 +55,7 @@ def client_as_left(client: Row, written: Mapping[str, str]) -> dict[str, Any]:
 def _is_ours(name: str, value: Any, client: Row, written: Mapping[str, str]) -> bool:
     if name in written:
         return as_written(value, written[name])
-    if value in (None, ""):
+    if name not in EDITABLE or value in (None, ""):
         return True
     return name in FALLS_BACK_ON and str(value) == str(client.get(FALLS_BACK_ON[name]))
 

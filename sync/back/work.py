@@ -78,6 +78,13 @@ def instead(outcome: Outcome, event: Event, context: Context) -> Outcome:
     return Outcome("held", outcome.reasons, waits_for=key)
 
 
+def told_of(event: Event, context: Context) -> bool:
+    """Whether the way back has written to a record: what an event or snapshot says may be older than that then."""
+    if not context.settings.reading.back or event.entity != "customer":
+        return False
+    return ledger.get(context.store, f"freshbooks:{event.entity}:{event.record_id.casefold()}") is not None
+
+
 def _payment(event: Event, context: Context) -> Outcome:
     """A payment is told under its invoice, in the lane of the order's customer."""
     invoice = ""

@@ -129,8 +129,7 @@ class BackWriter:
             now=context.now(),
         )
         log.info("told Clarity", extra={"key": shown_key(entry.key), "members": sorted(changes)})
-        if carried:
-            self._take_note(row, current)
+        self._take_note(row, current, carried=carried)
         return row
 
     def agree(self, marks: Marks) -> None:
@@ -204,8 +203,11 @@ class BackWriter:
         now = scrub(reading.record(current))
         return {**now, reading.updated: None} == {**known.payload, reading.updated: None}
 
-    def _take_note(self, row: Mapping[str, Any], current: Mapping[str, Any]) -> None:
-        """Clarity's webhook about our own write brings this very record: by its digest it is known as worked off."""
+    def _take_note(self, row: Mapping[str, Any], current: Mapping[str, Any], *, carried: bool) -> None:
+        """Keep the record as the newest; Clarity's webhook about our own write brings this very one.
+
+        Where it holds no news but ours, it is known by its digest as worked off.
+        """
         context, pair = self._context, self._pair
         forward = context.mappings.current.by_entity.get(pair.entity)
         if forward is None or not set(row) >= set(current):  # an answer that is not the whole record says too little
@@ -215,7 +217,7 @@ class BackWriter:
             context.store, pair.entity, pair.id, row, updated=updated, now=context.now(), reading=reading
         )
         known = records.latest(context.store, pair.record_key)
-        if not kept or known is None or known.version != version_of(updated, reading.zone):
+        if not carried or not kept or known is None or known.version != version_of(updated, reading.zone):
             return
         settled = {
             "record": pair.record_key,
