@@ -54,10 +54,11 @@ def refusal(profile: SystemProfile, entity: str, members: Iterable[str]) -> str 
         return None
     safe = SAFE_CEF.get(entity) if "member" in profile.settings["A43"].value else None
     could = {safe} if safe else set(SAFE.get(entity, ()))
-    if set(wrong) <= could:
+    never = [name for name in wrong if name not in could]
+    if not never:
         return f"{entity}: {', '.join(wrong)} is not written back: add it to the setting A43.{entity}"
     listed = ", ".join(sorted(could)) or "nothing"
-    return f"{entity}: {', '.join(wrong)} is never written back; safe routes take of it: {listed}"
+    return f"{entity}: {', '.join(never)} is never written back; safe routes take of it: {listed}"
 
 
 class WayBackRefusedError(ValueError):

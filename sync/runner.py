@@ -188,7 +188,8 @@ def working(
         SyncError, SpecError: As ``run``.
     """
     flow = flow or _flow()
-    mappings = flow.load_mappings(mappings_dir)
+    both_ways = bool(settings.reading.back)  # whatever is due is worked on, callbacks too
+    mappings = _mappings(flow, mappings_dir, settings, lasting=False) if both_ways else flow.load_mappings(mappings_dir)
     settings.require_freshbooks()
     require_reachable(settings.freshbooks.api_url, "FRESHBOOKS_API_URL")
     run_id = uuid.uuid4().hex[:8]
@@ -372,9 +373,14 @@ def _mappings(flow: Flow, folder: Path, settings: Settings, *, lasting: bool) ->
     """Our own flow's mappings follow their folder; a flow that was brought along has its own."""
     from sync import flow as own
 
-    if flow is cast(Flow, own):
-        return mappings_for(settings, folder, lasting=lasting, load=flow.load_mappings)
-    return flow.load_mappings(folder)
+    if flow is not cast(Flow, own):
+        return flow.load_mappings(folder)
+    found = mappings_for(settings, folder, lasting=lasting, load=flow.load_mappings)
+    if settings.reading.back:
+        from sync.back.guard import require_usable
+
+        require_usable(found, settings)
+    return found
 
 
 @contextmanager

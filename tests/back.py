@@ -19,17 +19,20 @@ BACK = ROOT / "mappings" / "freshbooks-clarity"
 
 @dataclass
 class BothWays(Books):
-    """A sandbox with a runner for both directions; `on` is the switch, `members` replaces parts of A43."""
+    """A sandbox with a runner for both directions; `on` is the switch, `members` replaces parts of A43, `corrections` others."""
 
     on: bool = True
     members: Mapping[str, Any] = field(default_factory=dict)
+    corrections: Mapping[str, Any] = field(default_factory=dict)
     back: Path = BACK
     with_clarity: bool = True
 
     @property
     def settings(self) -> Settings:
         """As of `Books`, with the way back."""
-        profile = load_profile("clarity-rest").with_settings({"A10": 6000, "A43": {"enabled": self.on, **self.members}})
+        profile = load_profile("clarity-rest").with_settings(
+            {"A10": 6000, "A43": {"enabled": self.on, **self.members}, **self.corrections}
+        )
         changes = {"source": Known("clarity-rest", "shipped", profile), "way_back": WayBackSettings(mappings=self.back)}
         return super().settings.model_copy(update=changes)
 

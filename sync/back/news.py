@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _EASTERN: Final = ZoneInfo("America/New_York")
-_STREAMS: Final = (("client", None), ("invoice", None), ("payment", None), ("payment", DELETED))
+_STREAMS: Final = tuple((entity, seen) for entity in ("client", "invoice", "payment") for seen in (None, DELETED))
 
 
 @dataclass(frozen=True)

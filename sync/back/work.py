@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from connectors.clarity_writes import refusal, value_at
+from connectors.clarity_writes import value_at
 from connectors.errors import AuthError, ConnectorError, RejectedError
 from connectors.freshbooks import DELETED, parse_accounting_time
 from mapspec import Draft, Reason
@@ -22,6 +22,7 @@ from mapspec.engine import record_instant
 from mapspec.model import FieldRule
 from sync import inbox, ledger, records
 from sync.back import echo
+from sync.back.guard import unsafe
 from sync.back.judge import PAYMENT_STATE, Side, Verdict, flat, is_empty, judge, mark, payment_refusal
 from sync.back.news import News, file_news
 from sync.back.pairs import PREFIX, Pair, agrees, followed, pair_of
@@ -136,9 +137,9 @@ class _Work:
             return _skipped("no-mapping", f"no approved mapping takes {event.type}")
         if context.clarity is None:
             raise held("no-clarity", "the way back is on, and no Clarity connection is set up: set CLARITY_API_URL")
-        why_not = unsafe(approved, context)
+        why_not = unsafe(approved, context.settings.profile)
         if why_not is not None:
-            raise held("no-safe-route", why_not)
+            raise held("no-safe-route", f"{approved.compiled.spec.spec}: {why_not}")
         pair = pair_of(self.store, event.entity, event.record_id)
         if pair is None:
             return _skipped("not-from-clarity", f"{event.record_key} came from no record of Clarity")
@@ -218,7 +219,7 @@ class _Work:
         wanted, own = _values(draft), _values(left)
         seen = dict(before.detail.get("seen", {})) if before is not None else {}
         told = dict(before.detail.get("told", {})) if before is not None else {}
-        there = self._agreed_in_clarity(pair, before)
+        there = self._agreed_in_clarity(pair, own, before)
         untouched = self._carried(pair, current)
         at = (_accounting(source.get("updated")), record_instant(self._updated(current)))
         spec, judged = approved.compiled.spec, []
@@ -286,15 +287,20 @@ class _Work:
             for name in {*body, *agreed}
         }
 
-    def _agreed_in_clarity(self, pair: Pair, before: Entry | None) -> dict[str, str]:
-        """Digest of Clarity's value by path when both agreed last: as noted here, else as it was carried over."""
-        if before is not None and "there" in before.detail:
-            return dict(before.detail["there"])
+    def _agreed_in_clarity(self, pair: Pair, own: Mapping[str, Any], before: Entry | None) -> dict[str, str]:
+        """Digest of Clarity's value by path when both agreed last: as noted here, else as the forward way left it.
+
+        That is an order's state by the payments that were carried over, and a customer's snapshot that was worked off.
+        """
+        noted = dict(before.detail.get("there", {})) if before is not None else {}
+        if pair.entity == "order":
+            return {**{path: mark(own[path]) for path in (PAYMENT_STATE,) if path in own}, **noted}
+        if noted:
+            return noted
         known = records.latest(self.store, pair.record_key)
         if known is None or not known.payload or known.settled is None or not known.settled.startswith(known.sha256):
             return {}
-        paths = (PAYMENT_STATE, *flat(known.payload))
-        return {path: mark(value_at(known.payload, path)) for path in paths}
+        return {path: mark(value_at(known.payload, path)) for path in flat(known.payload)}
 
     def _updated(self, current: Mapping[str, Any]) -> str | None:
         return None if self.context.clarity is None else self.context.clarity.head(current).updated
@@ -368,27 +374,6 @@ class _Work:
         row = envelope_of(pair.entity, current, context.clarity.head(current), context.settings.reading)
         row["id"] = f"{row.get('id', pair.record_key)}:yield:{self.event.seq}"
         inbox.ingest(self.store, [row], source="fetch", now=context.now(), reading=context.settings.reading)
-
-
-def unsafe(approved: ApprovedSpec, context: Context) -> str | None:
-    """Why a mapping of the way back may not write what it wants to, in one line."""
-    return unsafe_members(approved, context.settings.profile)
-
-
-def unsafe_members(approved: ApprovedSpec, profile: Any) -> str | None:
-    """As `unsafe`, for a profile."""
-    spec = approved.compiled.spec
-    for target, reference in spec.targets.items():
-        system, _, entity = reference.partition("/")
-        if system.partition("@")[0] != profile.system:
-            return f"{spec.spec}: writes to {system}, and the shop here is {profile.system}"
-        if any(step.do != "update" for step in spec.flow):
-            return f"{spec.spec}: the way back only updates what is there: use 'do: update'"
-        members = [part.removeprefix(f"{target}.") for part in spec.fields if part.startswith(f"{target}.")]
-        why = refusal(profile, entity, members)
-        if why is not None:
-            return f"{spec.spec}: {why}"
-    return None
 
 
 def without_clarity(error: AuthError, context: Context) -> EndedError:

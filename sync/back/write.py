@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SENDS: Final = 5  # tries to get a write out on a machine that pauses before every one of them
+_PASSING: Final = ("from", "meant")
 Marks = Mapping[str, Mapping[str, str]]
 
 
@@ -83,20 +84,21 @@ class BackWriter:
         except WayBackRefusedError as refused:
             raise held("no-safe-route", str(refused)) from None
         if context.dry_run:
-            context.planned.append(
-                {
-                    "method": "PATCH",
-                    "path": self._writes.path(pair.entity, pair.id),
-                    "body": body,
-                    "entity": pair.entity,
-                    "record": self._event.record_key,
-                    "system": "clarity",
-                }
-            )
+            planned = {
+                "method": "PATCH",
+                "path": self._writes.path(pair.entity, pair.id),
+                "body": body,
+                "entity": pair.entity,
+                "record": self._event.record_key,
+                "system": "clarity",
+            }
+            if planned not in context.planned:  # several callbacks tell of one change
+                context.planned.append(planned)
             return {**current, **body}
         context.may_write()
         carried = self._is_carried(current)
-        entry = self._intent(body)
+        meant = {path: marks["there"][path] for path in changes}
+        entry = self._intent(body, meant)
         request = {"method": "PATCH", "system": "clarity", "entity": pair.entity, "id": pair.id, "body": body}
         try:
             row = self._send(body)
@@ -105,29 +107,17 @@ class BackWriter:
             message = f"{error.message}; looking at Clarity's record before anything is sent again"
             raise later("in-doubt", message, self._doubt_s(self._entry)) from None
         except RejectedError as error:
-            self._back_to(entry, Tried(request, "refused"))
+            self._back_to(entry, Tried(request, "refused"), meant=False)
             mend = " (does the sign-in have the right to write, A4?)" if error.status == 403 else ""
             raise dead("rejected", f"Clarity: {error}{mend}") from None
         except (TransientError, AuthError, LaneLostError):
-            self._back_to(entry, Tried(request, "not-applied"))
+            self._back_to(entry, Tried(request, "not-applied"), meant=False)
             raise
         except WayBackRefusedError as refused:
-            self._back_to(entry, Tried(request, "not-applied"))
+            self._back_to(entry, Tried(request, "not-applied"), meant=False)
             raise held("no-safe-route", str(refused)) from None
-        told = {**entry.detail.get("told", {}), **{path: marks["there"][path] for path in changes}}
-        detail = {name: value for name, value in entry.detail.items() if name != "from"}
-        self._entry = ledger.confirm(
-            context.store,
-            entry.key,
-            remote_id=pair.id,
-            phase="told",
-            content_hash=digest(body),
-            source=Source(self._event.record_key, self._version, self._approved.fingerprint),
-            detail={**detail, **_merged(detail, marks), "told": told},
-            seen=entry,
-            tried=Tried(request, "done", {"id": pair.id, "updated": self._updated(row)}),
-            now=context.now(),
-        )
+        tried = Tried(request, "done", {"id": pair.id, "updated": self._updated(row)})
+        self._entry = self._confirm(entry, marks, meant, tried)
         log.info("told Clarity", extra={"key": shown_key(entry.key), "members": sorted(changes)})
         self._take_note(row, current, carried=carried)
         return row
@@ -137,13 +127,32 @@ class BackWriter:
         entry = self._entry
         if entry is None:
             return
+        meant = entry.detail.get("meant", {})
+        if meant and all(marks["there"].get(path) == wanted for path, wanted in meant.items()):
+            self._entry = self._confirm(entry, marks, meant)  # a write without an answer, and there it is
+            return
         detail = {**entry.detail, **_merged(entry.detail, marks)}
         if detail != entry.detail:
             self._entry = self._set(entry, entry.state, detail=detail)
 
     # --- parts ---------------------------------------------------------------------------------------------------
 
-    def _intent(self, body: Mapping[str, Any]) -> Entry:
+    def _confirm(self, entry: Entry, marks: Marks, meant: Mapping[str, str], tried: Tried | None = None) -> Entry:
+        detail = {name: value for name, value in entry.detail.items() if name not in _PASSING}
+        return ledger.confirm(
+            self._context.store,
+            entry.key,
+            remote_id=self._pair.id,
+            phase="told",
+            content_hash=entry.body_hash,
+            source=Source(self._event.record_key, self._version, self._approved.fingerprint),
+            detail={**detail, **_merged(detail, marks), "told": {**detail.get("told", {}), **meant}},
+            seen=entry,
+            tried=tried,
+            now=self._context.now(),
+        )
+
+    def _intent(self, body: Mapping[str, Any], meant: Mapping[str, str]) -> Entry:
         context, before = self._context, self._entry
         known = {} if before is None else before.detail
         state: LedgerState = "refused" if before is None else before.state
@@ -156,7 +165,7 @@ class BackWriter:
             body_hash=digest(body),
             source_version=self._version,
             spec_fingerprint=self._approved.fingerprint,
-            detail={**known, "from": state},
+            detail={**known, "from": state, "meant": dict(meant)},
             seen=before,
             event=self._event,
             now=context.now(),
@@ -173,10 +182,15 @@ class BackWriter:
                 context.leases.renew(self._event)
         raise TransientError("this machine is too busy to send a write within its lease")
 
-    def _back_to(self, entry: Entry, tried: Tried | None = None) -> Entry:
-        """The entry as it was before the intent: what the record holds now is read, not remembered."""
+    def _back_to(self, entry: Entry, tried: Tried | None = None, *, meant: bool = True) -> Entry:
+        """The entry as it was before the intent: what the record holds now is read, not remembered.
+
+        Args:
+            meant: What was meant may have been applied, and is known again by that when it is found there.
+        """
         state: LedgerState = entry.detail.get("from", "refused")
-        detail = {name: value for name, value in entry.detail.items() if name != "from"}
+        gone = ("from",) if meant else _PASSING
+        detail = {name: value for name, value in entry.detail.items() if name not in gone}
         return self._set(entry, state, tried, detail=detail)
 
     def _set(self, entry: Entry, state: LedgerState, tried: Tried | None = None, **more: Any) -> Entry:

