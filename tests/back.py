@@ -4,22 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from connectors import FreshBooks, StaticToken
 from connectors.profiles import load_profile
 from connectors.registry import Known
+from sync import flow
 from sync.runner import RunReport, run
 from sync.settings import Settings, WayBackSettings
+from sync.specs import Mappings, load_mappings
+from sync.worker import Flow
 from tests.flows import ROOT, Books
 
 BACK = ROOT / "mappings" / "freshbooks-clarity"
 
 
+@cache
+def _approved(*folders: Path) -> Flow:
+    both = Mappings({entity: spec for folder in folders for entity, spec in load_mappings(folder).by_entity.items()})
+    return cast(Flow, SimpleNamespace(load_mappings=lambda _folder: both, process=flow.process))
+
+
 @dataclass
 class BothWays(Books):
-    """A sandbox with a runner for both directions; `on` is the switch, `members` replaces parts of A43, `corrections` others."""
+    """A sandbox with a runner for both directions.
+
+    Attributes:
+        on: The switch.
+        members: Replace those of A43.
+        corrections: Of other settings.
+    """
 
     on: bool = True
     members: Mapping[str, Any] = field(default_factory=dict)
@@ -36,9 +53,15 @@ class BothWays(Books):
         changes = {"source": Known("clarity-rest", "shipped", profile), "way_back": WayBackSettings(mappings=self.back)}
         return super().settings.model_copy(update=changes)
 
-    def sync(self, *, dry_run: bool = False) -> RunReport:
-        """One run that polls both systems, as `mapper-sync run` does."""
-        return run(self.settings, self.mappings, dry_run=dry_run, max_wait_s=60)
+    def sync(self, *, dry_run: bool = False, live: bool = False) -> RunReport:
+        """One run that polls both systems, as `mapper-sync run` does.
+
+        Args:
+            live: Read the mappings from their folders, and refuse what may not run; otherwise they are read once a
+                process, which is what takes long.
+        """
+        approved = None if live else _approved(self.mappings, self.back)
+        return run(self.settings, self.mappings, flow=approved, dry_run=dry_run, max_wait_s=60)
 
     # --- people ---
 

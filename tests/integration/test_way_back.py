@@ -88,7 +88,7 @@ def test_on_without_a_mapping_refuses_with_one_line(make: Make, tmp_path: Path) 
     both = make(both={"on": False})
     both.on, both.back = True, None  # type: ignore[assignment]  # as an operator may leave it
     with pytest.raises(SettingsError, match=r"has no mapping: name their folder .*\[way_back\] mappings"):
-        both.sync()
+        both.sync(live=True)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_member_that_is_not_listed_refuses_with_one_line(make: Make, members: 
     both = make(both={"on": False})
     both.on, both.members = True, members
     with pytest.raises(SpecError, match=says):
-        both.sync()
+        both.sync(live=True)
 
 
 @pytest.mark.parametrize("member", ["total", "payments", "status", "email"])
@@ -121,7 +121,7 @@ def test_what_moves_money_or_signs_in_is_never_written_whatever_is_listed(
     (folder / f"{file}.yaml").write_text(dump_spec(approved), encoding="utf-8")
     both.back = folder
     with pytest.raises(SpecError, match=f"{member} is never written back"):
-        both.sync()
+        both.sync(live=True)
 
 
 def test_an_unapproved_mapping_does_not_run(make: Make, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_an_unapproved_mapping_does_not_run(make: Make, tmp_path: Path) -> None:
     text = (BACK / "invoice-paid.yaml").read_text("utf-8").replace("paid: paid", "paid: unpaid")
     (both.back / "invoice-paid.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(SpecError, match="approved mappings only"):
-        both.sync()
+        both.sync(live=True)
 
 
 def test_card_numbers_never_leave(make: Make) -> None:

@@ -161,13 +161,13 @@ def test_without_knowing_our_own_writes_they_would_travel(
 def one_sided(both: BothWays, people: People) -> tuple[int, int]:
     """Writes to Clarity while only people in Clarity work, and to FreshBooks while only people there do."""
     before = len(both.told())
-    for _ in range(5):
+    for _ in range(3):
         people.customer()
         both.sync()
     quiet(both)
     told = len(both.told()) - before
     before = own_writes(both, people)
-    for _ in range(5):
+    for _ in range(3):
         people.random.choice((people.client, people.payment, people.undo))()
         both.sync()
     quiet(both)
