@@ -107,6 +107,7 @@ def _freshbooks(
 
 def _clarity(settings: Settings) -> tuple[list[Finding], dict[str, Any], dict[str, Any]]:
     from connectors.clarity import Clarity
+    from sync.back.doctor import way_back
     from sync.connections import open_clarity, require_reachable
     from sync.doctor.clarity import clarity_probes
     from sync.errors import SettingsError
@@ -120,7 +121,7 @@ def _clarity(settings: Settings) -> tuple[list[Finding], dict[str, Any], dict[st
         raise SettingsError(f"the doctor examines Clarity's REST flavour only, the source here is {name}")
     require_reachable(settings.clarity.api_url or "", "CLARITY_API_URL")
     with client:
-        findings = list(clarity_probes(client))
+        findings = [*clarity_probes(client), way_back(settings)]
     return findings, {"date": datetime.now(UTC).date(), "url": settings.clarity.api_url}, {}
 
 
