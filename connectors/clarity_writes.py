@@ -88,7 +88,7 @@ class ClarityWrites:
             if not rest:
                 body[name] = value
                 continue
-            there = current.get(name)
+            there = None if name in SAFE_CEF.values() else current.get(name)  # those are merged where they are sent
             whole = body.setdefault(name, dict(there) if isinstance(there, Mapping) else {})
             whole[rest] = value
         for path, value in changes.items():

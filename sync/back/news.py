@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from connectors.errors import AuthError, ConnectorError
+from connectors.errors import ConnectorError, ReconnectError
 from connectors.freshbooks import DELETED, parse_accounting_time
 from sync.back.pairs import PREFIX, followed
 from sync.inbox import IngestResult
 from sync.intake import Prepared, prepare, store_all
 from sync.plan import digest
+from sync.recovery import reconnect_text
 from sync.store import Store
 from sync.store import cursor as cursor_table
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _EASTERN: Final = ZoneInfo("America/New_York")
+_BATCH: Final = 100
 _STREAMS: Final = tuple((entity, seen) for entity in ("client", "invoice", "payment") for seen in (None, DELETED))
 
 
@@ -83,13 +85,14 @@ def poll_books(context: Context) -> BooksReport:
         since = datetime.fromtimestamp(position - wanted.overlap_s, UTC)
     try:
         found = list(_changed(context.store, context.freshbooks, since))
-    except AuthError:
-        raise
     except ConnectorError as error:
-        report.problems.append(f"FreshBooks, changed records: {error.message}")
-        log.warning("poll of the books failed", extra={"problem": error.message})
+        why = reconnect_text(error) if isinstance(error, ReconnectError) else error.message
+        report.problems.append(f"FreshBooks, changed records: {why}")
+        log.warning("poll of the books failed", extra={"problem": why})
         return report
-    report.result = file_news(context.store, found, reading=context.settings.reading, source="books", now=now)
+    for start in range(0, len(found), _BATCH):
+        batch = found[start : start + _BATCH]
+        report.result += file_news(context.store, batch, reading=context.settings.reading, source="books", now=now)
     _save_cursor(context.store, now, now=now)
     return report
 
@@ -97,20 +100,19 @@ def poll_books(context: Context) -> BooksReport:
 def _changed(store: Store, freshbooks: FreshBooks, since: datetime) -> Iterator[News]:
     # The filter knows days only, and those of the accounting API's own zone.
     day = (since.astimezone(_EASTERN) - timedelta(days=1)).date().isoformat()
-    told: set[str] = set()
+    told: set[News] = set()
     for entity, vis_state in _STREAMS:
         for row in freshbooks.find(entity, {"updated_min": day}, vis_state=vis_state):
             updated = str(row.get("updated") or "")
-            if _moment(updated) is not None and _moment(updated) < since:  # type: ignore[operator]  # just looked
+            moment = _moment(updated)
+            if moment is not None and moment < since:
                 continue
-            if entity == "payment":
-                name, record_id = "invoice", str(row.get("invoiceid"))
-            else:
-                name, record_id = entity, str(row["id"])
-            one = News(name, record_id, "update", f"{updated}:{digest(row)}", None)
-            if f"{one}" not in told:
-                told.add(f"{one}")
-                yield replace(one, of=followed(store, PREFIX + name, record_id))
+            name, record_id = (entity, row["id"]) if entity != "payment" else ("invoice", row.get("invoiceid"))
+            of = followed(store, PREFIX + name, str(record_id))
+            one = News(name, str(record_id), "update", f"{updated}:{digest(row)}", of)
+            if of is not None and one not in told:  # other business of the account is none of ours
+                told.add(one)
+                yield one
 
 
 def _prepared(one: News, reading: Reading, source: str) -> Prepared:

@@ -99,11 +99,8 @@ def _payment(event: Event, context: Context) -> Outcome:
     of = followed(context.store, PREFIX + "invoice", invoice) if invoice else None
     if of is None:
         return _skipped("no-order", "a payment of an invoice that came from no order of Clarity")
-    if not context.dry_run:
-        verb = event.type.rpartition(".")[2]
-        news = News("invoice", invoice, verb if verb != "delete" else "update", f"payment:{event.seq}", of)
-        file_news(context.store, [news], reading=context.settings.reading, source="books", now=context.now())
-        return Outcome("done")
+    news = News("invoice", invoice, "update", f"payment:{event.seq}", of)
+    file_news(context.store, [news], reading=context.settings.reading, source="books", now=context.now())
     return Outcome("done")
 
 
@@ -328,7 +325,10 @@ class _Work:
             judged = [replace(row, verdict="write") if _goes_along(row) else row for row in judged]
         changes = {row.path: row.wanted for row in judged if row.verdict == "write"}
         if changes:
-            current = writer.write(current, changes, _marks(judged))
+            try:
+                current = writer.write(current, changes, _marks(judged))
+            except AuthError as error:
+                raise without_clarity(error, self.context) from None
         if self.context.dry_run:
             return Outcome("done")
         writer.agree(_marks(judged))
