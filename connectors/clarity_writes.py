@@ -39,8 +39,8 @@ def is_on(profile: SystemProfile) -> bool:
 def writable(profile: SystemProfile, entity: str) -> tuple[str, ...]:
     """Members of an entity that may be written: what A43 lists, of what is safe."""
     value = profile.settings["A43"].value if "A43" in profile.settings else {}
-    if "member" in value:  # the framework's flavour
-        return (value["member"],) if SAFE_CEF.get(entity) == value["member"] else ()
+    if _is_framework(profile):
+        return (SAFE_CEF[entity],) if entity in SAFE_CEF else ()
     return tuple(name for name in value.get(entity, ()) if name in SAFE.get(entity, ()))
 
 
@@ -52,13 +52,16 @@ def refusal(profile: SystemProfile, entity: str, members: Iterable[str]) -> str 
     wrong = sorted({member.partition(".")[0] for member in members} - set(allowed))
     if not wrong:
         return None
-    safe = SAFE_CEF.get(entity) if "member" in profile.settings["A43"].value else None
-    could = {safe} if safe else set(SAFE.get(entity, ()))
+    could = set(allowed if _is_framework(profile) else SAFE.get(entity, ()))
     never = [name for name in wrong if name not in could]
     if not never:
         return f"{entity}: {', '.join(wrong)} is not written back: add it to the setting A43.{entity}"
     listed = ", ".join(sorted(could)) or "nothing"
     return f"{entity}: {', '.join(never)} is never written back; safe routes take of it: {listed}"
+
+
+def _is_framework(profile: SystemProfile) -> bool:
+    return profile.system == "clarity-cef"
 
 
 class WayBackRefusedError(ValueError):

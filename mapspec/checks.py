@@ -212,6 +212,9 @@ class _Checker:
     def _field(self, part: str, member: str, rule: FieldRule, contract: Mapping[str, ContractField]) -> None:
         field = contract.get(member)
         below = [other for path, other in contract.items() if path.startswith(member + ".")]
+        custom, _, own_name = member.partition(".")
+        if field is None and not below and custom in _CUSTOM and custom in contract and own_name:
+            return  # an attribute of the store's own
         if field is None and not below:
             self._unknown(part, member, (*contract, *(path.rsplit(".", 1)[0] for path in contract if "." in path)))
             return

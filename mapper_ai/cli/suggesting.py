@@ -281,10 +281,10 @@ def _write_spec(
     rank: Ranker = suggest if colleague is None else colleague.rank
     kind = kind_for(target.name) if target.system else None
     flavour = ""
-    if kind in WAY_BACK:
-        wanted_source = blueprint(str(kind)).source
+    if kind is not None and target.name in WAY_BACK:
+        flavour = target.name.partition("/")[0]
+        wanted_source = blueprint(kind, flavour).source
         kind = kind if source.name == f"{wanted_source.system}/{wanted_source.entity}" else None
-        flavour = SYSTEMS[0]
     elif kind is not None and source.system:
         wanted = blueprint(kind).source.entity
         flavour = next((name for name in SYSTEMS if source.name == f"{name}/{wanted}"), "")
@@ -314,7 +314,7 @@ def _write_spec(
     for row in proposal.findings:
         tell(f"{path}: {row.level} {row.id}: {row.message}")
     rules = len(proposal.spec.rules())
-    like = f" by the blueprint {kind}" if kind in (*KINDS, *WAY_BACK) else ""
+    like = f" by the blueprint {kind}" if kind in (*KINDS, *WAY_BACK.values()) else ""
     waiting = "nothing is approved yet" if spec is proposal.spec else "those not accepted wait for a person"
     tell(f"{path}: proposed {rules} rule(s){like}; {waiting}")
     return FINDINGS if any(row.level == "error" for row in proposal.findings) else DONE

@@ -17,10 +17,11 @@ KINDS: Final = {
     "payment-to-payment": "freshbooks/payment",
     "product-to-item": "freshbooks/item",
 }
-# The same of the way back, from FreshBooks to Clarity (off by default).
+# What changes records of Clarity on the way back (off by default). The framework takes custom attributes only.
 WAY_BACK: Final = {
-    "invoice-paid": "clarity-rest/order",
-    "client-to-customer": "clarity-rest/customer",
+    "clarity-rest/order": "invoice-paid",
+    "clarity-rest/customer": "client-to-customer",
+    "clarity-cef/order": "invoice-paid",
 }
 
 
@@ -40,7 +41,7 @@ def blueprint(kind: str, system: str = SYSTEMS[0]) -> MappingSpec:
     Raises:
         KeyError: No such kind, or none for this system.
     """
-    if kind not in (*KINDS, *WAY_BACK) or system not in SYSTEMS:
+    if kind not in (*KINDS, *WAY_BACK.values()) or system not in SYSTEMS:
         raise KeyError(kind)
     name = kind if system == SYSTEMS[0] else f"{system}.{kind}"
     text = resources.files("mapper_ai.services").joinpath(f"blueprints/{name}.yaml").read_text(encoding="utf-8")
@@ -63,5 +64,5 @@ def left_out() -> Mapping[str, str]:
 
 def kind_for(target: str) -> str | None:
     """The kind of flow that makes records of `freshbooks/invoice` or `freshbooks:invoice`; None when there is none."""
-    made_by = {made: kind for kind, made in (*KINDS.items(), *WAY_BACK.items())}
+    made_by = {**{made: kind for kind, made in KINDS.items()}, **WAY_BACK}
     return made_by.get(target.replace(":", "/"))

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_REFERENCES = ("externalRefs.", "SerializableAttributes.")
 TOUCHED = "changed-in-freshbooks"
 """Reason of the forward way when a person's change is in its way; with the way back on that is judged here first."""
 
@@ -384,7 +385,7 @@ def without_clarity(error: AuthError, context: Context) -> EndedError:
 
 
 def _goes_along(row: Judged) -> bool:
-    return row.verdict == "leave" and row.path.startswith("externalRefs.") and is_empty(row.current)
+    return row.verdict == "leave" and row.path.startswith(_REFERENCES) and is_empty(row.current)
 
 
 def _marks(judged: list[Judged]) -> dict[str, dict[str, str]]:
