@@ -63,7 +63,7 @@ MENDS: Final[Mapping[str, str]] = {
     "no-way-back": f"Take the step 'update' out of this mapping, {_AGAIN}.",
     "not-from-clarity": f"{_NOTHING}: the record came from no order or customer of Clarity.",
     "not-the-customer": f"{_NOTHING}: change the customer in Clarity if this should count there.",
-    "payment-state": "Look at the order and its invoice; correct the one that is wrong, then replay or skip the record.",
+    "payment-state": "Look at the order and its invoice, correct the one that is wrong, then replay or skip it.",
     "several-customers": "Change the customers in Clarity, then skip the record.",
     "waits-for-way-back": f"{_NOTHING}: what was changed in FreshBooks is judged first.",
     "way-back-off": f"{_NOTHING}: the way back is switched off (setting A43).",

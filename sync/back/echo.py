@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+from connectors.freshbooks import DELETED
 from sync.ledger import Entry
 from sync.plan import digest
 
@@ -41,6 +42,11 @@ def invoice_as_left(invoice: Row, payments: Iterable[tuple[Row, Sequence[Entry]]
         "outstanding": {"amount": str(amount - own), "code": code},
         "payment_status": state,
     }
+
+
+def is_as_booked(payment: Row, entries: Sequence[Entry]) -> bool:
+    """Whether a payment is ours, there, and over what we booked."""
+    return bool(entries) and payment.get("vis_state") != DELETED and entries[0].total == _amount(payment.get("amount"))
 
 
 def client_as_left(client: Row, written: Mapping[str, str]) -> dict[str, Any]:

@@ -7,9 +7,10 @@ knows; a payment that a person typed is not in there, so it is read once and fil
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -17,9 +18,12 @@ import sqlalchemy as sa
 
 from connectors.errors import ConnectorError, ReconnectError
 from connectors.freshbooks import DELETED, parse_accounting_time
+from sync import ledger
+from sync.back.echo import client_as_left, is_as_booked
 from sync.back.pairs import PREFIX, followed
 from sync.inbox import IngestResult
 from sync.intake import Prepared, prepare, store_all
+from sync.ledger import Entry
 from sync.plan import digest
 from sync.recovery import reconnect_text
 from sync.store import Store
@@ -34,7 +38,6 @@ log = logging.getLogger(__name__)
 
 _EASTERN: Final = ZoneInfo("America/New_York")
 _BATCH: Final = 100
-_STREAMS: Final = tuple((entity, seen) for entity in ("client", "invoice", "payment") for seen in (None, DELETED))
 
 
 @dataclass(frozen=True)
@@ -98,21 +101,44 @@ def poll_books(context: Context) -> BooksReport:
 
 
 def _changed(store: Store, freshbooks: FreshBooks, since: datetime) -> Iterator[News]:
-    # The filter knows days only, and those of the accounting API's own zone.
-    day = (since.astimezone(_EASTERN) - timedelta(days=1)).date().isoformat()
+    """Records that somebody else than we may have changed; of our own writes most are seen from the rows already."""
     told: set[News] = set()
-    for entity, vis_state in _STREAMS:
-        for row in freshbooks.find(entity, {"updated_min": day}, vis_state=vis_state):
-            updated = str(row.get("updated") or "")
-            moment = _moment(updated)
-            if moment is not None and moment < since:
+    booked: dict[str, Decimal] = {}  # by invoice: what we have booked, as far as it stands in this window
+    for entity in ("payment", "invoice", "client"):  # payments first, since they explain invoices
+        for row in _rows(freshbooks, entity, since):
+            if entity == "payment" and is_as_booked(row, ledger.of_remote(store, entity, str(row["id"]))):
+                amount = Decimal(str(row["amount"]["amount"]))
+                booked[str(row.get("invoiceid"))] = booked.get(str(row.get("invoiceid")), Decimal(0)) + amount
                 continue
-            name, record_id = (entity, row["id"]) if entity != "payment" else ("invoice", row.get("invoiceid"))
-            of = followed(store, PREFIX + name, str(record_id))
-            one = News(name, str(record_id), "update", f"{updated}:{digest(row)}", of)
+            name, record_id = (entity, str(row["id"])) if entity != "payment" else ("invoice", str(row["invoiceid"]))
+            entries = ledger.of_remote(store, name, record_id)
+            if entity != "payment" and _is_ours(entity, row, entries, booked.get(record_id, Decimal(0))):
+                continue
+            of = followed(store, PREFIX + name, record_id)
+            one = News(name, record_id, "update", f"{row.get('updated')}:{digest(row)}", of)
             if of is not None and one not in told:  # other business of the account is none of ours
                 told.add(one)
                 yield one
+
+
+def _rows(freshbooks: FreshBooks, entity: str, since: datetime) -> Iterator[dict[str, Any]]:
+    # The filter knows days only, and those of the accounting API's own zone.
+    day = (since.astimezone(_EASTERN) - timedelta(days=1)).date().isoformat()
+    for vis_state in (None, DELETED):
+        for row in freshbooks.find(entity, {"updated_min": day}, vis_state=vis_state):
+            moment = _moment(str(row.get("updated") or ""))
+            if moment is None or moment >= since:
+                yield row
+
+
+def _is_ours(entity: str, row: Mapping[str, Any], entries: Sequence[Entry], booked: Decimal) -> bool:
+    """Whether a row shows nothing but our own writes; what cannot be told from the row is looked at closely."""
+    if len(entries) != 1 or row.get("vis_state") == DELETED:
+        return False
+    if entity == "client":
+        return bool(entries[0].detail.get("fields")) and client_as_left(row, entries[0].detail["fields"]) == dict(row)
+    paid, amount = (Decimal(str((row.get(name) or {}).get("amount") or "0")) for name in ("paid", "amount"))
+    return paid == booked and amount == entries[0].total
 
 
 def _prepared(one: News, reading: Reading, source: str) -> Prepared:

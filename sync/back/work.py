@@ -91,7 +91,10 @@ def _payment(event: Event, context: Context) -> Outcome:
     """A payment is told under its invoice, in the lane of the order's customer."""
     invoice = ""
     try:
-        invoice = str(context.freshbooks.get("payment", event.record_id).get("invoiceid") or "")
+        row = context.freshbooks.get("payment", event.record_id)
+        if echo.is_as_booked(row, ledger.of_remote(context.store, "payment", event.record_id)):
+            return Outcome("done")
+        invoice = str(row.get("invoiceid") or "")
     except RejectedError as error:
         if error.status != 404:
             raise
@@ -149,6 +152,9 @@ class _Work:
             return Outcome("skipped", draft.reasons)
         if draft.decision == "hold":
             return Outcome("held", draft.reasons)
+        left = approved.compiled.apply(self._as_left(source, pair))
+        if self._is_echo(pair, draft, left):
+            return Outcome("done")
         current = self._current(pair)
         if current is None:
             return _skipped("gone-in-clarity", f"{pair.record_key} is gone from Clarity; nothing is told")
@@ -158,7 +164,6 @@ class _Work:
             )
         writer = BackWriter(context, event, approved, pair, draft.updated)
         before = writer.settled()
-        left = approved.compiled.apply(self._as_left(source, pair))
         judged = self._judge(approved, pair, source, current, draft, left, before)
         return self._act(writer, approved, pair, source, current, judged, before)
 
@@ -201,6 +206,16 @@ class _Work:
         return echo.invoice_as_left(
             source, [(row, ledger.of_remote(self.store, "payment", number)) for number, row in once.items()]
         )
+
+    def _is_echo(self, pair: Pair, draft: Draft, left: Draft) -> bool:
+        """Whether all is as our own writes left it, so that Clarity need not be asked.
+
+        What was told of a person's payment may have to be taken back, though nothing but ours is left.
+        """
+        wanted, own = _values(draft), _values(left)
+        if any(mark(own.get(path)) != mark(value) for path, value in wanted.items() if not is_empty(value)):
+            return False
+        return pair.entity == "customer" or ledger.get(self.store, pair.key) is None
 
     # --- judging -------------------------------------------------------------------------------------------------
 
