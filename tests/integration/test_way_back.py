@@ -13,6 +13,7 @@ from connectors.sandbox.faults import ScriptedFault
 from mapspec import approve, dump_spec, load_spec
 from mapspec.errors import SpecError
 from sync import inbox, ledger
+from sync.back.doctor import way_back
 from sync.errors import SettingsError
 from sync.forget import forget
 from sync.store import open_store
@@ -453,3 +454,14 @@ def test_forgetting_a_customer_erases_what_was_told(make: Make) -> None:
     assert entry is not None
     assert entry.detail == {}
     store.close()
+
+
+def test_the_doctor_says_whether_it_is_on_and_can_run(make_books: Callable[..., Books], tmp_path: Path) -> None:
+    both = BothWays(make_books().sandbox, tmp_path, on=False)
+    assert way_back(both.settings).result == "off: nothing is written to Clarity"
+    both.on = True
+    assert way_back(both.settings).result.endswith("2 mappings are approved")
+    both.members = {"order": ["externalRefs"]}
+    assert "paymentStatus is not written back: add it to the setting A43.order" in way_back(both.settings).result
+    both.back = None  # type: ignore[assignment]  # as an operator may leave it
+    assert "no mappings: set [way_back] mappings" in way_back(both.settings).result
