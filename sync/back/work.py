@@ -9,29 +9,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from connectors.clarity_writes import value_at
 from connectors.errors import AuthError, ConnectorError, RejectedError
-from connectors.freshbooks import DELETED, parse_accounting_time
+from connectors.freshbooks import DELETED
 from mapspec import Draft, Reason
-from mapspec.check_reads import reads_of
-from mapspec.engine import record_instant
-from mapspec.model import FieldRule
-from sync import inbox, ledger, records
+from sync import inbox, ledger
 from sync.back import echo
+from sync.back.compare import Comparison, Judged, members_of, values
 from sync.back.guard import unsafe
-from sync.back.judge import PAYMENT_STATE, Side, Verdict, flat, is_empty, judge, mark, payment_refusal
+from sync.back.judge import is_empty, mark
 from sync.back.news import News, file_news
 from sync.back.pairs import PREFIX, Pair, agrees, followed, pair_of
 from sync.back.write import BackWriter
 from sync.errors import IntentOpenError
 from sync.ledger import Entry
 from sync.outcome import EndedError, Outcome, held
-from sync.plan import digest, natural_key
-from sync.poll import envelope_of
+from sync.plan import digest
+from sync.poll import envelope_of, without_clarity
 from sync.recovery import outcome_of
 from sync.specs import ApprovedSpec
 
@@ -42,8 +38,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _REFERENCES = ("externalRefs.", "SerializableAttributes.")
-TOUCHED = "changed-in-freshbooks"
-"""Reason of the forward way when a person's change is in its way; with the way back on that is judged here first."""
 
 
 def process(event: Event, context: Context) -> Outcome:
@@ -58,33 +52,6 @@ def process(event: Event, context: Context) -> Outcome:
         return ended.outcome
     except (ConnectorError, IntentOpenError) as error:
         return outcome_of(error)
-
-
-def instead(outcome: Outcome, event: Event, context: Context) -> Outcome:
-    """What becomes of a forward event that a person's change in FreshBooks is in the way of: it waits for judgement.
-
-    With the way back off, or where that has nothing to say, a person decides as ever.
-    """
-    first = outcome.reasons[0].id if outcome.reasons else ""
-    if outcome.fate != "held" or first != TOUCHED or not context.settings.reading.back or context.dry_run:
-        return outcome
-    entry = ledger.get(context.store, natural_key("client", event.record_id))
-    if event.entity != "customer" or PREFIX + "client" not in context.mappings.by_entity or entry is None:
-        return outcome
-    key = f"{PREFIX}client:{entry.remote_id}"
-    asked = News("client", str(entry.remote_id), "update", f"touched:{event.seq}", event.record_key)
-    new = file_news(context.store, [asked], reading=context.settings.reading, source="books", now=context.now()).new
-    if new or inbox.verdict(context.store, key) == "pending":
-        reason = Reason("waits-for-way-back", f"{outcome.reasons[0].message}; the way back judges that first")
-        return Outcome("waiting", (reason,), waits_for=key)
-    return Outcome("held", outcome.reasons, waits_for=key)
-
-
-def told_of(event: Event, context: Context) -> bool:
-    """Whether the way back has written to a record: what an event or snapshot says may be older than that then."""
-    if not context.settings.reading.back or event.entity != "customer":
-        return False
-    return ledger.get(context.store, f"freshbooks:{event.entity}:{event.record_id.casefold()}") is not None
 
 
 def _payment(event: Event, context: Context) -> Outcome:
@@ -106,16 +73,6 @@ def _payment(event: Event, context: Context) -> Outcome:
     news = News("invoice", invoice, "update", f"payment:{event.seq}", of)
     file_news(context.store, [news], reading=context.settings.reading, source="books", now=context.now())
     return Outcome("done")
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A field and what was found about it."""
-
-    path: str
-    wanted: Any
-    current: Any
-    verdict: Verdict
 
 
 class _Work:
@@ -164,7 +121,7 @@ class _Work:
             )
         writer = BackWriter(context, event, approved, pair, draft.updated)
         before = writer.settled()
-        judged = self._judge(approved, pair, source, current, draft, left, before)
+        judged = Comparison(self.context).judge(approved, pair, source, current, draft, left, before)
         return self._act(writer, approved, pair, source, current, judged, before)
 
     # --- reading -------------------------------------------------------------------------------------------------
@@ -189,7 +146,7 @@ class _Work:
                 return None
             raise
         except AuthError as error:
-            raise without_clarity(error, context) from None
+            raise without_clarity(context.store, error, now=context.now()) from None
 
     def _as_left(self, source: Mapping[str, Any], pair: Pair) -> dict[str, Any]:
         """The record as our own writes left it."""
@@ -212,111 +169,10 @@ class _Work:
 
         What was told of a person's payment may have to be taken back, though nothing but ours is left.
         """
-        wanted, own = _values(draft), _values(left)
+        wanted, own = values(draft), values(left)
         if any(mark(own.get(path)) != mark(value) for path, value in wanted.items() if not is_empty(value)):
             return False
         return pair.entity == "customer" or ledger.get(self.store, pair.key) is None
-
-    # --- judging -------------------------------------------------------------------------------------------------
-
-    def _judge(
-        self,
-        approved: ApprovedSpec,
-        pair: Pair,
-        source: Mapping[str, Any],
-        current: Mapping[str, Any],
-        draft: Draft,
-        left: Draft,
-        before: Entry | None,
-    ) -> list[Judged]:
-        wanted, own = _values(draft), _values(left)
-        seen = dict(before.detail.get("seen", {})) if before is not None else {}
-        told = dict(before.detail.get("told", {})) if before is not None else {}
-        there = self._agreed_in_clarity(pair, own, before)
-        untouched = self._carried(pair, current)
-        at = (_accounting(source.get("updated")), record_instant(self._updated(current)))
-        spec, judged = approved.compiled.spec, []
-        target = next(iter(spec.targets))
-        for part, rule in spec.rules().items():
-            path = part.removeprefix(f"{target}.")
-            if path == part or not isinstance(rule, FieldRule):
-                continue
-            value, now = wanted.get(path), value_at(current, path)
-            books = self._books_changed(pair, path, value, now, own, seen, told)
-            shop = self._shop_changed(now, path, there, untouched, _members(approved, part))
-            verdict = judge(Side(value, books, at[0]), Side(now, shop, at[1]), rule.conflict)
-            if path == PAYMENT_STATE and verdict == "write":
-                why = payment_refusal(str(value), now, told.get(path))
-                if why is not None:
-                    raise held("payment-state", why)
-            judged.append(Judged(path, value, now, verdict))
-        return judged
-
-    def _books_changed(
-        self,
-        pair: Pair,
-        path: str,
-        value: Any,
-        now: Any,
-        own: Mapping[str, Any],
-        seen: Mapping[str, str],
-        told: Mapping[str, str],
-    ) -> bool | None:
-        """Whether somebody else than we has changed the field in FreshBooks since both agreed."""
-        if path in own and mark(own[path]) == mark(value):
-            # Ours, unless Clarity still shows what we told of a person's payment that is gone since.
-            return pair.entity == "order" and told.get(path) == mark(now) if path in told else False
-        if pair.entity == "customer" and pair.made.detail.get("fields"):
-            return True
-        return mark(value) != seen[path] if path in seen else (True if pair.entity == "order" else None)
-
-    def _shop_changed(
-        self,
-        now: Any,
-        path: str,
-        there: Mapping[str, str],
-        untouched: Mapping[str, bool],
-        members: set[str],
-    ) -> bool | None:
-        """Whether somebody else than we has changed the field in Clarity since both agreed."""
-        known = [untouched[name] for name in members if name in untouched]
-        if known:
-            return not all(known)
-        return mark(now) != there[path] if path in there else None
-
-    def _carried(self, pair: Pair, current: Mapping[str, Any]) -> dict[str, bool]:
-        """By member of a client: whether Clarity still says what was agreed on last, judged by the forward mapping."""
-        forward: ApprovedSpec | None = self.context.mappings.current.by_entity.get("customer")
-        agreed = pair.made.detail.get("fields")
-        if pair.entity != "customer" or forward is None or not agreed:
-            return {}
-        draft = forward.compiled.apply(self.context.settings.reading.record(current))
-        documents = [row for rows in draft.documents.values() for row in rows]
-        if draft.decision != "go" or len(documents) != 1:
-            return {}
-        body = documents[0].body
-        return {
-            name: (digest(body[name]) == agreed[name] if name in body and name in agreed else name not in body)
-            for name in {*body, *agreed}
-        }
-
-    def _agreed_in_clarity(self, pair: Pair, own: Mapping[str, Any], before: Entry | None) -> dict[str, str]:
-        """Digest of Clarity's value by path when both agreed last: as noted here, else as the forward way left it.
-
-        That is an order's state by the payments that were carried over, and a customer's snapshot that was worked off.
-        """
-        noted = dict(before.detail.get("there", {})) if before is not None else {}
-        if pair.entity == "order":
-            return {**{path: mark(own[path]) for path in (PAYMENT_STATE,) if path in own}, **noted}
-        if noted:
-            return noted
-        known = records.latest(self.store, pair.record_key)
-        if known is None or not known.payload or known.settled is None or not known.settled.startswith(known.sha256):
-            return {}
-        return {path: mark(value_at(known.payload, path)) for path in flat(known.payload)}
-
-    def _updated(self, current: Mapping[str, Any]) -> str | None:
-        return None if self.context.clarity is None else self.context.clarity.head(current).updated
 
     # --- acting --------------------------------------------------------------------------------------------------
 
@@ -344,7 +200,7 @@ class _Work:
             try:
                 current = writer.write(current, changes, _marks(judged))
             except AuthError as error:
-                raise without_clarity(error, self.context) from None
+                raise without_clarity(self.store, error, now=self.context.now()) from None
         if self.context.dry_run:
             return Outcome("done")
         writer.agree(_marks(judged))
@@ -363,7 +219,7 @@ class _Work:
             name
             for row in judged
             if row.verdict in ("same", "write", "yield")
-            for name in _members(approved, f"{target}.{row.path}")
+            for name in members_of(approved, f"{target}.{row.path}")
         }
         fresh = {
             name: digest(source[name])
@@ -392,13 +248,6 @@ class _Work:
         inbox.ingest(self.store, [row], source="fetch", now=context.now(), reading=context.settings.reading)
 
 
-def without_clarity(error: AuthError, context: Context) -> EndedError:
-    """Only what needs Clarity waits for somebody to sign in; FreshBooks' connection is not at fault."""
-    from sync.flow import _without_clarity
-
-    return _without_clarity(error, context)
-
-
 def _goes_along(row: Judged) -> bool:
     return row.verdict == "leave" and row.path.startswith(_REFERENCES) and is_empty(row.current)
 
@@ -410,26 +259,6 @@ def _marks(judged: list[Judged]) -> dict[str, dict[str, str]]:
         "seen": {row.path: mark(row.wanted) for row in agreed},
         "there": {row.path: mark(row.current if row.verdict == "yield" else row.wanted) for row in agreed},
     }
-
-
-def _values(draft: Draft) -> dict[str, Any]:
-    return {path: value for rows in draft.documents.values() for row in rows for path, value in flat(row.body).items()}
-
-
-def _members(approved: ApprovedSpec, part: str) -> set[str]:
-    """Names of the record that a part reads."""
-    return {
-        read.path.segments[0][0]
-        for read in reads_of(approved.compiled.spec)
-        if read.part == part and read.path.root == "record" and read.path.segments
-    }
-
-
-def _accounting(text: Any) -> datetime | None:
-    try:
-        return parse_accounting_time(str(text))
-    except ValueError:
-        return None
 
 
 def _skipped(reason: str, message: str) -> Outcome:
