@@ -189,7 +189,7 @@ class _Checker:
                 mapped[member] = entry
                 self._field(part, member, entry, contract)
         step = self._step_of.get(target)
-        if step is None or not mapped:
+        if step is None or not mapped or step.do == "update":  # what is only changed has its required members
             return
         for path, field in contract.items():
             # what stands in a list is required only where the list holds something
@@ -212,6 +212,9 @@ class _Checker:
     def _field(self, part: str, member: str, rule: FieldRule, contract: Mapping[str, ContractField]) -> None:
         field = contract.get(member)
         below = [other for path, other in contract.items() if path.startswith(member + ".")]
+        custom, _, own_name = member.partition(".")
+        if field is None and not below and custom in _CUSTOM and custom in contract and own_name:
+            return  # an attribute of the store's own
         if field is None and not below:
             self._unknown(part, member, (*contract, *(path.rsplit(".", 1)[0] for path in contract if "." in path)))
             return
@@ -416,6 +419,12 @@ class _Checker:
             for position, top in enumerate(rule.steps):
                 for op in operations_of((top,)):
                     self._of_flow(part, op, (*base, position), in_money=part.rpartition(".")[0] in priced)
+            step = self._step_of.get(part.split(".", 1)[0])
+            if rule.conflict is not None and (step is None or step.do != "update" or "[]" in part):
+                message = "'conflict' is for a field of its own that an update step writes back"
+                self.add(
+                    "conflict-without-update", "error", part, message, "remove 'conflict'", (*base[:-1], "conflict")
+                )
         for part, block in self.spec.blocks().items():
             if not block.each.many:
                 mend = f"write {block.each.text}[]"
@@ -533,7 +542,7 @@ def _is_known(read: Read, known: Mapping[str, None]) -> bool:
 
 def _gives(step: FlowStep, spec: MappingSpec) -> tuple[str, ...]:
     """What an earlier step is sure to bring, also where its record is known from an earlier run."""
-    if step.do in ("lookup", "mark_as_sent", "propose"):
+    if step.do in ("lookup", "mark_as_sent", "propose", "update"):
         return ()
     entity = step.entity if step.target is None else spec.entity_of(step.target)
     if entity == "invoice":

@@ -37,6 +37,7 @@ MAX_LINE: Final = 140
 _ORDER: Final = (
     "required",
     "only_on_create",
+    "conflict",
     "steps",
     "each",
     "money",

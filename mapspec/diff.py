@@ -33,6 +33,7 @@ Aspect = Literal[
     "steps",
     "required",
     "only_on_create",
+    "conflict",
     "check",
     "on_fail",
     "list",
@@ -344,6 +345,7 @@ def _rule(part: str, before: Any, after: Any, loc: Loc) -> Iterator[Change]:
     yield from _one("required", part, "required", before.required, after.required, (*loc, "required"))
     pair = before.only_on_create, after.only_on_create
     yield from _one("only_on_create", part, "only_on_create", *pair, (*loc, "only_on_create"))
+    yield from _one("conflict", part, "conflict", before.conflict, after.conflict, (*loc, "conflict"))
     yield from _checks(part, before, after, loc)
     yield from _one("on_fail", part, "on_fail", before.on_fail, after.on_fail, (*loc, "on_fail"))
 

@@ -79,6 +79,7 @@ RULES: Final[Mapping[str, Rule]] = _rules(
     ("setting-changed", "medium", "A setting of the mapping changed."),
     ("events-changed", "medium", "Other events start the flow."),
     ("overwrite-changed", "medium", "Whether an update overwrites the field changed."),
+    ("conflict-changed", "medium", "Another side prevails when both systems have changed the field."),
     ("list-source-changed", "medium", "The list is made from another source list."),
     ("field-removed", "medium", "The field is no longer written."),
     ("field-added", "low", "The field is now written."),
@@ -261,6 +262,9 @@ def _of_rule(change: Change, before: Topics, after: Topics) -> Iterator[Judged]:
     elif aspect == "only_on_create":
         text = "updates no longer overwrite the field" if change.after else "updates now overwrite the field"
         yield finding_of(change, "overwrite-changed", text)
+    elif aspect == "conflict":
+        old, new = ((side or "hold").replace("_", " ") for side in (change.before, change.after))
+        yield finding_of(change, "conflict-changed", f"when both sides changed the field: {old} -> {new}")
     elif aspect == "moved":
         topic = gravest({before.of(change.name), after.of(part)})
         yield finding_of(change, _TOPIC_RULE.get(topic, "field-moved"), f"written here and no longer to {change.name}")

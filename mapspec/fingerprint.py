@@ -1,11 +1,11 @@
 """What a spec means, as digests: the thing an approval signs.
 
-A rule's digest covers its target and the target's contract, steps, checks, `required`, `only_on_create`, `on_fail`, the
-rows of the tables it uses and, in a list, the list's source. A list head's covers its source, its money block and the
-tables that it names. The flow's covers source, targets, settings, gate (what and when), steps and assertions without
-their messages. The spec's fingerprint covers its name, its format and all digests. Nothing else counts: notes, reasons
-and messages, origins, approvals, `version`, `description`, `ignored`, `suppressed`, and the order of what has
-none.
+A rule's digest covers its target and the target's contract, steps, checks, `required`, `only_on_create`, `conflict`,
+`on_fail`, the rows of the tables it uses and, in a list, the list's source. A list head's covers its source, its
+money block and the tables that it names. The flow's covers source, targets, settings, gate (what and when), steps and
+assertions without their messages. The spec's fingerprint covers its name, its format and all digests. Nothing else
+counts: notes, reasons and messages, origins, approvals, `version`, `description`, `ignored`, `suppressed`, and the
+order of what has none.
 
 docs/spec.md lists every member and where it counts; a test compares that list with this module.
 """
@@ -93,6 +93,8 @@ def _rule_meaning(spec: MappingSpec, target: str, rule: FieldRule) -> Any:
         "steps": [write_step(step) for step in rule.steps],
         "required": rule.required,
         "only_on_create": rule.only_on_create,
+        # Only where it is said: digests of rules that cannot have one stay as they were.
+        **({} if rule.conflict is None else {"conflict": rule.conflict}),
         "check": [check.plain() for check in rule.check],
         "on_fail": rule.on_fail,
         "tables": _tables(spec, tables),

@@ -58,12 +58,18 @@ class Approval(Part):
     comment: str | None = None
 
 
+Conflict = Literal["source_wins", "target_wins", "newest_wins", "hold"]
+"""Of a field that an `update` step writes: who prevails when both systems have changed it since they last agreed."""
+
+
 class FieldRule(Part):
-    """How one target field gets its value. `only_on_create` leaves the field alone when a record is updated."""
+    """How one target field gets its value. `only_on_create` leaves the field alone when a record is updated;
+    `conflict` decides when both sides have changed it (`update` steps; without it the record is held)."""
 
     steps: Chain
     required: bool = False
     only_on_create: bool = False
+    conflict: Conflict | None = None
     check: tuple[Annotated[SerializeAsAny[Check], BeforeValidator(parse_check)], ...] = ()
     on_fail: OnFail = "hold"
     note: str | None = None
@@ -238,12 +244,13 @@ class FlowStep(Part):
     create_once: create exactly once per key; upsert: create, or update what changed; find: what another flow made,
     else wait; lookup: read-only search by `match` for the value at `value`, before anything is mapped: fields take
     what it found with `lookup_remote`, what is missing is noted; mark_as_sent: of an agreed invoice; propose: a
-    `correction` of what is posted, worked out and stored until a person accepts one of its `ways` or refuses it.
+    `correction` of what is posted, worked out and stored until a person accepts one of its `ways` or refuses it;
+    update: change members of the record that this one was made from, and never create one (the way back).
     identity: what stays the same when the key changes, such as a product's id beside its SKU.
     """
 
     id: str
-    do: Literal["create_if_missing", "create_once", "upsert", "find", "lookup", "mark_as_sent", "propose"]
+    do: Literal["create_if_missing", "create_once", "upsert", "find", "lookup", "mark_as_sent", "propose", "update"]
     entity: Literal["client", "invoice", "payment", "item", "tax"] | None = None
     target: str | None = None
     of: str | None = None
@@ -292,6 +299,7 @@ STEP_NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "lookup": ("entity", "match", "value"),
     "mark_as_sent": ("of",),
     "propose": ("target", "key", "correction", "ways"),
+    "update": ("target",),
 }
 
 # In which ways FreshBooks' books can be corrected, by what has happened; a step offers some, the first one first.

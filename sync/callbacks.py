@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from connectors.errors import AuthError, ConnectorError, RejectedError
 from connectors.freshbooks_callbacks import FreshBooksCallbacks
 from connectors.webhooks import HANDSHAKE, WebhookRefused, parse_callback, verify_freshbooks
+from sync.back.pairs import followed
 from sync.envelope import Delivery, EnvelopeError
 from sync.settings import Settings
 from sync.store import Store, inbox
@@ -36,12 +37,21 @@ class HandshakeTakenError(Exception):
 class CallbackDesk:
     """Judges one form at a time; safe to share between threads."""
 
-    def __init__(self, store: Store, secrets: WebhookSecrets, *, on_offer: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        secrets: WebhookSecrets,
+        *,
+        on_offer: Callable[[], None] | None = None,
+        handled: Collection[str] = (),
+    ) -> None:
         """Judge with what the store knows.
 
         Args:
             on_offer: Called when a verifier waits for confirmation.
+            handled: Types that are worked on (`Reading.back`); the others are kept and left alone.
         """
+        self._handled = handled
         self._store = store
         self._secrets = secrets
         self._on_offer = on_offer or (lambda: None)
@@ -64,11 +74,17 @@ class CallbackDesk:
         verify_freshbooks(signature, fields, self._verifiers(fields, signature))
         entity = fields["name"].partition(".")[0]
         digest = hashlib.sha256(raw).hexdigest()
-        delivery_id, repeated = self._filed_as(fields.get("event_id"), digest)
+        kind, of = f"freshbooks.{fields['name']}", followed(self._store, entity, fields.get("object_id", ""))
+        delivery_id, repeated = self._filed_as(fields.get("event_id"), digest, handled=kind in self._handled)
         envelope: dict[str, Any] = {
             "id": delivery_id,
-            "type": f"freshbooks.{fields['name']}",
-            "data": {"object": f"freshbooks-{entity}", "id": fields.get("object_id"), "resource": fields},
+            "type": kind,
+            "data": {
+                "object": f"freshbooks-{entity}",
+                "id": fields.get("object_id"),
+                "resource": fields,
+                **({"of": of} if of else {}),
+            },
         }
         return Delivery(envelope, digest), repeated
 
@@ -104,7 +120,7 @@ class CallbackDesk:
             raise WebhookRefused("too-many-handshakes")
         self._on_offer()
 
-    def _filed_as(self, event_id: str | None, digest: str) -> tuple[str, bool]:
+    def _filed_as(self, event_id: str | None, digest: str, *, handled: bool) -> tuple[str, bool]:
         """The id to file a callback under.
 
         Two changes of one record look alike, as FreshBooks sends neither a time nor, mostly, an id. One that nobody
@@ -120,7 +136,7 @@ class CallbackDesk:
         if not rows:
             return base, False
         newest = rows[0]
-        if newest.state == "ignored" or (newest.state == "pending" and newest.claims == 0):
+        if (newest.state == "ignored" and not handled) or (newest.state == "pending" and newest.claims == 0):
             return newest.delivery_id, True
         return f"{base}#{len(rows)}", False
 

@@ -108,6 +108,7 @@ def _freshbooks(
 def _clarity(settings: Settings) -> tuple[list[Finding], dict[str, Any], dict[str, Any]]:
     from connectors.clarity import Clarity
     from connectors.clarity_cef import ClarityCef
+    from sync.back.doctor import way_back
     from sync.connections import open_clarity, require_reachable
     from sync.doctor.clarity import clarity_probes
     from sync.doctor.clarity_cef import framework_probes
@@ -126,6 +127,7 @@ def _clarity(settings: Settings) -> tuple[list[Finding], dict[str, Any], dict[st
             findings = list(framework_probes(client, settings.reading, now=datetime.now(UTC)))
         else:
             findings = list(clarity_probes(client))
+    findings.append(way_back(settings))
     return findings, {"date": datetime.now(UTC).date(), "url": settings.clarity.api_url}, {}
 
 

@@ -164,6 +164,7 @@ def file_delivery(delivery: Delivery, reading: Reading | None = None) -> Filing:
     record_id = _plain(data.get("id")) or _plain(resource.get(reading.id))
     record_key = f"{entity}:{record_id or '?'}"
     order_id = _plain(resource.get(reading.order_id)) if entity in ("payment", "refund") else None
+    of = _plain(data.get("of")) if entity.startswith("freshbooks-") else None  # ours: the record behind a callback
     return Filing(
         delivery_id=_plain(envelope.get("id")) or f"sha256:{delivery.raw_sha256}",
         event=event,
@@ -172,10 +173,10 @@ def file_delivery(delivery: Delivery, reading: Reading | None = None) -> Filing:
         record_key=record_key,
         number=_plain(resource.get(reading.number if entity != "product" else reading.sku)),
         lane_key=lane_of(entity, record_key, resource, reading),
-        order_key=f"order:{order_id}" if order_id else None,
+        order_key=f"order:{order_id}" if order_id else of,
         version=version_of(data.get("updatedAt"), reading.zone)
         or version_of(resource.get(reading.updated), reading.zone),
-        handled=event.lower() in reading.events and entity in HANDLED_ENTITIES,
+        handled=(event.lower() in reading.events and entity in HANDLED_ENTITIES) or event.lower() in reading.back,
     )
 
 

@@ -7,19 +7,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from connectors.errors import AuthError, ConnectorError, ReconnectError, RejectedError
+from connectors.errors import AuthError, ConnectorError, RejectedError
 from mapspec import CompiledSpec, Draft, Reason
 from sync import catalogue, endings, inbox, ledger, records
 from sync.apply import Applier, OrderMissingError
 from sync.assumptions import broken, is_test
+from sync.back import forward, work
 from sync.corrections import Follow
 from sync.errors import IntentOpenError
 from sync.invoices import EditedError
 from sync.lookups import gather
-from sync.outcome import EndedError, Outcome, Settled, waiting
+from sync.outcome import EndedError, Outcome, Settled
 from sync.plan import natural_key, plan_actions
-from sync.poll import CLARITY_LOGIN
-from sync.recovery import outcome_of, reconnect_text
+from sync.poll import without_clarity
+from sync.recovery import outcome_of
 from sync.specs import ApprovedSpec, load_mappings
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ MAPPING_AGAIN_S = 30.0
 
 def process(event: Event, context: Context) -> Outcome:
     """Bring one event as far as it gets now; expected errors become outcomes."""
+    if event.entity.startswith("freshbooks-"):
+        return work.process(event, context)
     mappings = context.mappings.current  # one look: they may be exchanged at any moment
     approved = mappings.by_entity.get(event.entity)
     if event.entity in mappings.waiting:
@@ -61,7 +64,7 @@ def process(event: Event, context: Context) -> Outcome:
         # An accepted edit is written: the rest of the order's flow goes on.
         return process(event, context) if corrected is None else corrected
     except EndedError as ended:
-        return ended.outcome
+        return forward.instead(ended.outcome, event, context)
     except (ConnectorError, IntentOpenError) as error:
         return outcome_of(error)
 
@@ -177,7 +180,9 @@ def _draft(event: Event, context: Context, approved: ApprovedSpec) -> Draft:
     """Map the newest snapshot; what does not fulfil the contract is fetched once, where Clarity can be asked."""
     known = records.latest(context.store, event.record_key)
     payload: Mapping[str, Any] | None = known.payload if known is not None else event.resource
-    if event.resource is None and (known is None or _tells_of_a_change(event, known)):
+    if (event.resource is None and (known is None or _tells_of_a_change(event, known))) or forward.told_of(
+        event, context
+    ):
         payload = _fetch(event.entity, event.record_id, context) or payload
     draft = _mapped(payload, context, approved.compiled) if payload else None
     if draft is not None and draft.decision != "hold":
@@ -211,19 +216,11 @@ def _fetch(entity: str, record_id: str, context: Context) -> Mapping[str, Any] |
         log.info("record could not be fetched", extra={"status": error.status})
         return None
     except AuthError as error:
-        raise _without_clarity(error, context) from None
+        raise without_clarity(context.store, error, now=context.now()) from None
     updated, reading = context.clarity.head(payload).updated, context.settings.reading
     records.remember(context.store, entity, record_id, payload, updated=updated, now=context.now(), reading=reading)
     newest = records.latest(context.store, f"{entity}:{record_id}")
     return newest.payload if newest is not None else reading.record(payload)
-
-
-def _without_clarity(error: AuthError, context: Context) -> EndedError:
-    """Only what needs Clarity waits for somebody to sign in; FreshBooks' connection is not at fault."""
-    again = isinstance(error, ReconnectError)
-    why = reconnect_text(error) if isinstance(error, ReconnectError) else f"Clarity: {error.message}"
-    records.set_connection(context.store, "clarity", "reconnect" if again else "stopped", reason=why, now=context.now())
-    return waiting("clarity-reconnect" if again else "clarity-auth", why, CLARITY_LOGIN)
 
 
 def _known_later(event: Event, context: Context) -> bool:

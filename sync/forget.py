@@ -36,6 +36,7 @@ from sync.store import record as record_table
 from sync.store import reservation as reservation_table
 from sync.store import skip as skip_table
 
+_DIGESTS: Final = ("fields", "seen", "there", "told", "meant")  # of single fields, by the forward way and the way back
 _CHUNK: Final = 400  # values in one IN; SQLite takes a limited number
 
 
@@ -223,7 +224,7 @@ def _erase(conn: Connection, keys: list[str], person: _Person, *, now: float) ->
         _erase_proposals(conn, part)
         proposals.forget(conn, part)
         for row in conn.execute(sa.select(ledger_table).where(ledger_table.c.record_key.in_(part))).all():
-            detail = {name: value for name, value in loads(row.detail).items() if name != "fields"}
+            detail = {name: value for name, value in loads(row.detail).items() if name not in _DIGESTS}
             key = row.key
             if "@" in key:
                 key = f"{key.rpartition(':')[0]}:forgotten-{secrets.token_hex(8)}"

@@ -92,7 +92,8 @@ def prepare(item: Delivery | Mapping[str, Any], reading: Reading | None = None, 
             filing = replace(filing, handled=filing.entity in HANDLED_ENTITIES)
         # A8, A16: what was asked for is whole and of now; what was sent may be neither.
         whole = reading.snapshots or asked
-        resource = resource_of(body) if whole else None
+        callback = filing.entity.startswith("freshbooks-")  # what it carries is its form, and no record
+        resource = resource_of(body) if whole and not callback else None
         data = body.get("data")
         if resource is not None:
             body = {**body, "data": {**data, "resource": _SLOT}}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from sync import alerts, retention
+from sync.back.news import poll_books
 from sync.poll import USUAL, PollReport, poll_clarity
 from sync.reading import assumed
 from sync.reconcile import daily
@@ -35,6 +36,8 @@ def jobs_of(context: Context) -> list[Job]:
         found.append(Job("poll", context.settings.poll.interval_s, _poll))
         if context.settings.reconcile.daily_at is not None:
             found.append(Job("reconcile", daily.CHECK_EVERY_S, daily.compare_when_due))
+    if context.settings.reading.back:
+        found.append(Job("way-back", context.settings.way_back.interval_s, _poll_books))
     found.append(Job("alerts", alerts.CHECK_EVERY_S, alerts.watch_by_settings))
     found.append(Job("retention", retention.DAY_S, retention.erase_by_settings))
     return found
@@ -42,6 +45,10 @@ def jobs_of(context: Context) -> list[Job]:
 
 def _poll(context: Context) -> bool:
     return poll(context).result.new > 0
+
+
+def _poll_books(context: Context) -> bool:
+    return poll_books(context).result.new > 0
 
 
 LONGEST_WAIT_S = 120.0

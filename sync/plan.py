@@ -19,7 +19,7 @@ from mapspec.ops import Output
 from sync.outcome import held
 
 CONNECTION: Final = "clarity"
-ActionKind = Literal["create_if_missing", "create_once", "upsert", "find", "lookup", "mark_as_sent", "propose"]
+ActionKind = Literal["create_if_missing", "create_once", "upsert", "find", "lookup", "mark_as_sent", "propose", "update"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,8 @@ def plan_actions(spec: MappingSpec, draft: Draft, *, exact_skus: bool = False) -
             actions.append(Action("find", step.id, entity, key=natural_key(entity, draft.keys[step.id])))
         elif step.do == "mark_as_sent":
             actions.append(Action("mark_as_sent", step.id, "invoice", of=step.of))
+        elif step.do == "update":
+            raise held("no-way-back", f"the step '{step.id}' (update) is for mappings of the way back only")
         else:
             actions += _documents(spec, step, draft, exact_skus)
     return actions

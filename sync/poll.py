@@ -21,6 +21,7 @@ from sync.adoption import BACKFILL
 from sync.digests import keep_hashes, known_hashes, tell_gone
 from sync.envelope import version_of
 from sync.inbox import IngestResult, ingest, wake
+from sync.outcome import EndedError, waiting
 from sync.reading import Reading, shipped
 from sync.records import set_connection
 from sync.recovery import reconnect_text
@@ -128,6 +129,14 @@ def poll_clarity(
         set_connection(store, "clarity", "ok", now=now)
         wake(store, CLARITY_LOGIN, now=now)
     return report
+
+
+def without_clarity(store: Store, error: AuthError, *, now: float) -> EndedError:
+    """Only what needs Clarity waits for somebody to sign in; FreshBooks' connection is not at fault."""
+    again = isinstance(error, ReconnectError)
+    why = reconnect_text(error) if isinstance(error, ReconnectError) else f"Clarity: {error.message}"
+    set_connection(store, "clarity", "reconnect" if again else "stopped", reason=why, now=now)
+    return waiting("clarity-reconnect" if again else "clarity-auth", why, CLARITY_LOGIN)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,11 @@ BASE_EVENTS = ("order.created", "customer.updated", "payment.captured")
 """The three that Clarity's public page names; A15 lists the others."""
 
 
+BACK_EVENTS = frozenset(
+    f"freshbooks.{noun}.{verb}" for noun in ("invoice", "payment", "client") for verb in ("create", "update", "delete")
+)
+
+
 @dataclass(frozen=True)
 class Reading:
     """Names and meanings, each with the number of its setting.
@@ -43,6 +48,7 @@ class Reading:
         attributes: Custom attributes, perhaps a list of {key, value} (A38).
         paid_back: Statuses of a refund whose money has gone back, in small letters; empty where a refund has none.
         edited_order: What the source calls our order.updated (A40).
+        back: FreshBooks' callbacks that are worked on: none, unless the way back is on (A43).
     """
 
     envelope: Mapping[str, str]
@@ -67,6 +73,7 @@ class Reading:
     attributes: str = "customAttributes"
     paid_back: frozenset[str] = frozenset()
     edited_order: str = "order.updated"
+    back: frozenset[str] = frozenset()
 
     def is_paid_back(self, refund: Mapping[str, Any]) -> bool:
         """Whether a refund counts: not one that was deleted, or is only under way."""
@@ -143,6 +150,7 @@ def reading_of(profile: SystemProfile) -> Reading:
         zone=ZoneInfo(assumed(profile, "A21")),
         snapshots=assumed(profile, "A16"),
         edited_order="order.updated" if members is _CEF else assumed(profile, "A40"),
+        back=BACK_EVENTS if assumed(profile, "A43")["enabled"] else frozenset(),
         **members,
     )
 

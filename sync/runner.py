@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from sqlalchemy.exc import DBAPIError
 
 from sync import control, inbox
+from sync.back.news import poll_books
 from sync.backup import copy_rows
 from sync.budget import Budget
 from sync.connections import open_clarity, open_freshbooks, require_reachable
@@ -157,6 +158,9 @@ def run(
             if context.clarity is not None and not stop.is_set():
                 found = poll(context)
                 report.polled, report.problems = found.result, [*report.problems, *found.problems]
+            if settings.reading.back and not stop.is_set():
+                told = poll_books(context)
+                report.polled, report.problems = report.polled + told.result, [*report.problems, *told.problems]
             _drain(context, flow, report, max_wait_s=max_wait_s, on_progress=on_progress, wait=wait or stop.wait)
             report.status = status(opened)
             report.left = inbox.count_to_do(opened)
@@ -184,7 +188,8 @@ def working(
         SyncError, SpecError: As ``run``.
     """
     flow = flow or _flow()
-    mappings = flow.load_mappings(mappings_dir)
+    both_ways = bool(settings.reading.back)  # whatever is due is worked on, callbacks too
+    mappings = _mappings(flow, mappings_dir, settings, lasting=False) if both_ways else flow.load_mappings(mappings_dir)
     settings.require_freshbooks()
     require_reachable(settings.freshbooks.api_url, "FRESHBOOKS_API_URL")
     run_id = uuid.uuid4().hex[:8]
@@ -262,7 +267,7 @@ def serve(
         app = create_app(
             opened,
             clarity_secrets=clarity_secrets(settings, secrets, now=now),
-            callbacks=CallbackDesk(opened, secrets, on_offer=offered.set),
+            callbacks=CallbackDesk(opened, secrets, on_offer=offered.set, handled=settings.reading.back),
             now=now,
             on_new=engine.wake,
             ready=lambda: engine.healthy and not stop.is_set(),
@@ -368,9 +373,14 @@ def _mappings(flow: Flow, folder: Path, settings: Settings, *, lasting: bool) ->
     """Our own flow's mappings follow their folder; a flow that was brought along has its own."""
     from sync import flow as own
 
-    if flow is cast(Flow, own):
-        return mappings_for(settings, folder, lasting=lasting, load=flow.load_mappings)
-    return flow.load_mappings(folder)
+    if flow is not cast(Flow, own):
+        return flow.load_mappings(folder)
+    found = mappings_for(settings, folder, lasting=lasting, load=flow.load_mappings)
+    if settings.reading.back:
+        from sync.back.guard import require_usable
+
+        require_usable(found, settings)
+    return found
 
 
 @contextmanager

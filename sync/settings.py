@@ -209,6 +209,22 @@ class ReconcileSettings(_Part):
     days: int = Field(default=35, ge=1, le=366)
 
 
+class WayBackSettings(_Part):
+    """From FreshBooks to Clarity (``[way_back]`` of mapper.toml); A43 of the profile switches it on and names members.
+
+    Attributes:
+        mappings: Folder of its approved mappings.
+        interval_s: Time between two polls of FreshBooks in ``serve``, in seconds; callbacks are faster.
+        overlap_s: How far before the last poll every poll starts, in seconds.
+        start_date: The first poll asks for changes since this day; without it, from then on.
+    """
+
+    mappings: Path | None = None
+    interval_s: int = Field(default=300, ge=1)
+    overlap_s: int = Field(default=300, ge=0)
+    start_date: date | None = None
+
+
 class FreshBooksSettings(_Part):
     """The FreshBooks connection; complete when it has an account and a way to get a token.
 
@@ -274,6 +290,7 @@ class Settings(_Part):
     caps: CapSettings = CapSettings()
     adoption: AdoptionSettings = AdoptionSettings()
     reconcile: ReconcileSettings = ReconcileSettings()
+    way_back: WayBackSettings = WayBackSettings()
     sign_in: SignInSettings = SignInSettings()
     retention: RetentionSettings = RetentionSettings()
     alerts: AlertSettings = AlertSettings()
@@ -423,6 +440,7 @@ def _sections(config: Path | None, env: Mapping[str, str]) -> tuple[dict[str, An
         "caps": CapSettings,
         "adoption": AdoptionSettings,
         "reconcile": ReconcileSettings,
+        "way_back": WayBackSettings,
     }
     for name, model in models.items():
         if name in documents[0][1]:

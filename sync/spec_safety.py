@@ -12,7 +12,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -31,6 +31,7 @@ from sync.specs import (
     read_spec,
     second_for,
     spec_files,
+    taken_by,
     vet,
 )
 from sync.store import Store
@@ -114,29 +115,37 @@ class LiveMappings:
         load: Callable[[Path], Mappings] = load_mappings,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
+        back: Path | None = None,
     ) -> None:
         """Read the folder.
 
         Args:
+            back: A second folder, with the mappings of the way back.
             may_run_last: False refuses to start with a file that may not run, and stops its flow later on.
 
         Raises:
             SpecError: There are no files, or one may not run and nothing else is allowed to.
         """
-        self._folder = folder
+        self._folders = [folder] if back is None else [folder, back]
         self._account = ""
         self._may_run_last = may_run_last
         self._now = now
         self._clock = clock
         self._store: Store | None = None
         self._lock = threading.Lock()
-        self._stamp = self._acted = _stamp(folder)
+        self._stamp = self._acted = _stamp(self._folders)
         self._looked = self._stamp_at = clock()
         self._current = Mappings({})
         self._refused: SpecError | None = None
-        spec_files(folder)
+        for one in self._folders:
+            spec_files(one)
+        _require_own_names(self._folders)
         try:
-            self._current = load(folder)
+            loaded = [load(one) for one in self._folders]
+            self._current = Mappings(
+                {entity: spec for one in loaded for entity, spec in one.by_entity.items()},
+                corrections={entity: specs for one in loaded for entity, specs in one.corrections.items()},
+            )
         except SpecError as error:
             if not may_run_last:
                 raise
@@ -179,10 +188,10 @@ class LiveMappings:
         if self._store is None:
             return
         with self._lock:
-            stamp, now = _stamp(self._folder), self._clock()
+            stamp, now = _stamp(self._folders), self._clock()
             if not stamp:  # a disk that is not there, a deployment under way: no word of anybody that all shall end
                 if self._stamp:
-                    log.error("no mapping file is there; what runs goes on", extra={"folder": self._folder.name})
+                    log.error("no mapping file is there; what runs goes on", extra={"folder": self._folders[0].name})
                 self._stamp = stamp
                 return
             if stamp != self._stamp:
@@ -206,7 +215,7 @@ class LiveMappings:
         chosen: dict[str, ApprovedSpec] = {}
         waiting: dict[str, str] = {}
         found: list[MappingState] = []
-        files = sorted(self._folder.glob("*.yaml"))
+        files = [path for folder in self._folders for path in folder.glob("*.yaml")]
         # What runs already goes first: a newcomer for the same records must not push it aside.
         files.sort(key=lambda path: (known.get(path.name, {}).get("state") not in ("runs", "last"), path.name))
         for path in files:
@@ -227,19 +236,19 @@ class LiveMappings:
             read = read_spec(path)
             approved = vet(read, path)
             if place_of(read) in chosen:
-                raise second_for(read.source.entity, path)
+                raise second_for(taken_by(read), path)
         except SpecError as error:
             last = self._last(store, row, read) if self._may_run_last else None
             problem = " ".join(str(error).split())
             if last is None or place_of(last.compiled.spec) in chosen:
                 name = read.spec if read is not None else row["spec"] if row else None
-                entity = read.source.entity if read is not None else row["entity"] if row else None
+                entity = taken_by(read) if read is not None else row["entity"] if row else None
                 return self._stated(path.name, name, entity, "stopped", None, problem)
             spec = last.compiled.spec
             chosen[place_of(spec)] = last
-            return self._stated(path.name, spec.spec, spec.source.entity, "last", last.fingerprint, problem)
+            return self._stated(path.name, spec.spec, taken_by(spec), "last", last.fingerprint, problem)
         chosen[place_of(read)] = approved
-        return self._stated(path.name, read.spec, read.source.entity, "runs", approved.fingerprint, None)
+        return self._stated(path.name, read.spec, taken_by(read), "runs", approved.fingerprint, None)
 
     def _last(self, store: Store, row: Mapping[str, Any] | None, read: MappingSpec | None) -> ApprovedSpec | None:
         """The version of a file that was approved last; None when it is about something else than the file now."""
@@ -303,7 +312,8 @@ def mappings_for(
         SpecError: As `LiveMappings`.
     """
     wanted = settings.runner.on_unapproved or ("last" if lasting else "refuse")
-    return LiveMappings(folder, may_run_last=wanted == "last", load=load)
+    back = settings.way_back.mappings if settings.reading.back else None
+    return LiveMappings(folder, may_run_last=wanted == "last", load=load, back=back)
 
 
 def open_mappings(mappings: Any, settings: Settings, store: Store) -> None:
@@ -327,9 +337,16 @@ def refresh_mappings(context: Context) -> bool:
     return False
 
 
-def _stamp(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
+def _require_own_names(folders: Sequence[Path]) -> None:
+    names: dict[str, Path] = {}
+    for path in (path for folder in folders for path in sorted(folder.glob("*.yaml"))):
+        if names.setdefault(path.name, path) != path:
+            raise SpecError(f"{names[path.name]} has the same name; states are kept by file name", where=str(path))
+
+
+def _stamp(folders: Sequence[Path]) -> tuple[tuple[str, int, int, int], ...]:
     found = []
-    for path in sorted(folder.glob("*.yaml")):
+    for path in sorted(path for folder in folders for path in folder.glob("*.yaml")):
         try:
             about = path.stat()
         except OSError:

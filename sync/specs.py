@@ -39,7 +39,8 @@ class Mappings:
 
 def place_of(spec: MappingSpec) -> str:
     """What only one spec of a folder may be: that of its entity, or of a kind of correction by its name."""
-    return f"{spec.source.entity}+{spec.name}" if spec.corrects else spec.source.entity
+    entity = taken_by(spec)
+    return f"{entity}+{spec.name}" if spec.corrects else entity
 
 
 def mappings_of(chosen: Mapping[str, ApprovedSpec], waiting: Mapping[str, str] | None = None) -> Mappings:
@@ -80,9 +81,15 @@ def load_mappings(folder: Path) -> Mappings:
         spec = vet(read_spec(path), path)
         place = place_of(spec.compiled.spec)
         if place in found:
-            raise second_for(spec.compiled.spec.source.entity, path)
+            raise second_for(taken_by(spec.compiled.spec), path)
         found[place] = spec
     return mappings_of(found)
+
+
+def taken_by(spec: MappingSpec) -> str:
+    """The entity under which the events of a spec are filed; those of the way back come as FreshBooks' callbacks."""
+    source = spec.source
+    return f"freshbooks-{source.entity}" if source.system.partition("@")[0] == "freshbooks" else source.entity
 
 
 def read_spec(path: Path) -> MappingSpec:

@@ -76,6 +76,8 @@ def _sentence(spec: MappingSpec, rule: FieldRule) -> str:
     text += "; required" if rule.required else "; optional"
     if rule.only_on_create:
         text += "; set only when the record is created"
+    if rule.conflict is not None:
+        text += f"; changed on both sides: {rule.conflict.replace('_', ' ')}"
     must = checks_in_words(rule.check)
     if must:
         text += f"; must be {must}"

@@ -115,7 +115,8 @@ def _money(target: str, money: LineMoney) -> Iterator[str]:
 
 
 def _needed(rule: FieldRule) -> str:
-    return ("required" if rule.required else "optional") + (", only on create" if rule.only_on_create else "")
+    needed = ("required" if rule.required else "optional") + (", only on create" if rule.only_on_create else "")
+    return needed + (f", conflict: {rule.conflict}" if rule.conflict is not None else "")
 
 
 def _members(part: Part, *, leave: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -273,7 +273,7 @@ def _write_spec(
     accept_at: float | None,
 ) -> int:
     from mapper_ai.core.suggest import suggest
-    from mapper_ai.services.kinds import KINDS, SYSTEMS, blueprint, kind_for
+    from mapper_ai.services.kinds import KINDS, SYSTEMS, WAY_BACK, blueprint, kind_for
     from mapper_ai.services.plain_spec import propose_plain, slug
     from mapper_ai.services.propose import propose
     from mapper_ai.services.specs import write_spec
@@ -281,7 +281,11 @@ def _write_spec(
     rank: Ranker = suggest if colleague is None else colleague.rank
     kind = kind_for(target.name) if target.system else None
     flavour = ""
-    if kind is not None and source.system:
+    if kind is not None and target.name in WAY_BACK:
+        flavour = target.name.partition("/")[0]
+        wanted_source = blueprint(kind, flavour).source
+        kind = kind if source.name == f"{wanted_source.system}/{wanted_source.entity}" else None
+    elif kind is not None and source.system:
         wanted = blueprint(kind).source.entity
         flavour = next((name for name in SYSTEMS if source.name == f"{name}/{wanted}"), "")
         # A contract alone shows no values to carry a flow over by; samples of another system's same entity do.
@@ -310,7 +314,7 @@ def _write_spec(
     for row in proposal.findings:
         tell(f"{path}: {row.level} {row.id}: {row.message}")
     rules = len(proposal.spec.rules())
-    like = f" by the blueprint {kind}" if kind in KINDS else ""
+    like = f" by the blueprint {kind}" if kind in (*KINDS, *WAY_BACK.values()) else ""
     waiting = "nothing is approved yet" if spec is proposal.spec else "those not accepted wait for a person"
     tell(f"{path}: proposed {rules} rule(s){like}; {waiting}")
     return FINDINGS if any(row.level == "error" for row in proposal.findings) else DONE

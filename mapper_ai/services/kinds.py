@@ -17,6 +17,12 @@ KINDS: Final = {
     "payment-to-payment": "freshbooks/payment",
     "product-to-item": "freshbooks/item",
 }
+# What changes records of Clarity on the way back (off by default). The framework takes custom attributes only.
+WAY_BACK: Final = {
+    "clarity-rest/order": "invoice-paid",
+    "clarity-rest/customer": "client-to-customer",
+    "clarity-cef/order": "invoice-paid",
+}
 
 
 # Clarity's two flavours share no member name, so each has blueprints of its own; `rest` is the one that other sources
@@ -35,7 +41,7 @@ def blueprint(kind: str, system: str = SYSTEMS[0]) -> MappingSpec:
     Raises:
         KeyError: No such kind, or none for this system.
     """
-    if kind not in KINDS or system not in SYSTEMS:
+    if kind not in (*KINDS, *WAY_BACK.values()) or system not in SYSTEMS:
         raise KeyError(kind)
     name = kind if system == SYSTEMS[0] else f"{system}.{kind}"
     text = resources.files("mapper_ai.services").joinpath(f"blueprints/{name}.yaml").read_text(encoding="utf-8")
@@ -59,4 +65,5 @@ def left_out() -> Mapping[str, str]:
 
 def kind_for(target: str) -> str | None:
     """The kind of flow that makes records of `freshbooks/invoice` or `freshbooks:invoice`; None when there is none."""
-    return next((kind for kind, made in KINDS.items() if made == target.replace(":", "/")), None)
+    made_by = {**{made: kind for kind, made in KINDS.items()}, **WAY_BACK}
+    return made_by.get(target.replace(":", "/"))

@@ -86,8 +86,9 @@ def source_profile(spec: MappingSpec, records: Sequence[Record]) -> Profile:
 def missing_required(spec: MappingSpec, targets: Sequence[TargetGoals]) -> list[Finding]:
     """Fields that the target system refuses a record without, and that have no rule."""
     found = []
+    changed_only = {step.target for step in spec.flow if step.do == "update"}
     for goals in targets:
-        for goal in goals.goals:
+        for goal in goals.goals if goals.name not in changed_only else ():
             part = f"{goals.name}.{goal.path}"
             in_absent_list = goal.list_path and f"{goals.name}.{goal.list_path}" not in spec.fields
             if goal.required and not goal.read_only and not in_absent_list and not has_rule(spec, part):

@@ -71,6 +71,7 @@ def _flow_step(step: FlowStep) -> str:
         "lookup": f"Look for the {what}{match}; nothing is written",
         "mark_as_sent": f"Mark the {what} as sent once its total agrees",
         "propose": _proposal(step),
+        "update": f"Change the {what} that the record was made from; never create one",
     }[step.do]
     if step.each is not None:
         text += f", for each of {path_in_words(step.each)}"

@@ -93,6 +93,7 @@ OTHERS: dict[str, Any] = {
     "ignored": [], "ignored[].source": "z", "ignored[].reason": "z",
     "suppressed": [], "suppressed[].until": "2027-02-28",
     "RULE.steps": [{"path": "mail"}], "RULE.required": True, "RULE.only_on_create": True,
+    "RULE.conflict": "newest_wins",
     "RULE.check": [{"format": "email"}], "RULE.on_fail": "warn", "RULE.note": "n", "RULE.origin": {"by": "llm"},
     "RULE.origin.by": "llm", "RULE.origin.confidence": "0.5", "RULE.origin.why": {"a": "b"},
     "RULE.approval": {"state": "rejected"}, "RULE.approval.state": "approved", "RULE.approval.by": "ana",
