@@ -19,7 +19,9 @@ from mapspec.ops import Output
 from sync.outcome import held
 
 CONNECTION: Final = "clarity"
-ActionKind = Literal["create_if_missing", "create_once", "upsert", "find", "lookup", "mark_as_sent", "propose", "update"]
+ActionKind = Literal[
+    "create_if_missing", "create_once", "upsert", "find", "lookup", "mark_as_sent", "propose", "update"
+]
 
 
 @dataclass(frozen=True)
