@@ -238,6 +238,7 @@ class CompiledSpec:
                 if rule.do == "go":
                     return "go"
                 run.reasons.append(Reason(rule.id, text(scope)))
+                run.ends = rule.ends
                 return rule.do
         return "go"
 
@@ -255,7 +256,8 @@ class CompiledSpec:
             if key is not None and key in keys:
                 run.hold("duplicate-key", f"{name}: two elements of the record have the same key")
             keys.add(key or "")
-            made.append(Document(name, key, index, body, self._create_only[name]))
+            same = step.identity(scope) if step else None
+            made.append(Document(name, key, index, body, self._create_only[name], same))
             if step is not None and step.claim is not None:
                 try:
                     run.claims[step.step.id, index] = step.claim.read(scope)
@@ -286,6 +288,7 @@ class _Run:
         self.lookups: list[Lookup] = []
         self.priced: PricedOrder | None = None
         self.currency: str | None = None
+        self.ends = False
         self.claims: dict[tuple[str, int], Claim] = {}
 
     def hold(self, reason: str, message: str, target: str = "") -> None:
@@ -310,6 +313,7 @@ class _Run:
             warnings=tuple(self.warnings),
             priced=self.priced,
             currency=self.currency,
+            ends=self.ends,
             claims=self.claims,
         )
 
@@ -414,6 +418,7 @@ class _Step:
         self._find = step.do == "find"
         self._lookup = step.do == "lookup"
         self._keys = [Template(text=text).bind(context) for text in step.key]
+        self._identities = [Template(text=text).bind(context) for text in step.identity]
         self._each = compile_path(step.each) if step.each else None
         self._when = step.when.compile() if step.when else None
         self._otherwise = message_of(step.otherwise, context) if step.otherwise else None
@@ -455,6 +460,14 @@ class _Step:
         if self._keys:
             run.hold("missing-key", f"step {self.step.id}: nothing to make its key from")
         return None
+
+    def identity(self, scope: Scope) -> str | None:
+        """The first identity that can be made; None without one, which a record can do without."""
+        try:
+            texts = [str(text) for template in self._identities if (text := template(None, scope))]
+        except TransformError:
+            return None
+        return well_formed(f"{self.step.id}:{texts[0]}") if texts else None
 
     def collect(self, scope: Scope, run: _Run) -> None:
         """Keys of `find` steps and the searches of `lookup` steps."""
