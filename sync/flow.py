@@ -59,7 +59,7 @@ def process(event: Event, context: Context) -> Outcome:
                 edited, outcome = error, error.outcome
         if not followers:
             return outcome or Outcome("done")
-        again = Follow(event, context, lambda spec: _draft(event, context, spec), _without_order)
+        again = Follow(event, context, lambda spec: _draft(event, context, spec)[0], _without_order)
         corrected = again.follow(followers, outcome, edited)
         # An accepted edit is written: the rest of the order's flow goes on.
         return process(event, context) if corrected is None else corrected
@@ -77,9 +77,8 @@ def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
     ended = _ended(event, context, approved, None)
     if ended is not None:
         return ended
-    draft = _draft(event, context, approved)
+    draft, newest = _draft(event, context, approved)
     spec = approved.compiled.spec
-    newest = records.latest(context.store, event.record_key)
     if newest is not None and not event.attempts:
         context.drift.observe(approved, newest.payload)
     ended = _ended(event, context, approved, draft)
@@ -176,24 +175,29 @@ def _without_mapping(entity: str, problem: str) -> Outcome:
     return Outcome("waiting", (Reason("mapping-stopped", why),), due_in_s=MAPPING_AGAIN_S)
 
 
-def _draft(event: Event, context: Context, approved: ApprovedSpec) -> Draft:
-    """Map the newest snapshot; what does not fulfil the contract is fetched once, where Clarity can be asked."""
+def _draft(event: Event, context: Context, approved: ApprovedSpec) -> tuple[Draft, Snapshot | None]:
+    """Map the newest snapshot; what does not fulfil the contract is fetched once, where Clarity can be asked.
+
+    Returns:
+        The draft, and the snapshot it was made of: one that comes in meanwhile has an event of its own.
+    """
     known = records.latest(context.store, event.record_key)
     payload: Mapping[str, Any] | None = known.payload if known is not None else event.resource
     if (event.resource is None and (known is None or _tells_of_a_change(event, known))) or forward.told_of(
         event, context
     ):
-        payload = _fetch(event.entity, event.record_id, context) or payload
+        payload, known = _fetch(event.entity, event.record_id, context) or (payload, known)
     draft = _mapped(payload, context, approved.compiled) if payload else None
     if draft is not None and draft.decision != "hold":
-        return draft
+        return draft, known
     fetched = _fetch(event.entity, event.record_id, context)
     if fetched is not None:
-        return _mapped(fetched, context, approved.compiled)
+        payload, known = fetched
+        return _mapped(payload, context, approved.compiled), known
     if draft is not None:
-        return draft
+        return draft, known
     reason = Reason("no-snapshot", "the event carries no record, and no Clarity connection is set up to fetch it")
-    return Draft(event.record_id, event.number, None, "hold", (reason,), {}, {}, (), (), None, None)
+    return Draft(event.record_id, event.number, None, "hold", (reason,), {}, {}, (), (), None, None), known
 
 
 def _mapped(payload: Mapping[str, Any], context: Context, compiled: CompiledSpec) -> Draft:
@@ -206,8 +210,8 @@ def _mapped(payload: Mapping[str, Any], context: Context, compiled: CompiledSpec
     return compiled.apply(record, gather(wanted, context.finder))
 
 
-def _fetch(entity: str, record_id: str, context: Context) -> Mapping[str, Any] | None:
-    """The record as Clarity has it now, remembered; None when Clarity cannot be asked or does not know it."""
+def _fetch(entity: str, record_id: str, context: Context) -> tuple[Mapping[str, Any], Snapshot | None] | None:
+    """The record as Clarity has it now, remembered, and its snapshot; None when Clarity cannot give it."""
     if context.clarity is None:
         return None
     try:
@@ -220,7 +224,7 @@ def _fetch(entity: str, record_id: str, context: Context) -> Mapping[str, Any] |
     updated, reading = context.clarity.head(payload).updated, context.settings.reading
     records.remember(context.store, entity, record_id, payload, updated=updated, now=context.now(), reading=reading)
     newest = records.latest(context.store, f"{entity}:{record_id}")
-    return newest.payload if newest is not None else reading.record(payload)
+    return (reading.record(payload), None) if newest is None else (newest.payload, newest)
 
 
 def _known_later(event: Event, context: Context) -> bool:
@@ -236,8 +240,9 @@ def _completed(record: Mapping[str, Any], context: Context) -> Mapping[str, Any]
     if reading.customer and customer_id is not None and not record.get(reading.customer) and reading.lines in record:
         known = records.latest(context.store, f"customer:{customer_id}")
         there = known is not None and known.payload  # an empty one was erased after the time for keeping it
-        customer = there or _fetch("customer", str(customer_id), context)
-        return record if customer is None else {**record, reading.customer: customer}
+        fetched = None if there else _fetch("customer", str(customer_id), context)
+        customer = there or (fetched and fetched[0])
+        return {**record, reading.customer: customer} if customer else record
     number = record.get(reading.order_number)
     if number is not None and not record.get(reading.order_id) and reading.lines not in record:
         order_id = inbox.record_id_of(context.store, "order", str(number))
@@ -283,9 +288,10 @@ def _without_order(order_id: str, context: Context, *, refund: bool = False) -> 
 
 
 def _order_into_inbox(order_id: str, context: Context) -> None:
-    payload = _fetch("order", order_id, context)
-    if payload is None or context.clarity is None:
+    fetched = _fetch("order", order_id, context)
+    if fetched is None or context.clarity is None:
         return
+    payload, _ = fetched
     reading = context.settings.reading
     version = context.clarity.head(payload).updated
     envelope = {

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
+from mapspec import CompiledSpec, Draft
+from sync import flow, inbox
+from sync.worker import Context
 from tests.flows import Books, envelope, order
 
 
@@ -130,6 +134,24 @@ def test_a_customer_update_changes_the_client_and_never_blanks_it(books: Books) 
     older = {**customer, "updatedAt": "2026-03-04T10:00:00Z", "firstName": "Old"}
     books.run(envelope("customer.updated", older))
     assert books.table("client")[0]["fname"] == "Pavlo"
+
+
+def test_a_change_that_comes_in_while_the_one_before_is_mapped_is_not_taken_for_done(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer = {"id": "7", "updatedAt": "2026-03-05T10:00:00Z", "email": "a@example.org", "firstName": "Ann"}
+    later = {**customer, "updatedAt": "2026-03-06T10:00:00Z", "firstName": "Anne"}
+    maps, come_in = flow._mapped, []
+
+    def mapped(payload: Mapping[str, Any], context: Context, compiled: CompiledSpec) -> Draft:
+        if not come_in:
+            come_in.append(envelope("customer.updated", later))
+            inbox.ingest(context.store, come_in, source="test", now=context.now())
+        return maps(payload, context, compiled)
+
+    monkeypatch.setattr(flow, "_mapped", mapped)
+    books.run(envelope("customer.updated", customer))
+    assert books.table("client")[0]["fname"] == "Anne"
 
 
 def test_a_person_s_change_in_freshbooks_wins_until_somebody_decides(books: Books) -> None:
