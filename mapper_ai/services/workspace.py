@@ -319,6 +319,14 @@ class Workspace:
         """The canonical YAML that `save` would write."""
         return dump_spec(without_rejected(self._need(flow).spec))
 
+    def raise_version(self, flow: str, version: int) -> bool:
+        """Give the draft a version at least that high; approvals stay, for a version is no meaning. False: it had."""
+        with self._changing(flow) as (draft, save):
+            if draft.spec.version >= version:
+                return False
+            save(draft.spec.model_copy(update={"version": version}))
+        return True
+
     def save(self, flow: str) -> Path:
         """Write the canonical YAML into the mappings folder. Unapproved parts may be saved; they do not run.
 
