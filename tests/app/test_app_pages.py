@@ -196,9 +196,9 @@ def test_a_new_session_finds_everything_again(studio: Studio) -> None:
     assert "1 of" in " ".join(str(entry.text) for entry in again.get("progress"))
 
 
-def test_preview_compares_order_and_invoice_totals(studio: Studio) -> None:
+def test_the_test_page_compares_order_and_invoice_totals(studio: Studio) -> None:
     studio.propose()
-    app = studio.page("preview", flow=FLOW)
+    app = studio.page("test", flow=FLOW)
     table = app.dataframe[0].value.set_index("Sample")
     assert table.loc["plain-card", "Invoice total"] == table.loc["plain-card", "Order total"] == "11.80"
     assert table.loc["currency-jpy", "Invoice total"] == "7867"
@@ -212,7 +212,7 @@ def test_payload_values_are_shown_as_text_only(studio: Studio) -> None:
     markup = "<img src=x onerror=alert(1)> **bold** [link](https://example.com) :material/home:"
     record = {**work.samples(FLOW)[0].record, "notes": markup}
     work.set_samples(FLOW, [Sample("evil", record)])
-    for name in ("samples", "review", "preview"):
+    for name in ("samples", "review", "test"):
         app = studio.page(name, flow=FLOW, part="invoice.notes")
         interpreted = [str(entry.value) for kind in (app.markdown, app.caption, app.error, app.info) for entry in kind]
         assert not any("onerror" in text or "example.com" in text for text in interpreted), name
@@ -220,33 +220,33 @@ def test_payload_values_are_shown_as_text_only(studio: Studio) -> None:
 
 def test_save_waits_for_approval_then_writes_the_file(studio: Studio) -> None:
     work = studio.propose()
-    app = studio.page("run")
+    app = studio.page("publish")
     assert button(app, f"save-{FLOW}").disabled
     for row in work.rows(FLOW):
         if row.state == "proposed":
             work.accept(FLOW, row.part, digest=row.digest, by="ana")
-    app = studio.page("run")
+    app = studio.page("publish")
     press(app, f"save-{FLOW}")
     assert "by: ana" in (studio.mappings / "order-to-invoice.yaml").read_text("utf-8")
     assert next(card for card in studio.work.flows() if card.name == FLOW).runnable
 
 
 def test_run_says_what_is_missing(studio: Studio) -> None:
-    app = studio.page("run")
+    app = studio.page("runs")
     assert "FRESHBOOKS_ACCOUNT_ID is not set" in shown(app)
     assert button(app, "run-now").disabled
 
 
 def test_the_kill_switch_pauses_every_runner_and_says_who_did(studio: Studio, tmp_path: Path) -> None:
-    app = studio.page("run")
+    app = studio.page("runs")
     press(app, "pause")  # without a store there is nothing to pause, and none is made
     assert "The runner was not paused" in shown(app) and not (tmp_path / "mapper.db").exists()
     open_store(f"sqlite:///{tmp_path / 'mapper.db'}").close()
-    app = studio.page("run")
+    app = studio.page("runs")
     app.text_input(key="pause-reason").set_value("wrong tax rate").run()
     press(app, "pause")
     assert "paused by ana" in shown(app) and "wrong tax rate" in shown(app)
-    app = press(studio.page("run"), "resume")
+    app = press(studio.page("runs"), "resume")
     assert "paused by ana" not in shown(app)
     assert read_pause(f"sqlite:///{tmp_path / 'mapper.db'}") is None
 
@@ -268,13 +268,28 @@ def test_dry_run_then_run_through_a_child_process(
             "MAPPER_SETTLE_S": "0",
         }.items():
             monkeypatch.setenv(name, value)
-        app = press(studio.page("run"), "dry-run")
+        app = press(studio.page("runs"), "dry-run")
         assert runner().wait("dry-run", 120).phase == "done"
         assert not sandbox.state.freshbooks.tables["invoice"]
-        app = studio.page("run")
+        app = studio.page("runs")
         assert "POST /accounting/account" in shown(app)
         press(app, "run-now")
         assert runner().wait("run", 120).phase == "done"
-        app = studio.page("run")
+        app = studio.page("runs")
         posted = app.dataframe[0].value.set_index("What")
         assert posted.loc["invoice", "How many"] == f"{len(sandbox.state.freshbooks.tables['invoice'])} in the books"
+
+
+def test_decisions_are_listed_and_say_so_when_there_are_none(studio: Studio) -> None:
+    assert "Nothing was decided yet" in shown(studio.page("decisions"))
+    work = studio.propose()
+    work.accept(FLOW, "invoice.create_date", digest=row_of(studio, "invoice.create_date").digest, by="ana")
+    app = studio.page("decisions")
+    assert app.dataframe[0].value["Target"].tolist() == ["create_date"]
+    assert button(app, "forget").disabled
+
+
+def test_lists_and_tables_of_a_flow_are_shown(studio: Studio) -> None:
+    app = studio.page("lines", flow=FLOW)
+    assert "lineItems[]  →  invoice.lines[]" in shown(app)
+    assert "Credit Card" in shown(app)

@@ -1,4 +1,4 @@
-"""The Reconciliation tab of the Run page, on a real comparison with the sandbox."""
+"""The Reconciliation tab of the Runs page, on a real comparison with the sandbox."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def shop(make_books: Callable[..., Books], studio: Studio, monkeypatch: pytest.M
 
 def test_the_page_compares_and_keeps_the_result(shop: Shop, studio: Studio) -> None:
     shop.person.delete("payment", shop.payment(1)["id"])
-    app = studio.page("run")
+    app = studio.page("runs")
     assert "Not compared yet" in shown(app)
     app.date_input(key="reconcile-from").set_value(date(2026, 3, 1))
     app.date_input(key="reconcile-to").set_value(date(2026, 3, 31))
@@ -43,7 +43,7 @@ def test_the_page_compares_and_keeps_the_result(shop: Shop, studio: Studio) -> N
     told = "The books differ, 2026-03-01 to 2026-03-31: 2 records differ."
     assert told in shown(app)
     assert "payment: deleted-in-freshbooks" in shown(app)
-    again = studio.page("run")
+    again = studio.page("runs")
     assert told in shown(again)
     assert again.date_input(key="reconcile-from").value == date(2026, 3, 1)
 

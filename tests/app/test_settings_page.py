@@ -53,7 +53,7 @@ def test_connecting_by_a_pasted_address_and_disconnecting(studio: Studio, sandbo
     assert "Sandbox (SANDBOX)" in text
     assert not any(secret in text + repr(app.session_state) for secret in secrets)
     # The Run page finds the account and the pair without any further setting.
-    assert "FRESHBOOKS" not in "\n".join(entry.value for entry in studio.page("run").text)
+    assert "FRESHBOOKS" not in "\n".join(entry.value for entry in studio.page("runs").text)
     app = press(studio.page("settings"), "disconnect-freshbooks")
     assert books().method == "none"
     assert sandbox.state.oauth.refresh_token is None

@@ -61,7 +61,7 @@ def _card(name: str, known: FlowCard | None) -> None:
                 type="secondary" if card.rows else "primary",
             )
             run = st.button("Run", key=f"run-{name}", icon=":material/play_circle:", disabled=not card.runnable)
-    for pressed, target in ((review, "review"), (start, "samples"), (run, "run")):
+    for pressed, target in ((review, "review"), (start, "samples"), (run, "runs")):
         if pressed:
             session.look_at("flow", name)
             st.switch_page(PAGES[target], query_params={"flow": name})

@@ -58,10 +58,10 @@ def _actions(flow: str, rows: Sequence[TargetRow]) -> None:
             f"Accept all confident ({len(ready)})", key="accept-all", icon=":material/done_all:", disabled=not ready
         ):
             _accept_all(flow, rows)
-        if st.button("Preview", key="to-preview", icon=":material/visibility:"):
-            st.switch_page(PAGES["preview"], query_params={"flow": flow})
-        if st.button("Save and run", key="to-run", icon=":material/play_circle:"):
-            st.switch_page(PAGES["run"], query_params={"flow": flow})
+        if st.button("Test", key="to-test", icon=":material/science:"):
+            st.switch_page(PAGES["test"], query_params={"flow": flow})
+        if st.button("Publish", key="to-publish", icon=":material/publish:"):
+            st.switch_page(PAGES["publish"], query_params={"flow": flow})
 
 
 def _undo(flow: str) -> None:
@@ -242,9 +242,9 @@ def _pages(shown: Sequence[TargetRow], first: int) -> None:
 
 def _nothing_left(flow: str, name: str, rows: Sequence[TargetRow]) -> None:
     if name == "To decide" and all(row.state != "proposed" for row in rows):
-        notice("success", "Everything is decided. Save the mapping, then run it.")
-        if st.button("Save and run", key="done-run", type="primary", icon=":material/play_circle:"):
-            st.switch_page(PAGES["run"], query_params={"flow": flow})
+        notice("success", "Everything is decided. Publish the mapping, then run it.")
+        if st.button("Diff & publish", key="done-publish", type="primary", icon=":material/publish:"):
+            st.switch_page(PAGES["publish"], query_params={"flow": flow})
     else:
         notice("info", "Nothing fits this filter.")
 

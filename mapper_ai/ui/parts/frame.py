@@ -24,11 +24,27 @@ PAGES = {
     "projects": "mapper_ai/ui/pages/projects.py",
     "samples": "mapper_ai/ui/pages/samples.py",
     "review": "mapper_ai/ui/pages/review.py",
-    "preview": "mapper_ai/ui/pages/preview.py",
-    "run": "mapper_ai/ui/pages/run.py",
+    "lines": "mapper_ai/ui/pages/lines.py",
+    "test": "mapper_ai/ui/pages/test.py",
+    "publish": "mapper_ai/ui/pages/publish.py",
+    "runs": "mapper_ai/ui/pages/runs.py",
+    "decisions": "mapper_ai/ui/pages/decisions.py",
     "settings": "mapper_ai/ui/pages/settings.py",
 }
 """Script of every page below the folder of app.py."""
+
+PAGE_TITLES = {
+    "projects": "Projects",
+    "samples": "Samples",
+    "review": "Review",
+    "lines": "Lines & look-ups",
+    "test": "Test",
+    "publish": "Diff & publish",
+    "runs": "Runs",
+    "decisions": "Decisions",
+    "settings": "Settings",
+}
+"""What the navigation calls each page, in the order of the work."""
 
 FLOW_TITLES = {
     "order-to-invoice": "Order → invoice",

@@ -1,4 +1,4 @@
-"""The part of the Run page that compares both systems' books: two days, a button, the last result."""
+"""The part of the Runs page that compares both systems' books: two days, a button, the last result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run: save mappings, try a dry run, start the runner, watch and stop it, and see what became of every record."""
+"""Runs: try a dry run, start the runner, watch and stop it, and see what became of every record."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ import streamlit as st
 
 from mapper_ai.services.kill_switch import pause, read_pause, resume
 from mapper_ai.services.runner_control import Job, Kind, RunnerControl, read_progress
-from mapper_ai.services.workspace import FlowCard, Workspace
+from mapper_ai.services.workspace import FlowCard
 from mapper_ai.ui import session
 from mapper_ai.ui.parts import report as tables
-from mapper_ai.ui.parts.frame import PAGES, flow_title, header, notice, shown_errors
+from mapper_ai.ui.parts.frame import header, notice, shown_errors
 from mapper_ai.ui.parts.reconciling import reconciling
 from mapper_ai.ui.parts.values import exact_json
-from mapspec import load_spec, unapproved
 from sync.errors import StoreError, SyncError
 from sync.settings import load_settings
 from sync.signin_state import with_sign_in
@@ -30,67 +29,17 @@ _STATES = {"done": "Done", "held": "Held", "dead": "Set aside", "skipped": "Skip
 
 def page() -> None:
     """Draw the page."""
-    header("Run", icon="play_circle")
+    header("Runs", icon="play_circle")
     with shown_errors("The page cannot be shown"):
         work = session.workspace()
         cards = [card for card in work.flows() if card.rows]
         control = session.runner()
         jobs = [control.job(kind) for kind in _TITLES]
-        left, right = st.columns([3, 2], gap="medium")
-        with left:
-            _mappings(work, cards)
-        with right:
-            _start(control, jobs, cards)
+        _start(control, jobs, cards)
         for job in jobs:
             if job.phase == "running":
                 _watch(job.kind)
         _results(jobs)
-
-
-def _mappings(work: Workspace, cards: Sequence[FlowCard]) -> None:
-    with st.container(border=True):
-        st.markdown("**Mappings**")
-        if not cards:
-            st.caption("There is no mapping yet.")
-        for card in cards:
-            name, state, review, save = st.columns([4, 4, 2, 2], vertical_alignment="center", gap="small")
-            name.text(flow_title(card.name))
-            waiting = 0 if card.error else len(unapproved(load_spec(work.text(card.name))))
-            with state:
-                _state(card, waiting)
-            if review.button("Review", key=f"review-{card.name}", width="stretch"):
-                st.switch_page(PAGES["review"], query_params={"flow": card.name})
-            if save.button(
-                "Saved" if card.saved else "Save YAML",
-                key=f"save-{card.name}",
-                type="secondary" if card.saved or waiting else "primary",
-                disabled=card.saved or waiting > 0 or bool(card.error),
-                width="stretch",
-                help="Every part must be approved first; the draft itself is kept all the time." if waiting else None,
-            ):
-                _save(work, card.name)
-        saved = st.session_state.pop("saved-to", None)
-        if saved:
-            notice("success", "Saved. The runner reads this file.", saved)
-
-
-def _state(card: FlowCard, waiting: int) -> None:
-    if card.error:
-        st.badge("cannot be used", color="red", icon=":material/error:")
-    elif waiting:
-        st.badge(f"{waiting} parts to decide", color="orange", icon=":material/pending:")
-    elif not card.saved:
-        st.badge("approved, not saved", color="blue", icon=":material/save:")
-    elif card.runnable:
-        st.badge("approved and runnable", color="green", icon=":material/check_circle:")
-    else:
-        st.badge("not runnable", color="red", icon=":material/error:")
-
-
-def _save(work: Workspace, flow: str) -> None:
-    with shown_errors("The mapping was not saved"):
-        st.session_state["saved-to"] = str(work.save(flow))
-        st.rerun()
 
 
 def _start(control: RunnerControl, jobs: Sequence[Job], cards: Sequence[FlowCard]) -> None:

@@ -1,4 +1,4 @@
-"""Preview: every sample through the draft, with the decision, the totals and the request bodies."""
+"""Test: every sample through the draft, with the decision, the totals and the request bodies."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mapper_ai.ui.parts.frame import PAGES, choose_started_flow, header, notice,
 from mapper_ai.ui.parts.totals import Totals, totals_of
 from mapper_ai.ui.parts.values import exact_json, shortened
 
-_TABLE = "preview-table"
+_TABLE = "test-table"
 _WORDS = {"go": "to post", "hold": "held", "wait": "waiting", "skip": "skipped", "error": "not compiling"}
 
 
 def page() -> None:
     """Draw the page."""
-    header("Preview", icon="visibility")
+    header("Test", icon="science")
     with shown_errors("The samples cannot be shown"):
         work = session.workspace()
         started = choose_started_flow(work)
