@@ -218,19 +218,6 @@ def test_payload_values_are_shown_as_text_only(studio: Studio) -> None:
         assert not any("onerror" in text or "example.com" in text for text in interpreted), name
 
 
-def test_save_waits_for_approval_then_writes_the_file(studio: Studio) -> None:
-    work = studio.propose()
-    app = studio.page("publish")
-    assert button(app, f"save-{FLOW}").disabled
-    for row in work.rows(FLOW):
-        if row.state == "proposed":
-            work.accept(FLOW, row.part, digest=row.digest, by="ana")
-    app = studio.page("publish")
-    press(app, f"save-{FLOW}")
-    assert "by: ana" in (studio.mappings / "order-to-invoice.yaml").read_text("utf-8")
-    assert next(card for card in studio.work.flows() if card.name == FLOW).runnable
-
-
 def test_run_says_what_is_missing(studio: Studio) -> None:
     app = studio.page("runs")
     assert "FRESHBOOKS_ACCOUNT_ID is not set" in shown(app)

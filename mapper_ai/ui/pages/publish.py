@@ -36,9 +36,10 @@ def page() -> None:
         left, right = st.columns([3, 2], gap="medium")
         with left:
             chosen = _table(rows)
-            show_change(chosen)
         with right:
             _publish(work, rows, ground, found.user)
+        st.markdown(f"**What changes: {flow_title(chosen.flow)}**")
+        show_change(chosen)
 
 
 def _intro(ground: Ground) -> None:
@@ -89,7 +90,8 @@ def _table(rows: Sequence[Change]) -> Change:
 
 
 def _open_words(row: Change) -> str:
-    told = [f"{len(row.waiting)} parts"] if row.waiting else []
+    count = len(row.waiting)
+    told = [f"{count} part{'s' if count > 1 else ''}"] if count else []
     told += [f"{len(row.second)} by another"] if row.second else []
     return ", ".join(told) or "nothing"
 

@@ -76,11 +76,11 @@ def _findings(rows: tuple[Finding, ...]) -> None:
         height=38 + 76 * min(len(rows), 5),
         column_config={
             "Risk": st.column_config.TextColumn(width=65),
-            "What": st.column_config.TextColumn(width=230),
-            "Before": st.column_config.TextColumn(width=150),
-            "After": st.column_config.TextColumn(width=150),
-            "On the samples": st.column_config.TextColumn(width=150),
-            "Approved": st.column_config.TextColumn(width=100),
+            "What": st.column_config.TextColumn(width=260),
+            "Before": st.column_config.TextColumn(width=250),
+            "After": st.column_config.TextColumn(width=250),
+            "On the samples": st.column_config.TextColumn(width=240),
+            "Approved": st.column_config.TextColumn(width=120),
         },
         alt="What the change means, gravest first",
     )
@@ -133,8 +133,8 @@ def _samples(review: SpecReview) -> None:
         column_config={
             "Sample": st.column_config.TextColumn(width=170),
             "Part": st.column_config.TextColumn(width=180),
-            "Before": st.column_config.TextColumn(width=220),
-            "After": st.column_config.TextColumn(width=220),
+            "Before": st.column_config.TextColumn(width=400),
+            "After": st.column_config.TextColumn(width=400),
         },
         alt="Samples whose result differs",
     )
