@@ -95,6 +95,7 @@ def story(store: Store, record: str, *, payloads: Payloads = "none") -> dict[str
             for attempt in ledger.attempts(store, entry.key)
         ],
         "notes": [{"kind": row.kind, "message": row.message, "mend": mend_of(row.kind)} for row in said],
+        "mappings": _mappings(store, {entry.spec_fingerprint for entry in entries.values()}),
         "by hand": [deed.as_dict() for deed in reversed(audit.deeds(store, subject=key))],
     }
 
@@ -146,6 +147,21 @@ def _plan(store: Store, snapshot: records.Snapshot, payloads: Payloads) -> dict[
             for action in actions
         ],
     }
+
+
+def _mappings(store: Store, fingerprints: set[str | None]) -> dict[str, str]:
+    """Which version of which mapping a fingerprint is, as people say it: clarity-freshbooks/order-to-invoice v3."""
+    with store.read() as conn:
+        rows = conn.execute(
+            sa.select(spec_table).where(spec_table.c.fingerprint.in_([one for one in fingerprints if one]))
+        ).all()
+    found = {}
+    for row in rows:
+        try:
+            found[row.fingerprint] = f"{row.name} v{load_spec(row.text).version}"
+        except SpecError:  # written by another version
+            found[row.fingerprint] = row.name
+    return found
 
 
 def _spec_of(store: Store, entity: str) -> tuple[str, Any] | None:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
+from mapper_ai.services.operating import Operator, open_operator
 from mapper_ai.services.reconciliation import Reconciler
 from mapper_ai.services.runner_control import RunnerControl
 from mapper_ai.services.studio_config import decisions_file, workspace_root
@@ -69,6 +70,11 @@ def runner() -> RunnerControl:
     """The runner jobs of the workspace."""
     found = surroundings()
     return RunnerControl(found.root / "jobs", found.mappings)
+
+
+def operator() -> Operator:
+    """The runner's admin API, or its store."""
+    return open_operator(surroundings().user)
 
 
 def reconciler() -> Reconciler:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ from studio_app import FLOW, Studio, button, looked_at, press, shown
 
 from connectors.sandbox.server import running_sandbox
 from mapper_ai.services.decisions import DecisionStore
-from mapper_ai.services.kill_switch import read_pause
 from mapper_ai.services.workspace import Sample, TargetRow
+from sync.control import paused
 from sync.store import open_store
 
 
@@ -235,7 +236,8 @@ def test_the_kill_switch_pauses_every_runner_and_says_who_did(studio: Studio, tm
     assert "paused by ana" in shown(app) and "wrong tax rate" in shown(app)
     app = press(studio.page("runs"), "resume")
     assert "paused by ana" not in shown(app)
-    assert read_pause(f"sqlite:///{tmp_path / 'mapper.db'}") is None
+    with closing(open_store(f"sqlite:///{tmp_path / 'mapper.db'}", read_only=True)) as store:
+        assert paused(store) is None
 
 
 def test_dry_run_then_run_through_a_child_process(
@@ -258,7 +260,7 @@ def test_dry_run_then_run_through_a_child_process(
         app = press(studio.page("runs"), "dry-run")
         assert runner().wait("dry-run", 120).phase == "done"
         assert not sandbox.state.freshbooks.tables["invoice"]
-        app = studio.page("runs")
+        app = studio.page("runs", show="Dry run")
         assert "POST /accounting/account" in shown(app)
         press(app, "run-now")
         assert runner().wait("run", 120).phase == "done"
