@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
@@ -20,6 +20,7 @@ from sync.store import note as note_table
 from sync.store import spec as spec_table
 from sync.times import iso
 
+_RELATED: Final = 20
 Payloads = Literal["none", "masked", "whole"]
 
 
@@ -27,16 +28,23 @@ def story(store: Store, record: str, *, payloads: Payloads = "none") -> dict[str
     """The story of a record; JSON-ready.
 
     Args:
-        record: Record key or number.
+        record: Record key or number; of an order and its payments that have one number, the order is meant.
         payloads: Whether bodies are left out, shown with customer values covered, or shown as they are.
 
     Raises:
         InputError: No such record, or several.
     """
     with store.read() as conn:
-        key = skips.one_called(conn, record)
+        key = skips.one_called(conn, record, rather="order")
         rows = conn.execute(
             sa.select(inbox_table).where(inbox_table.c.record_key == key).order_by(inbox_table.c.seq)
+        ).all()
+        number = next((row.number for row in reversed(rows) if row.number), None)
+        related = conn.scalars(
+            sa.select(inbox_table.c.record_key)
+            .where(inbox_table.c.number == number, inbox_table.c.record_key != key, inbox_table.c.record_id != "?")
+            .distinct()
+            .limit(_RELATED)
         ).all()
         said = conn.execute(
             sa.select(note_table).where(note_table.c.record_key == key).order_by(note_table.c.kind)
@@ -45,7 +53,8 @@ def story(store: Store, record: str, *, payloads: Payloads = "none") -> dict[str
     entries = ledger.known(store, key)
     return {
         "record": key,
-        "number": next((row.number for row in reversed(rows) if row.number), None),
+        "number": number,
+        "related": sorted(related),
         "deliveries": [
             {
                 "at": iso(row.received_at),

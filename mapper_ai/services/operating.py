@@ -44,7 +44,7 @@ class Operator(Protocol):
     @property
     def place(self) -> str: ...
 
-    def read(self, name: str, **asked: str) -> Any:
+    def read(self, name: str, /, **asked: str) -> Any:
         """An answer of `sync.operating.READS`.
 
         Raises:
@@ -52,7 +52,7 @@ class Operator(Protocol):
             MapperError, SyncError: It cannot be read.
         """
 
-    def do(self, name: str, **body: Any) -> Any:
+    def do(self, name: str, /, **body: Any) -> Any:
         """A deed of `sync.operating.DEEDS`.
 
         Raises:
@@ -109,12 +109,12 @@ class StoreOperator:
         """The store itself."""
         return "the runner's store"
 
-    def read(self, name: str, **asked: str) -> Any:
+    def read(self, name: str, /, **asked: str) -> Any:
         """As `Operator.read`."""
         with closing(self._open(read_only=True)) as store:
             return READS[name](store, asked, time.time())
 
-    def do(self, name: str, **body: Any) -> Any:
+    def do(self, name: str, /, **body: Any) -> Any:
         """As `Operator.do`."""
         with closing(self._open()) as store:
             return DEEDS[name](store, body, self.user, time.time())
@@ -147,11 +147,11 @@ class ApiOperator:
         """The address."""
         return f"the runner at {self.url}"
 
-    def read(self, name: str, **asked: str) -> Any:
+    def read(self, name: str, /, **asked: str) -> Any:
         """As `Operator.read`."""
         return self._ask("GET", f"/{name}", asked)
 
-    def do(self, name: str, **body: Any) -> Any:
+    def do(self, name: str, /, **body: Any) -> Any:
         """As `Operator.do`."""
         return self._ask("POST", f"/{name}", {}, body)
 

@@ -11,6 +11,7 @@ from mapper_ai.services.runner_control import Past
 COLOURS: Final = {"done": "#2e8540", "held": "#d08700", "dead": "#c5283d", "skipped": "#8a8f98"}
 WORDS: Final = {"done": "done", "held": "held", "dead": "set aside", "skipped": "skipped"}
 _RUNS: Final = {"run": "Run", "dry-run": "Dry run", "backfill": "Backfill"}
+_DAY_S: Final = 86_400
 _PHASES: Final = {"done": "#2e8540", "failed": "#c5283d"}
 
 
@@ -67,11 +68,13 @@ def runs(history: Sequence[Past]) -> dict[str, Any]:
         }
         for past in history
     ]
+    length_s = max(past.ended_at for past in history) - min(past.started_at for past in history) if history else 0
+    axis = {"format": "%H:%M:%S" if length_s < _DAY_S else "%b %d %H:%M", "tickCount": 6}
     return {
         "data": {"values": rows},
         "mark": {"type": "bar", "height": {"band": 0.6}, "cornerRadius": 2},
         "encoding": {
-            "x": {"field": "start", "type": "temporal", "title": None},
+            "x": {"field": "start", "type": "temporal", "title": "UTC", "scale": {"type": "utc"}, "axis": axis},
             "x2": {"field": "end"},
             "y": {"field": "kind", "type": "nominal", "title": None, "sort": list(_RUNS.values())},
             "color": {
@@ -89,8 +92,9 @@ def runs(history: Sequence[Past]) -> dict[str, Any]:
 
 def _time(pace: Mapping[str, Any]) -> dict[str, Any]:
     steps = pace["steps"]
-    scale = {"domain": [steps[0]["at"], steps[-1]["at"]]}
-    return {"field": "at", "type": "temporal", "title": None, "scale": scale}
+    scale = {"type": "utc", "domain": [steps[0]["at"], steps[-1]["at"]]}
+    written = "%H:%M" if pace["span_s"] <= _DAY_S else "%b %d"
+    return {"field": "at", "type": "temporal", "title": "UTC", "scale": scale, "axis": {"format": written}}
 
 
 def _moment(at: float) -> str:

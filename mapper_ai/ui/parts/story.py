@@ -56,6 +56,7 @@ def _told(operator: Operator, told: dict[str, Any]) -> None:
                 operator.do("replay", record=told["record"])
                 session.say_after_rerun("Due again; the next run works on it")
             st.rerun()
+    _related(told["related"])
     found = moments(told)
     show_table(
         {
@@ -81,6 +82,18 @@ def _told(operator: Operator, told: dict[str, Any]) -> None:
     for name, body in shown:
         with st.expander(name):
             st.code(exact_json(body), language="json", height=320)
+
+
+def _related(keys: list[str]) -> None:
+    """Records of the same number: an order's payments."""
+    if not keys:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption("Of the same number", width="content")
+        for key in keys:
+            if st.button(key, key=f"related-{key}", type="tertiary", icon=":material/link:"):
+                session.look_at("record", key)
+                st.rerun()
 
 
 def _plan(plan: dict[str, Any] | None) -> None:

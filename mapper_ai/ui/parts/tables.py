@@ -46,7 +46,7 @@ def show_table(table: Mapping[str, Sequence[str]], *, alt: str, nothing: str = "
         hide_index=True,
         width="stretch",
         row_height=height,
-        height=38 + height * min(rows, most if height == _ROW else max(4, most // 2)),
+        height=38 + height * min(rows, most if height == _ROW else max(4, most - 2)),
         column_config=_columns(table),
         alt=alt,
     )
@@ -66,7 +66,7 @@ def choose_row(table: Mapping[str, Sequence[str]], *, key: str, alt: str, most: 
         hide_index=True,
         width="stretch",
         row_height=height,
-        height=38 + height * min(rows, most if height == _ROW else max(4, most // 2)),
+        height=38 + height * min(rows, most if height == _ROW else max(4, most - 2)),
         column_config=_columns(table),
         alt=alt,
     )
