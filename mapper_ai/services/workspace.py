@@ -319,6 +319,11 @@ class Workspace:
         """The canonical YAML that `save` would write."""
         return dump_spec(without_rejected(self._need(flow).spec))
 
+    def saved_text(self, flow: str) -> str | None:
+        """What the mapping file holds now; None while there is none."""
+        file = self._need(flow).file
+        return read_spec(file).text if file.is_file() else None
+
     def raise_version(self, flow: str, version: int) -> bool:
         """Give the draft a version at least that high; approvals stay, for a version is no meaning. False: it had."""
         with self._changing(flow) as (draft, save):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import pytest
 from pydantic import SecretStr
@@ -48,15 +48,24 @@ def store(sandbox: Sandbox) -> Iterator[Store]:
         yield opened
 
 
+@contextmanager
+def serving(store: Store) -> Iterator[str]:
+    """The admin API's address."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        admin_api(store, {"ana": TOKEN}, listener, now=time.time) as url,
+    ):
+        yield url
+
+
 @pytest.fixture(params=["store", "api"])
 def operator(request: pytest.FixtureRequest, store: Store) -> Iterator[Operator]:
     """The same questions and deeds, of the store itself and over the admin API."""
     if request.param == "store":
         yield StoreOperator(load_settings().store_url, "ana")
         return
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        with admin_api(store, {"ana": TOKEN}, listener, now=time.time) as url:
-            yield ApiOperator(url, SecretStr(TOKEN))
+    with serving(store) as url:
+        yield ApiOperator(url, SecretStr(TOKEN))
 
 
 def test_store_and_api_answer_alike(operator: Operator) -> None:
@@ -99,10 +108,8 @@ def test_the_address_of_the_api_is_on_this_machine_and_its_token_is_never_shown(
 
 
 def test_a_wrong_token_says_what_to_set(store: Store) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        with admin_api(store, {"ana": TOKEN}, listener, now=time.time) as url:
-            with pytest.raises(MapperError, match="set its MAPPER_ADMIN_TOKEN"):
-                ApiOperator(url, SecretStr("quite-another-token")).read("top")
+    with serving(store) as url, pytest.raises(MapperError, match="set its MAPPER_ADMIN_TOKEN"):
+        ApiOperator(url, SecretStr("quite-another-token")).read("top")
 
 
 def test_without_a_store_nothing_is_made_and_the_page_says_so(studio: Studio) -> None:

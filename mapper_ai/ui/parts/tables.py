@@ -30,6 +30,18 @@ WIDTHS = {
     "Details": 800,
     "Who": 160,
     "About": 220,
+    "Field or check": 210,
+    "Must be": 250,
+    "Pass": 55,
+    "Empty": 65,
+    "Warn": 60,
+    "Fail": 55,
+    "First of them": 480,
+    "Step": 230,
+    "Sample": 150,
+    "Do": 160,
+    "Key": 190,
+    "Total": 110,
 }
 
 
@@ -52,12 +64,14 @@ def show_table(table: Mapping[str, Sequence[str]], *, alt: str, nothing: str = "
     )
 
 
-def choose_row(table: Mapping[str, Sequence[str]], *, key: str, alt: str, most: int = 8) -> int | None:
+def choose_row(
+    table: Mapping[str, Sequence[str]], *, key: str, alt: str, most: int = 8, wrap: bool = True
+) -> int | None:
     """Draw a table of which a row is chosen; its position, None without rows."""
     rows = len(next(iter(table.values())))
     if not rows:
         return None
-    fitted, height = _fitted(table)
+    fitted, height = _fitted(table, wrap=wrap)
     state = st.dataframe(
         fitted,
         key=key,
@@ -74,10 +88,10 @@ def choose_row(table: Mapping[str, Sequence[str]], *, key: str, alt: str, most: 
     return chosen[0] if chosen and chosen[0] < rows else 0
 
 
-def _fitted(table: Mapping[str, Sequence[str]]) -> tuple[dict[str, list[str]], int]:
+def _fitted(table: Mapping[str, Sequence[str]], *, wrap: bool = True) -> tuple[dict[str, list[str]], int]:
     """Texts cut to what their cells hold, and the height of a row."""
     room = {name: int(WIDTHS.get(name, 200) / _PIXELS_A_SIGN) for name in table}
-    long = any(len(text) > room[name] for name, texts in table.items() for text in texts)
+    long = wrap and any(len(text) > room[name] for name, texts in table.items() for text in texts)
     lines = _WRAPPED_LINES if long else 1
     fitted = {
         name: [shortened(cell(text or None), int(room[name] * lines)) for text in texts]
