@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+
+_RANK: Final = {"delivered": 0, "asked": 1, "sent": 1, "in the books": 2}
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ def moments(told: Mapping[str, Any]) -> list[Moment]:
     found += [_entry(row, told.get("mappings", {})) for row in told["ledger"]]
     found += [_deed(row) for row in told["by hand"]]
     found += [Moment("", "note", f"{row['kind']}: {row['message']}", row["mend"]) for row in told["notes"]]
-    return sorted(found, key=lambda moment: moment.at or "9")
+    return sorted(found, key=lambda moment: (moment.at or "9", _RANK.get(moment.what, len(_RANK))))
 
 
 def _delivery(row: Mapping[str, Any]) -> list[Moment]:

@@ -13,6 +13,8 @@ from mapper_ai.ui.parts.frame import kept_errors, shown_errors
 from mapper_ai.ui.parts.tables import show_table
 from mapper_ai.ui.parts.values import exact_json
 
+_DECISIONS = {"go": "to post", "hold": "held", "wait": "waiting", "skip": "skipped"}
+
 
 def record_story(operator: Operator) -> None:
     """A field to look for a record, and its story."""
@@ -101,12 +103,13 @@ def _plan(plan: dict[str, Any] | None) -> None:
         return
     st.markdown("**What the approved mapping makes of it now**")
     reasons = "; ".join(f"{row['id']}: {row['message']}" for row in plan.get("reasons", ()))
-    st.text(f"{plan['decision']}{': ' + reasons if reasons else ''}")
+    decision = _DECISIONS.get(plan["decision"], plan["decision"])
+    st.text(f"{decision}{': ' + reasons if reasons else ''}")
     actions = plan.get("actions", ())
     if actions:
         show_table(
             {
-                "Do": [str(row["do"]) for row in actions],
+                "Do": [str(row["do"]).replace("_", " ") for row in actions],
                 "What": [str(row["entity"]) for row in actions],
                 "Record": [str(row["key"]) for row in actions],
                 "Total": [f"{row['total'] or ''} {row['currency'] or ''}".strip() for row in actions],
