@@ -206,7 +206,7 @@ def _audit(operator: Operator) -> None:
             "Who": [str(row["who"]) for row in rows],
             "What": [str(row["what"]) for row in rows],
             "About": [str(row["subject"]) for row in rows],
-            "Details": [str(row["detail"]) for row in rows],
+            "Remark": [str(row["detail"]) for row in rows],
         },
         alt="What people did to the runner by hand, newest first",
         nothing="Nobody has done anything by hand.",

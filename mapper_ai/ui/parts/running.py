@@ -129,7 +129,7 @@ def _history(control: RunnerControl) -> None:
             "When": [f"{datetime.fromtimestamp(one.started_at, UTC):%Y-%m-%d %H:%M:%S} UTC" for one in past],
             "Kind": [_KINDS.get(one.kind, one.kind) for one in past],
             "Took": [span(one.ended_at - one.started_at) for one in past],
-            "Details": [one.words for one in past],
+            "Result": [one.words for one in past],
         },
         alt="Runs started here, newest first",
         most=5,
