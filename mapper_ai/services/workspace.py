@@ -11,25 +11,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from mapper_ai.errors import Conflict, InputError, MapperError, UnknownPartError
 from mapper_ai.services.atomic import locked, write_text
 from mapper_ai.services.decisions import FILE, Action, DecisionStore, decided
-from mapper_ai.services.drafts import Draft, DraftStore, Sample, compiled, text_hash
+from mapper_ai.services.drafts import Draft, DraftStore, Sample, compiled, decided_text, text_hash
 from mapper_ai.services.edits import change_source, change_steps, without_rejected
-from mapper_ai.services.findings import Finding, by_level, spec_findings
+from mapper_ai.services.findings import Finding, by_level, checked, waiting
+from mapper_ai.services.kept import Kept, meaning
 from mapper_ai.services.kinds import KINDS
 from mapper_ai.services.masking import Masker
-from mapper_ai.services.preview import PreviewRow, preview_rows
-from mapper_ai.services.proof import failures
+from mapper_ai.services.preview import PreviewRow, Tried, preview_rows, tried_on
+from mapper_ai.services.proof import Failure, failed_parts, failures
 from mapper_ai.services.propose import Alternative, alternatives_of, propose
-from mapper_ai.services.rows import State, TargetRow, part_state, spec_rows
+from mapper_ai.services.rows import State, TargetRow, part_state, spec_rows, undecided_rows
 from mapper_ai.services.sources import part_sources
 from mapper_ai.services.specs import compile_file, read_spec
 from mapper_ai.services.targets import Recall, has_rule, missing_required, source_profile, target_goals
 from mapspec import MappingSpec, SpecError, approval_of, approve, digests, dump_spec, unapproved
 from mapspec.approval import with_approvals
+from mapspec.fingerprint import FLOW
 from mapspec.model import Approval
 
 
@@ -62,7 +64,21 @@ class FlowCard:
 
 
 class _Save(Protocol):
-    def __call__(self, spec: MappingSpec, ranked: Mapping[str, tuple[Alternative, ...]] | None = None) -> None: ...
+    def __call__(
+        self,
+        spec: MappingSpec,
+        ranked: Mapping[str, tuple[Alternative, ...]] | None = None,
+        *,
+        decision: bool = False,
+    ) -> None: ...
+
+
+_UNDECIDED: Final[Kept[list[TargetRow]]] = Kept(8)
+_TRIED: Final[Kept[list[Tried]]] = Kept(8)
+_DIGESTS: Final[Kept[dict[str, str]]] = Kept(16)
+_CHECKED: Final[Kept[list[Finding]]] = Kept(8)
+_CARDS: Final[Kept[FlowCard]] = Kept(32)
+_FIELDS: Final[Kept[list[str]]] = Kept(16)
 
 
 class Workspace:
@@ -171,8 +187,14 @@ class Workspace:
 
     def source_fields(self, flow: str) -> list[str]:
         """Paths that can be chosen as a source: of the samples and of the source's contract, sorted."""
-        profile = source_profile(self._need(flow).spec, self._records(flow))
-        return sorted(entry.path for entry in profile.fields if entry.addressable)
+        spec = self._need(flow).spec
+        key = (spec.source.system, spec.source.entity, self._store.samples_stamp(flow))
+
+        def read() -> list[str]:
+            profile = source_profile(spec, self._records(flow))
+            return sorted(entry.path for entry in profile.fields if entry.addressable)
+
+        return _FIELDS.get(key, read)
 
     def spec(self, flow: str) -> MappingSpec:
         """The draft as it stands."""
@@ -181,7 +203,7 @@ class Workspace:
     def rows(self, flow: str) -> list[TargetRow]:
         """Every part, and every writable target field without a rule; required and undecided first."""
         draft = self._need(flow)
-        return spec_rows(draft.spec, draft.alternatives)
+        return spec_rows(draft.spec, draft.alternatives, self._undecided(draft))
 
     def accept(self, flow: str, part: str, *, digest: str, by: str) -> None:
         """Approve a part as it stands.
@@ -193,9 +215,9 @@ class Workspace:
             InputError: `by` is empty.
         """
         with self._changing(flow) as (draft, save):
-            self._expect(draft.spec, part, digest)
+            self._expect(draft, part, digest)
             compiled(draft.text)
-            save(approve(draft.spec, [part], by=_name(by), at=self._at()))
+            save(approve(draft.spec, [part], by=_name(by), at=self._at()), decision=True)
             self._decide(draft.spec, [part], "accept", by)
 
     def reject(self, flow: str, part: str, *, digest: str, by: str, reason: str = "") -> None:
@@ -205,13 +227,13 @@ class Workspace:
             Conflict, UnknownPartError, InputError: As in accept.
         """
         with self._changing(flow) as (draft, save):
-            self._expect(draft.spec, part, digest)
+            self._expect(draft, part, digest)
             rejected = Approval(
                 state="rejected", by=_name(by), at=self._at(), digest=digest, comment=" ".join(reason.split()) or None
             )
             spec = with_approvals(draft.spec, lambda name, old: rejected if name == part else old)
             self._decide(draft.spec, [part], "reject", by, reason)
-            save(spec, alternatives_of(spec, self._records(flow), self._recall()))
+            save(spec, alternatives_of(spec, self._records(flow), self._recall()), decision=True)
 
     def set_source(
         self, flow: str, part: str, sources: Sequence[str], *, digest: str, by: str = "", reason: str = ""
@@ -228,7 +250,7 @@ class Workspace:
         """
         records = self._records(flow)
         with self._changing(flow) as (draft, save):
-            self._expect(draft.spec, part, digest, may_be_new=True)
+            self._expect(draft, part, digest, may_be_new=True)
             changed = change_source(draft.spec, part, sources, source_profile(draft.spec, records))
             compiled(dump_spec(changed))
             if by.strip():
@@ -245,7 +267,7 @@ class Workspace:
             SpecError: The steps do not parse or compile; with the line in `steps_yaml`.
         """
         with self._changing(flow) as (draft, save):
-            self._expect(draft.spec, part, digest, may_be_new=True)
+            self._expect(draft, part, digest, may_be_new=True)
             changed = change_steps(draft.spec, part, steps_yaml)
             compiled(dump_spec(changed))
             if by.strip():
@@ -261,7 +283,7 @@ class Workspace:
         left: list[str] = []
         with self._changing(flow) as (draft, save):
             compiled(draft.text)
-            rows = {row.part: row for row in spec_rows(draft.spec, {})}
+            rows = {row.part: row for row in spec_rows(draft.spec, {}, self._undecided(draft))}
             chosen: list[str] = []
             for part, digest in parts:
                 row = rows.get(part)
@@ -274,7 +296,7 @@ class Workspace:
                 else:
                     chosen.append(part)
             if chosen:
-                save(approve(draft.spec, chosen, by=_name(by), at=self._at()))
+                save(approve(draft.spec, chosen, by=_name(by), at=self._at()), decision=True)
                 self._decide(draft.spec, chosen, "accept", by)
         return left
 
@@ -291,9 +313,9 @@ class Workspace:
 
     def preview(self, flow: str, *, part: str | None = None, limit: int = 20) -> list[PreviewRow]:
         """What the draft makes of the samples, failures first; never raises for what samples hold."""
-        return preview_rows(self._need(flow).text, [(row.name, row.record) for row in self._stored(flow)], part=part)[
-            :limit
-        ]
+        text, samples = self._need(flow).text, self._stored(flow)
+        named = [(row.name, row.record) for row in samples]
+        return preview_rows(text, named, part=part, tried=self._tried(flow, text))[:limit]
 
     def findings(self, flow: str) -> list[Finding]:
         """Errors, warnings and unapproved parts."""
@@ -303,7 +325,7 @@ class Workspace:
         found = list(missing_required(kept, target_goals(kept)))
         found += [
             Finding("sample-fails", "warning", part, _fails(part, row.count, row.tried, row.message))
-            for part, row in failures(spec, self._records(flow)).items()
+            for part, row in self._failures(flow, draft).items()
         ]
         found += [
             row
@@ -312,7 +334,9 @@ class Workspace:
         ]
         if draft.file.exists() and draft.base and _hash(draft.file) != draft.base:
             found.append(Finding("file-changed", "warning", "", f"{draft.file} was changed elsewhere: open it again"))
-        found += spec_findings(kept)
+        parts = frozenset((FLOW, *kept.rules(), *kept.blocks()))
+        found += _CHECKED.get((meaning(draft.text), parts), lambda: checked(kept))
+        found += waiting(kept, {part: digest for part, digest in self._digests(draft).items() if part in parts})
         return by_level(found)
 
     def text(self, flow: str) -> str:
@@ -340,6 +364,27 @@ class Workspace:
             return draft.file
 
     # --- inside ---
+
+    def _digests(self, draft: Draft) -> dict[str, str]:
+        return _DIGESTS.get(meaning(draft.text), lambda: digests(draft.spec))
+
+    def _undecided(self, draft: Draft) -> list[TargetRow]:
+        return _UNDECIDED.get(meaning(draft.text), lambda: undecided_rows(draft.spec))
+
+    def _tried(self, flow: str, text: str) -> list[Tried] | None:
+        """Every sample through the draft; None where the draft does not compile."""
+        samples = self._stored(flow)
+        key = (meaning(text), self._store.samples_stamp(flow))
+        try:
+            return _TRIED.get(key, lambda: tried_on(text, [(row.name, row.record) for row in samples]))
+        except SpecError:
+            return None
+
+    def _failures(self, flow: str, draft: Draft) -> dict[str, Failure]:
+        tried = self._tried(flow, draft.text)
+        if tried is None:
+            return failures(draft.spec, self._records(flow))
+        return failed_parts([row.opened for row in tried])
 
     def _files(self) -> list[Path]:
         return sorted(self.mappings.glob("*.yaml")) if self.mappings.is_dir() else []
@@ -418,17 +463,21 @@ class Workspace:
                 raise UnknownPartError(f"there is no flow '{flow}'; start one or open a mapping file")
             current = draft
 
-            def save(spec: MappingSpec, ranked: Mapping[str, tuple[Alternative, ...]] | None = None) -> None:
-                text = dump_spec(spec)
+            def save(
+                spec: MappingSpec,
+                ranked: Mapping[str, tuple[Alternative, ...]] | None = None,
+                *,
+                decision: bool = False,
+            ) -> None:
+                text = decided_text(spec, current.text) if decision else dump_spec(spec)
                 if text != current.text:
                     changed = current.changed(text)
                     self._store.save(flow, changed if ranked is None else replace(changed, alternatives=ranked))
 
             yield draft, save
 
-    @staticmethod
-    def _expect(spec: MappingSpec, part: str, digest: str, *, may_be_new: bool = False) -> None:
-        now = digests(spec).get(part)
+    def _expect(self, draft: Draft, part: str, digest: str, *, may_be_new: bool = False) -> None:
+        now = self._digests(draft).get(part)
         if now is None and not may_be_new:
             if digest:
                 raise Conflict(f"{part} was removed since it was shown")
@@ -442,17 +491,18 @@ class Workspace:
                 draft = self._draft(flow)
             if draft is None:
                 raise UnknownPartError("was removed")
-            return self._filled(flow, draft)
+            on_disk = _hash(draft.file)
+            key = (draft.text, draft.base, draft.mark, str(draft.file), on_disk, self._store.samples_stamp(flow))
+            return _CARDS.get(key, lambda: self._filled(flow, draft, on_disk))
         except (MapperError, SpecError) as error:
             return FlowCard(flow, "", 0, 0, 0, False, False, error=str(error))
 
-    def _filled(self, flow: str, draft: Draft) -> FlowCard:
+    def _filled(self, flow: str, draft: Draft, on_disk: str) -> FlowCard:
         spec = draft.spec
         kept = without_rejected(spec)
         states: dict[str, State] = {
             part: part_state(approval_of(spec, part), digest) for part, digest in digests(spec).items()
         }
-        on_disk = _hash(draft.file)
         saved = on_disk == text_hash(dump_spec(kept)) or (draft.untouched and on_disk == draft.base)
         missing = missing_required(kept, target_goals(kept))
         return FlowCard(
