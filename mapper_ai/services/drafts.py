@@ -44,6 +44,7 @@ class Draft:
         alternatives: Part -> ranked sources.
         findings: What proposing had to say.
         history: Earlier texts, packed, oldest first.
+        changed_by: Part -> digest and name of who made it what it is.
     """
 
     text: str
@@ -53,6 +54,12 @@ class Draft:
     alternatives: Mapping[str, tuple[Alternative, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     history: tuple[str, ...] = ()
+    changed_by: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def editor_of(self, part: str, digest: str) -> str:
+        """Who made a part what it is by hand; "" when nobody did."""
+        known = self.changed_by.get(part, ("", ""))
+        return known[1] if known[0] == digest else ""
 
     @property
     def spec(self) -> MappingSpec:
@@ -163,6 +170,7 @@ class DraftStore:
                 },
                 findings=tuple(Finding(*row) for row in data["findings"]),
                 history=tuple(data["history"]),
+                changed_by={part: (digest, who) for part, (digest, who) in data.get("changed_by", {}).items()},
             )
         except (ValueError, KeyError, TypeError):
             raise InputError(f"{path}: the draft is damaged; delete the file and open the mapping again") from None
@@ -181,6 +189,7 @@ class DraftStore:
             },
             "findings": [[row.id, row.level, row.part, row.message] for row in draft.findings],
             "history": list(draft.history),
+            "changed_by": {part: list(known) for part, known in draft.changed_by.items()},
         }
         write_text(self._path(flow, "draft"), json.dumps(data, ensure_ascii=False))
 

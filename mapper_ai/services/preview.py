@@ -77,6 +77,12 @@ def preview_rows(
     return sorted((_row(row, opened, part, paths) for row in found), key=lambda row: not row.failed)
 
 
+def part_values(opened: CompiledSpec, tried: Tried, parts: Sequence[str]) -> dict[str, Any]:
+    """What a sample gives for each part, the flow aside; what is absent or fails is left out."""
+    found = {part: _after(part, tried.record, opened, tried.opened)[0] for part in parts if part != FLOW}
+    return {part: value for part, value in found.items() if value is not None}
+
+
 def _row(tried: Tried, opened: CompiledSpec, part: str | None, paths: tuple[str, ...]) -> PreviewRow:
     name, record, draft, shown = tried.sample, tried.record, tried.draft, tried.opened
     if part is None or part == FLOW:

@@ -46,6 +46,8 @@ class TargetRow:
         money: Money, tax or a key: never accepted in bulk.
         by, at: Who decided, and when (ISO instant); "" when nobody did.
         comment: What was said with the decision.
+        checks: YAML, one check a line.
+        stale: It was approved, and has another meaning since.
     """
 
     part: str
@@ -65,6 +67,8 @@ class TargetRow:
     by: str = ""
     at: str = ""
     comment: str = ""
+    checks: str = ""
+    stale: bool = False
 
 
 def spec_rows(
@@ -121,6 +125,7 @@ def _decided(
         by=approval.by or "",
         at=approval.at or "",
         comment=approval.comment or "",
+        stale=approval.state == "approved" and approval.digest != row.digest,
     )
 
 
@@ -193,6 +198,7 @@ def _with_rules(spec: MappingSpec, goals: Mapping[str, Goal]) -> Iterator[Target
             alternatives=(),
             digest=digest,
             money=is_money(spec, part, goal),
+            checks="\n".join(f"- {one_line(check.plain())}" for check in rule.check) if rule else "",
         )
 
 

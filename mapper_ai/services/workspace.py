@@ -14,17 +14,19 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from mapper_ai.errors import Conflict, InputError, MapperError, UnknownPartError
+from mapper_ai.services.approving import NotAllowedError, why_not
 from mapper_ai.services.atomic import locked, write_text
-from mapper_ai.services.decisions import FILE, Action, DecisionStore, decided
+from mapper_ai.services.decisions import FILE, Action, DecisionRow, DecisionStore, decided
 from mapper_ai.services.drafts import Draft, DraftStore, Sample, compiled, decided_text, text_hash
-from mapper_ai.services.edits import change_source, change_steps, without_rejected
+from mapper_ai.services.edits import change_checks, change_source, change_steps, change_table, without_rejected
 from mapper_ai.services.findings import Finding, by_level, checked, waiting
 from mapper_ai.services.kept import Kept, meaning
 from mapper_ai.services.kinds import KINDS
 from mapper_ai.services.masking import Masker
-from mapper_ai.services.preview import PreviewRow, Tried, preview_rows, tried_on
+from mapper_ai.services.preview import PreviewRow, Tried, part_values, preview_rows, tried_on
 from mapper_ai.services.proof import Failure, failed_parts, failures
 from mapper_ai.services.propose import Alternative, alternatives_of, propose
+from mapper_ai.services.review.policy import Policy
 from mapper_ai.services.rows import State, TargetRow, part_state, spec_rows, undecided_rows
 from mapper_ai.services.sources import part_sources
 from mapper_ai.services.specs import compile_file, read_spec
@@ -32,7 +34,7 @@ from mapper_ai.services.targets import Recall, has_rule, missing_required, sourc
 from mapspec import MappingSpec, SpecError, approval_of, approve, digests, dump_spec, unapproved
 from mapspec.approval import with_approvals
 from mapspec.fingerprint import FLOW
-from mapspec.model import Approval
+from mapspec.model import Approval, TableRule
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class _Save(Protocol):
         ranked: Mapping[str, tuple[Alternative, ...]] | None = None,
         *,
         decision: bool = False,
+        by: str = "",
     ) -> None: ...
 
 
@@ -84,7 +87,10 @@ _FIELDS: Final[Kept[list[str]]] = Kept(16)
 class Workspace:
     """Drafts, samples and decisions under one folder."""
 
-    def __init__(self, root: Path, mappings: Path, now: Callable[[], datetime], decisions: Path) -> None:
+    def __init__(
+        self, root: Path, mappings: Path, now: Callable[[], datetime], decisions: Path, policy: Policy | None = None
+    ) -> None:
+        self.policy = policy or Policy()
         self.root = root
         self.mappings = mappings
         self._now = now
@@ -99,6 +105,7 @@ class Workspace:
         mappings: Path,
         now: Callable[[], datetime] | None = None,
         decisions: Path | None = None,
+        policy: Policy | None = None,
     ) -> Workspace:
         """Open, making the folder if needed.
 
@@ -106,9 +113,10 @@ class Workspace:
             root: Drafts, masked samples, and the key that masks them.
             mappings: Where approved specs live in git.
             decisions: The file of decisions, may be shared with other workspaces; in `root` when None.
+            policy: Who may approve what; everybody everything when None.
         """
         root.mkdir(parents=True, exist_ok=True)
-        return cls(root, mappings, now or (lambda: datetime.now(UTC)), decisions or root / FILE)
+        return cls(root, mappings, now or (lambda: datetime.now(UTC)), decisions or root / FILE, policy)
 
     @staticmethod
     def kinds() -> list[str]:
@@ -117,9 +125,11 @@ class Workspace:
 
     def flows(self) -> list[FlowCard]:
         """Drafts and mapping files, by name."""
-        names = dict.fromkeys(self._store.names())
-        names |= dict.fromkeys(path.stem for path in self._files())
-        return [self._card(name) for name in sorted(names)]
+        return [self._card(name) for name in self.names()]
+
+    def names(self) -> list[str]:
+        """Names of the drafts and mapping files, sorted."""
+        return sorted({*self._store.names(), *(path.stem for path in self._files())})
 
     def start(self, flow: str, samples: Sequence[Sample], *, system: str = "samples") -> None:
         """Store the samples masked and propose a draft; replaces a draft of that name (undo brings it back).
@@ -205,7 +215,7 @@ class Workspace:
         draft = self._need(flow)
         return spec_rows(draft.spec, draft.alternatives, self._undecided(draft))
 
-    def accept(self, flow: str, part: str, *, digest: str, by: str) -> None:
+    def accept(self, flow: str, part: str, *, digest: str, by: str, comment: str = "") -> None:
         """Approve a part as it stands.
 
         Raises:
@@ -213,12 +223,36 @@ class Workspace:
             UnknownPartError: No such part, or it has no rule.
             SpecError: The draft does not compile.
             InputError: `by` is empty.
+            NotAllowedError: The policy wants somebody else.
         """
         with self._changing(flow) as (draft, save):
             self._expect(draft, part, digest)
             compiled(draft.text)
-            save(approve(draft.spec, [part], by=_name(by), at=self._at()), decision=True)
-            self._decide(draft.spec, [part], "accept", by)
+            problem = why_not(self.policy, part, _name(by), draft.editor_of(part, digest))
+            if problem:
+                raise NotAllowedError(problem)
+            approved = approve(draft.spec, [part], by=_name(by), at=self._at())
+            save(_commented(approved, part, comment) if comment.strip() else approved, decision=True)
+            self._decide(draft.spec, [part], "accept", by, comment)
+
+    def comment(self, flow: str, part: str, text: str, *, digest: str) -> None:
+        """Leave a comment at a part, beside whatever was decided; an empty one is taken away.
+
+        Raises:
+            Conflict, UnknownPartError: As in accept.
+        """
+        with self._changing(flow) as (draft, save):
+            self._expect(draft, part, digest)
+            save(_commented(draft.spec, part, text), decision=True)
+
+    def may_not(self, flow: str, part: str, *, digest: str, by: str) -> str:
+        """Why a person may not approve a part; "" where nothing stands against it."""
+        return why_not(self.policy, part, by, self._need(flow).editor_of(part, digest))
+
+    def past(self, flow: str, part: str) -> list[DecisionRow]:
+        """What was decided about a part's fields, newest first."""
+        spec = self.spec(flow).spec
+        return [row for row in reversed(self._decisions.rows()) if (row.flow, row.part) == (spec, part)]
 
     def reject(self, flow: str, part: str, *, digest: str, by: str, reason: str = "") -> None:
         """Reject a part; `save` leaves rejected fields and lists out of the file.
@@ -257,7 +291,7 @@ class Workspace:
                 if part_sources(draft.spec, part) != part_sources(changed, part):
                     self._decide(draft.spec, [part], "reject", by, reason)
                 self._decide(changed, [part], "edit", by, reason)
-            save(changed)
+            save(changed, by=by)
 
     def set_steps(self, flow: str, part: str, steps_yaml: str, *, digest: str, by: str = "", reason: str = "") -> None:
         """Take other steps (YAML, one step a line); the state is proposed again. With a name in `by` it is remembered.
@@ -272,7 +306,48 @@ class Workspace:
             compiled(dump_spec(changed))
             if by.strip():
                 self._decide(changed, [part], "edit", by, reason)
-            save(changed)
+            save(changed, by=by)
+
+    def set_checks(self, flow: str, part: str, checks_yaml: str, *, digest: str, by: str = "") -> None:
+        """Take other checks (YAML, one a line); the state is proposed again.
+
+        Raises:
+            Conflict, UnknownPartError: As in accept.
+            SpecError: The checks do not parse or compile; with the line in `checks_yaml`.
+        """
+        with self._changing(flow) as (draft, save):
+            self._expect(draft, part, digest)
+            changed = change_checks(draft.spec, part, checks_yaml)
+            compiled(dump_spec(changed))
+            save(changed, by=by)
+
+    def set_table(self, flow: str, name: str, table: TableRule, *, was: TableRule, by: str = "") -> None:
+        """Take another look-up table; the parts that use it are proposed again.
+
+        Raises:
+            Conflict: The table is not what `was` shows any more.
+            UnknownPartError: There is no such table.
+            SpecError: The draft does not compile with it.
+        """
+        with self._changing(flow) as (draft, save):
+            if draft.spec.tables.get(name) not in (was, None):
+                raise Conflict(f"the table {name} was changed since it was shown; look at it again")
+            changed = change_table(draft.spec, name, table)
+            compiled(dump_spec(changed))
+            save(changed, by=by)
+
+    def try_steps(self, flow: str, part: str, steps_yaml: str, *, limit: int = 5) -> list[PreviewRow]:
+        """What edited steps would make of the samples, failures first; nothing is saved.
+
+        Raises:
+            UnknownPartError: As in set_steps.
+            SpecError: The steps do not parse or compile; with the line in `steps_yaml`.
+        """
+        changed = change_steps(self._need(flow).spec, part, steps_yaml)
+        text = dump_spec(changed)
+        compiled(text)
+        named = [(row.name, row.record) for row in self._stored(flow)]
+        return preview_rows(text, named, part=part)[:limit]
 
     def accept_many(self, flow: str, parts: Sequence[tuple[str, str]], *, by: str) -> list[str]:
         """Approve (part, digest) pairs in one write; money, tax, keys, changed and unmapped parts are left out.
@@ -287,8 +362,11 @@ class Workspace:
             chosen: list[str] = []
             for part, digest in parts:
                 row = rows.get(part)
+                barred = why_not(self.policy, part, _name(by), draft.editor_of(part, digest))
                 if row is None or row.state == "unmapped":
                     left.append(f"{part}: has no rule")
+                elif barred:
+                    left.append(barred)
                 elif row.digest != digest:
                     left.append(f"{part}: changed since it was shown")
                 elif row.money:
@@ -316,6 +394,15 @@ class Workspace:
         text, samples = self._need(flow).text, self._stored(flow)
         named = [(row.name, row.record) for row in samples]
         return preview_rows(text, named, part=part, tried=self._tried(flow, text))[:limit]
+
+    def values_after(self, flow: str, parts: Sequence[str]) -> dict[str, Any]:
+        """What the first sample that goes (else the first) gives for each part; parts without a value are left out."""
+        draft = self._need(flow)
+        tried = self._tried(flow, draft.text)
+        if not tried:
+            return {}
+        chosen = next((row for row in tried if row.draft.decision == "go"), tried[0])
+        return part_values(compiled(draft.text, open_gate=True), chosen, parts)
 
     def findings(self, flow: str) -> list[Finding]:
         """Errors, warnings and unapproved parts."""
@@ -468,10 +555,16 @@ class Workspace:
                 ranked: Mapping[str, tuple[Alternative, ...]] | None = None,
                 *,
                 decision: bool = False,
+                by: str = "",
             ) -> None:
                 text = decided_text(spec, current.text) if decision else dump_spec(spec)
                 if text != current.text:
                     changed = current.changed(text)
+                    if by.strip():
+                        before = self._digests(current)
+                        made = {part: (digest, _name(by)) for part, digest in digests(spec).items()}
+                        fresh = {part: row for part, row in made.items() if before.get(part) != row[0]}
+                        changed = replace(changed, changed_by={**current.changed_by, **fresh})
                     self._store.save(flow, changed if ranked is None else replace(changed, alternatives=ranked))
 
             yield draft, save
@@ -516,6 +609,11 @@ class Workspace:
             file=str(draft.file),
             samples=len(self._store.load_samples(flow)),
         )
+
+
+def _commented(spec: MappingSpec, part: str, text: str) -> MappingSpec:
+    comment = " ".join(text.split()) or None
+    return with_approvals(spec, lambda name, old: old.model_copy(update={"comment": comment}) if name == part else old)
 
 
 def _name(by: str) -> str:
