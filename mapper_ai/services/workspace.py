@@ -22,6 +22,7 @@ from mapper_ai.services.edits import change_checks, change_source, change_steps,
 from mapper_ai.services.findings import Finding, by_level, checked, waiting
 from mapper_ai.services.kept import Kept, meaning
 from mapper_ai.services.kinds import KINDS
+from mapper_ai.services.lookups import Lookup, lookups
 from mapper_ai.services.masking import Masker
 from mapper_ai.services.preview import PreviewRow, Tried, part_values, preview_rows, tried_on
 from mapper_ai.services.proof import Failure, failed_parts, failures
@@ -80,6 +81,7 @@ _UNDECIDED: Final[Kept[list[TargetRow]]] = Kept(8)
 _TRIED: Final[Kept[list[Tried]]] = Kept(8)
 _DIGESTS: Final[Kept[dict[str, str]]] = Kept(16)
 _CHECKED: Final[Kept[list[Finding]]] = Kept(8)
+_LOOKUPS: Final[Kept[list[Lookup]]] = Kept(4)
 _CARDS: Final[Kept[FlowCard]] = Kept(32)
 _FIELDS: Final[Kept[list[str]]] = Kept(16)
 
@@ -335,6 +337,12 @@ class Workspace:
             changed = change_table(draft.spec, name, table)
             compiled(dump_spec(changed))
             save(changed, by=by)
+
+    def lookups(self, flow: str) -> list[Lookup]:
+        """The look-up tables, and which values of the samples find no row."""
+        draft, samples = self._need(flow), self._stored(flow)
+        key = (meaning(draft.text), self._store.samples_stamp(flow))
+        return _LOOKUPS.get(key, lambda: lookups(draft.spec, [(row.name, row.record) for row in samples]))
 
     def try_steps(self, flow: str, part: str, steps_yaml: str, *, limit: int = 5) -> list[PreviewRow]:
         """What edited steps would make of the samples, failures first; nothing is saved.

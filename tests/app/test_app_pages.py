@@ -197,10 +197,10 @@ def test_checks_are_changed_beside_the_steps(studio: Studio) -> None:
     checks.input("- {lenght: 9}").run()
     press(app, "save-checks")
     assert "unknown check 'lenght'" in shown(app)
-    next(entry for entry in app.text_area if entry.label.startswith("Checks")).input("- {length: 9}").run()
+    next(entry for entry in app.text_area if entry.label.startswith("Checks")).input("- {max_length: 9}").run()
     press(app, "save-checks")
     row = row_of(studio, "client.p_city")
-    assert (row.checks, row.state) == ("- {length: 9}", "proposed")
+    assert (row.checks, row.state) == ("- {max_length: 9}", "proposed")
 
 
 def test_who_changed_a_part_does_not_approve_it_where_four_eyes_are_asked_for(studio: Studio, tmp_path: Path) -> None:
@@ -349,3 +349,21 @@ def test_lists_and_tables_of_a_flow_are_shown(studio: Studio) -> None:
     app = studio.page("lines", flow=FLOW)
     assert "lineItems[]  →  invoice.lines[]" in shown(app)
     assert "Credit Card" in shown(app)
+
+
+def test_a_value_without_a_row_gets_one_and_the_parts_that_use_the_table_are_decided_again(studio: Studio) -> None:
+    work = studio.propose()
+    for row in work.rows(FLOW):
+        if row.state == "proposed":
+            work.accept(FLOW, row.part, digest=row.digest, by="ana")
+    assert row_of(studio, "payment.type").state == "approved"
+    first = work.samples(FLOW)[0].record
+    payment = {**first["payments"][0], "method": "creditcard"}
+    work.set_samples(FLOW, [Sample("odd", {**first, "payments": [payment]})])
+    app = studio.page("lines", flow=FLOW)
+    assert "creditcard (×1)" in shown(app) and "→ Credit Card" in shown(app)
+    press(app, "take-payment_types-creditcard")
+    assert studio.work.spec(FLOW).tables["payment_types"].rows["creditcard"] == "Credit Card"
+    row = row_of(studio, "payment.type")
+    assert (row.state, row.stale) == ("proposed", True)
+    assert "creditcard (×1)" not in shown(studio.page("lines", flow=FLOW))

@@ -55,6 +55,7 @@ def sankey(found: Sequence[tuple[str, str, int, int]]) -> dict[str, Any]:
     left = dict.fromkeys(f"{row[0]} " for row in found)
     right = dict.fromkeys(row[1] for row in found)
     return {
+        "animation": False,
         "tooltip": {"trigger": "item"},
         "series": [
             {

@@ -19,6 +19,7 @@ from mapper_ai.ui.parts.values import percent, shortened
 
 SHOWN_SAMPLES = 8
 SHOWN_ALTERNATIVES = 5
+LEAST_LIKELY = 0.03
 LONG_TEXT = 240
 _COLOURS = {"proposed": "orange", "approved": "green", "rejected": "red", "unmapped": "gray"}
 _ORIGINS = {
@@ -82,7 +83,10 @@ def _edit() -> None:
 
 def _others(flow: str, row: TargetRow) -> None:
     """Up to five other sources, one key each; the key takes it at once, and Undo brings the old one back."""
-    others = [other for other in row.alternatives if fields_of(other) != list(row.sources)][:SHOWN_ALTERNATIVES]
+    others = [other for other in row.alternatives if fields_of(other) != list(row.sources)]
+    # Behind the first one, what nobody would believe only fills the screen.
+    others = [other for at, other in enumerate(others) if not at or other.confidence >= LEAST_LIKELY]
+    others = others[:SHOWN_ALTERNATIVES]
     if not editable(row.part) or not others:
         return
     st.caption("Other sources")
