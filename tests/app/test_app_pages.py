@@ -167,13 +167,69 @@ def test_another_source_is_taken_from_the_alternatives(studio: Studio) -> None:
 
 def test_wrong_steps_are_explained_and_cannot_be_saved(studio: Studio) -> None:
     studio.propose()
-    app = studio.page("review", flow=FLOW, part="client.p_city")
+    app = press(studio.page("review", flow=FLOW, part="client.p_city"), "edit")
     app.text_area[0].input("- {path: billingAddress.city}\n- {tirm: }").run()
     assert "tirm" in shown(app)
     assert button(app, "save-steps").disabled
     app.text_area[0].input("- {path: billingAddress.city}\n- {case: upper}").run()
     press(app, "save-steps")
     assert "upper" in row_of(studio, "client.p_city").steps
+
+
+def test_steps_are_changed_by_form_and_tried_on_the_samples_before_they_are_saved(studio: Studio) -> None:
+    studio.propose()
+    before = row_of(studio, "client.p_city")
+    app = press(studio.page("review", flow=FLOW, part="client.p_city"), "edit")
+    adding = next(entry for entry in app.selectbox if str(entry.key).startswith("add-steps"))
+    adding.select("case").run()
+    choice = next(entry for entry in app.selectbox if str(entry.key).startswith("arg-") and entry.label == "to")
+    choice.select("upper").run()
+    tried = next(entry.value for entry in app.dataframe if "After" in entry.value and "Before" in entry.value)
+    assert any(value.isupper() for value in tried["After"])
+    assert row_of(studio, "client.p_city") == before
+    press(app, "save-steps")
+    assert "case: upper" in row_of(studio, "client.p_city").steps
+
+
+def test_checks_are_changed_beside_the_steps(studio: Studio) -> None:
+    studio.propose()
+    app = press(studio.page("review", flow=FLOW, part="client.p_city"), "edit")
+    checks = next(entry for entry in app.text_area if entry.label.startswith("Checks"))
+    checks.input("- {lenght: 9}").run()
+    press(app, "save-checks")
+    assert "unknown check 'lenght'" in shown(app)
+    next(entry for entry in app.text_area if entry.label.startswith("Checks")).input("- {max_length: 9}").run()
+    press(app, "save-checks")
+    row = row_of(studio, "client.p_city")
+    assert (row.checks, row.state) == ("- {max_length: 9}", "proposed")
+
+
+def test_who_changed_a_part_does_not_approve_it_where_four_eyes_are_asked_for(studio: Studio, tmp_path: Path) -> None:
+    studio.propose()
+    (tmp_path / "mapper.toml").write_text("[review]\nfour_eyes = true\n", "utf-8")
+    part = "client.p_city"
+    studio.work.set_steps(FLOW, part, "- {path: shippingAddress.city}", digest=row_of(studio, part).digest, by="ana")
+    app = studio.page("review", flow=FLOW, part=part)
+    assert button(app, "accept").disabled
+    assert "changed by ana: another person has to approve it" in shown(app)
+    (tmp_path / "mapper.toml").write_text("[review]\nfour_eyes = false\n", "utf-8")
+    press(studio.page("review", flow=FLOW, part=part), "accept")
+    assert row_of(studio, part).by == "ana"
+
+
+def test_a_comment_is_kept_without_a_decision_and_past_tells_what_was_decided(studio: Studio) -> None:
+    studio.propose()
+    part = "invoice.create_date"
+    app = studio.page("review", flow=FLOW, part=part)
+    app.text_input(key=f"reason-{FLOW}-{part}").input("ask the controller").run()
+    press(app, "keep-comment")
+    row = row_of(studio, part)
+    assert (row.comment, row.state) == ("ask the controller", "proposed")
+    studio.work.accept(FLOW, part, digest=row.digest, by="ana")
+    app = studio.page("review", flow=FLOW, part=part, filter="All")
+    app.segmented_control(key="panel-section").select("Past").run()
+    assert "approved by ana" in shown(app) and "ask the controller" in shown(app)
+    assert "accepted orderDate" in shown(app)
 
 
 def test_filters_and_search_narrow_the_table(studio: Studio) -> None:
@@ -184,7 +240,7 @@ def test_filters_and_search_narrow_the_table(studio: Studio) -> None:
     assert sorted(app.dataframe[0].value["Target"]) == [
         "client.currency_code",
         "guest.currency_code",
-        "invoice.currency_code",
+        "invoice.currency_code *",
     ]
 
 
@@ -282,3 +338,21 @@ def test_lists_and_tables_of_a_flow_are_shown(studio: Studio) -> None:
     app = studio.page("lines", flow=FLOW)
     assert "lineItems[]  →  invoice.lines[]" in shown(app)
     assert "Credit Card" in shown(app)
+
+
+def test_a_value_without_a_row_gets_one_and_the_parts_that_use_the_table_are_decided_again(studio: Studio) -> None:
+    work = studio.propose()
+    for row in work.rows(FLOW):
+        if row.state == "proposed":
+            work.accept(FLOW, row.part, digest=row.digest, by="ana")
+    assert row_of(studio, "payment.type").state == "approved"
+    first = work.samples(FLOW)[0].record
+    payment = {**first["payments"][0], "method": "creditcard"}
+    work.set_samples(FLOW, [Sample("odd", {**first, "payments": [payment]})])
+    app = studio.page("lines", flow=FLOW)
+    assert "creditcard (×1)" in shown(app) and "→ Credit Card" in shown(app)
+    press(app, "take-payment_types-creditcard")
+    assert studio.work.spec(FLOW).tables["payment_types"].rows["creditcard"] == "Credit Card"
+    row = row_of(studio, "payment.type")
+    assert (row.state, row.stale) == ("proposed", True)
+    assert "creditcard (×1)" not in shown(studio.page("lines", flow=FLOW))

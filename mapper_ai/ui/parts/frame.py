@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from connectors.errors import ConnectorError
 from mapper_ai.errors import Conflict, MapperError
 from mapper_ai.services.workspace import Finding, FlowCard, Workspace
-from mapper_ai.ui import session
+from mapper_ai.ui import identity, session
 from mapspec.errors import SpecError
 from sync.errors import SyncError
 
@@ -66,34 +66,47 @@ def flow_title(name: str) -> str:
 def header(title: str, *, icon: str) -> None:
     """Title of the page with the identity beside it, and the message the last click left."""
     st.html(_STYLE)
+    if identity.required() and not identity.signed_in():
+        _sign_in()
     session.show_said()
     left, right = st.columns([5, 4], vertical_alignment="center")
     left.subheader(f":material/{icon}: {title}", anchor=False)
     with right, st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="small"):
-        st.badge(
-            "development identity",
-            icon=":material/person:",
-            color="orange",
-            help="Approvals carry this name. It comes from MAPPER_USER or the operating system and was not "
-            "checked by any sign-in: good for one person on one machine.",
-        )
-        st.text(session.surroundings().user)
+        if identity.required():
+            st.text(identity.signed_in_as())
+            st.button("Sign out", key="sign-out", on_click=st.logout)
+        else:
+            st.badge(
+                "development identity",
+                icon=":material/person:",
+                color="orange",
+                help="Approvals carry this name. It comes from MAPPER_USER or the operating system and was not "
+                "checked by any sign-in: good for one person on one machine. docs/app.md says how people sign in.",
+            )
+            st.text(session.surroundings().user)
     problem = st.session_state.pop("problem", None)
     if problem is not None:
         notice(*problem)
 
 
+def _sign_in() -> None:
+    """All that is shown to somebody who is not signed in."""
+    notice("info", "Sign in to go on. Approvals carry the name that you sign in with.")
+    st.button("Sign in", key="sign-in", type="primary", icon=":material/login:", on_click=st.login)
+    st.stop()
+
+
 def choose_started_flow(work: Workspace) -> tuple[str, DeltaGenerator] | None:
     """A selector of the flows that have a mapping, and the room beside it; says what to do where there is none."""
-    cards = [card for card in work.flows() if card.rows]
-    if not cards:
+    names = work.names()
+    if not names:
         notice("info", "There is no mapping yet. Choose samples first.")
         if st.button("Choose samples", type="primary", icon=":material/data_object:"):
             st.switch_page(PAGES["samples"])
         return None
     left, right = st.columns([2, 3], vertical_alignment="center", gap="medium")
     with left:
-        flow = choose_flow(cards)
+        flow = choose_flow([], all_kinds=names)
     return None if flow is None else (flow, right)
 
 
