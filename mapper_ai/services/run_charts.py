@@ -37,7 +37,7 @@ def throughput(pace: Mapping[str, Any]) -> dict[str, Any]:
                 "legend": {"orient": "top"},
             },
         },
-        "height": 170,
+        "height": 230,
     }
 
 
@@ -51,7 +51,7 @@ def waiting(pace: Mapping[str, Any]) -> dict[str, Any]:
             "x": _time(pace),
             "y": {"field": "seconds", "type": "quantitative", "title": "longest wait, seconds"},
         },
-        "height": 170,
+        "height": 230,
     }
 
 
