@@ -14,7 +14,7 @@ from mapper_ai.services.preview import Tried, part_values
 from mapspec import MappingSpec, SpecError, TransformError, compile_spec
 from mapspec.conditions import fold
 from mapspec.model import FieldRule, TableRule, operations_of
-from mapspec.ops import LookupTable, text_of
+from mapspec.ops import LookupTable, text_of, write_step
 
 _ALIKE = 0.6
 
@@ -86,12 +86,11 @@ def proposed_value(key: str, rows: Mapping[str, str], allowed: Sequence[str]) ->
 
 
 def _keys(spec: MappingSpec, part: str, table: str, records: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[str]:
-    """What comes to the table from the samples, where the look-up stands in the chain itself."""
-    rule = spec.rules()[part]
-    at = next((i for i, step in enumerate(rule.steps) if isinstance(step, LookupTable) and step.table == table), 0)
-    if not at:
+    """What comes to the table from the samples, as far as the chain can be cut there."""
+    steps = _cut([write_step(step) for step in spec.rules()[part].steps], table)
+    if not steps:
         return
-    cut = FieldRule.model_validate({"steps": rule.steps[:at]})
+    cut = FieldRule.model_validate({"steps": steps})
     try:
         changed = with_rule(spec, part, cut, {}).model_copy(update={"gate": (), "assertions": ()})
         compiled = compile_spec(changed)
@@ -101,6 +100,20 @@ def _keys(spec: MappingSpec, part: str, table: str, records: Sequence[tuple[str,
         draft = compiled.apply(record)
         value = part_values(compiled, Tried(name, record, draft, draft), [part]).get(part)
         yield from _texts(value)
+
+
+def _cut(steps: Sequence[dict[str, Any]], table: str) -> list[dict[str, Any]] | None:
+    """The steps up to the look-up, also inside a branch; None where there is none."""
+    for at, step in enumerate(steps):
+        name, argument = next(iter(step.items()))
+        if name == "lookup_table" and argument == table:
+            return list(steps[:at])
+        if name == "when":
+            branches = {key: _cut(argument.get(key, ()), table) for key in ("then", "else")}
+            if any(branches.values()):
+                blank = [{"const": " "}]
+                return [*steps[:at], {"when": {"if": argument["if"], **{k: v or blank for k, v in branches.items()}}}]
+    return None
 
 
 def _texts(value: Any) -> Iterator[str]:

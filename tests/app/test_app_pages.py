@@ -356,3 +356,25 @@ def test_a_value_without_a_row_gets_one_and_the_parts_that_use_the_table_are_dec
     row = row_of(studio, "payment.type")
     assert (row.state, row.stale) == ("proposed", True)
     assert "creditcard (×1)" not in shown(studio.page("lines", flow=FLOW))
+
+
+def test_the_first_steps_tick_themselves_and_lead_on(studio: Studio) -> None:
+    for file in studio.mappings.glob("*.yaml"):
+        file.unlink()
+    app = studio.page("projects")
+    steps = next(entry.label for entry in app.expander if entry.label.startswith("First steps"))
+    assert steps == "First steps: 0 of 7 done · next: take samples of what the shop sends"
+    studio.propose()
+    app = studio.page("projects")
+    steps = next(entry.label for entry in app.expander if entry.label.startswith("First steps"))
+    assert steps == "First steps: 3 of 7 done · next: decide every part"
+    assert "18 of 18 required fields have a rule · 71 to decide, 1 conflicts" in shown(app)
+
+
+def test_samples_are_compared_with_what_the_mapping_reads(studio: Studio) -> None:
+    work = studio.propose()
+    first = {**work.samples(FLOW)[0].record, "loyaltyPoints": 7, "orderDate": 20260301}
+    work.set_samples(FLOW, [Sample("changed", first)])
+    text = shown(studio.page("samples", flow=FLOW))
+    assert "loyaltyPoints" in text and "new field" in text
+    assert "orderDate" in text and "other type" in text
