@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-
 _RANK: Final = {"delivered": 0, "asked": 1, "sent": 1, "in the books": 2}
 
 

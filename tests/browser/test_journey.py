@@ -95,7 +95,7 @@ def test_samples_review_approve_save_dry_run_run(demo: Demo, watched: Watched) -
 
     press(page, "Diff & publish")
     press(page, "Save YAML")
-    expect(page.get_by_text("Saved. The runner reads this file.")).to_be_visible()
+    expect(page.get_by_text("Saved. The runner reads these files.")).to_be_visible()
     assert "by: ana" in (demo.folder / "mappings/order-to-invoice.yaml").read_text("utf-8")
 
     page.get_by_role("link", name="Runs").click()
