@@ -109,6 +109,7 @@ def test_samples_review_approve_save_dry_run_run(demo: Demo, watched: Watched) -
     expect(page.get_by_text(re.compile("^Run is at work")).or_(posted).first).to_be_visible()
     page.reload()
     expect(posted).to_be_visible()
+    expect(page.get_by_text(re.compile("^Run is at work"))).to_have_count(0)
     settled(page)
     picture(page, "run")
     books = sandbox_page(watched, demo)
