@@ -368,7 +368,7 @@ def test_the_first_steps_tick_themselves_and_lead_on(studio: Studio) -> None:
     app = studio.page("projects")
     steps = next(entry.label for entry in app.expander if entry.label.startswith("First steps"))
     assert steps == "First steps: 3 of 7 done · next: decide every part"
-    assert "18 of 18 required fields have a rule · 71 to decide, 1 conflicts" in shown(app)
+    assert "18 of 18 required fields have a rule · 71 to decide, 1 in conflict" in shown(app)
 
 
 def test_samples_are_compared_with_what_the_mapping_reads(studio: Studio) -> None:

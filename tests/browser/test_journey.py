@@ -66,7 +66,7 @@ def test_samples_review_approve_save_dry_run_run(demo: Demo, watched: Watched) -
     press(page, "Propose a mapping")
     expect(page.get_by_text(NOTHING_APPROVED)).to_be_visible()
 
-    press(page, "Accept all confident")
+    press(page, "Accept the sure")
     expect(page.get_by_role("dialog")).to_contain_text("Money, tax, keys and the flow itself are not in this list")
     press(page, "Accept these")
     expect(page.get_by_role("dialog")).to_have_count(0)

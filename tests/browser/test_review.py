@@ -19,7 +19,7 @@ FLOW = "order-to-invoice"
 
 
 def workspace(demo: Demo) -> Workspace:
-    return Workspace.open(demo.folder, mappings=demo.folder / "mappings")
+    return Workspace.open(demo.folder / "workspace", mappings=demo.folder / "mappings")
 
 
 def propose(demo: Demo) -> Workspace:

@@ -107,7 +107,7 @@ def _tables(work: Workspace, flow: str) -> None:
 
 def _table(flow: str, entry: Lookup) -> None:
     name, table = entry.name, entry.table
-    unmatched = f" · {len(entry.unmatched)} values of the samples without a row" if entry.unmatched else ""
+    unmatched = f" · values of the samples without a row: {len(entry.unmatched)}" if entry.unmatched else ""
     title = f"{name.replace('_', ' ')} · {len(table.rows)} rows{unmatched}"
     with st.expander(title, key=f"table-{name}", expanded=bool(entry.unmatched)):
         used = ", ".join(entry.used_by) or "the pricing of the lines, or nothing"

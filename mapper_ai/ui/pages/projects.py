@@ -74,7 +74,7 @@ def _counts(work: Workspace, name: str, card: FlowCard) -> None:
     conflicts = conflicts_of(findings)
     counts = {
         "to decide": sum(row.state == "proposed" for row in rows),
-        "conflicts": len(conflicts),
+        "in conflict": len(conflicts),
         "changed since approval": sum(row.stale for row in rows),
     }
     open_ = [f"{count} {word}" for word, count in counts.items() if count]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import altair as alt
 import streamlit as st
 
 from mapper_ai.core.fields import FieldProfile, Profile
@@ -14,6 +15,7 @@ from mapper_ai.services.workspace import Workspace
 from mapper_ai.ui.parts.values import listed
 
 _SHOWN = 24
+_COLOURS = {"value": "#2e9e6b", "null": "#8a8f98", "blank": "#d9a441", "not there": "#c3c8cf"}
 _KINDS = {"missing": "gone", "changed": "other type", "value": "new value", "new": "new field"}
 
 
@@ -23,16 +25,7 @@ def profile_charts(found: Profile) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.caption(f"How often there is a value: the {len(gaps)} least complete fields")
-        st.bar_chart(
-            presence(gaps),
-            x="Field",
-            y="Share",
-            color="What",
-            horizontal=True,
-            stack=True,
-            height=120 + 22 * len(gaps),
-            alt="Share of records with a value, null, blank, and without the field",
-        )
+        st.altair_chart(_presence_chart(gaps))
     with right:
         for title, counts in (("Types of values", types_of(found)), ("Kinds of values", formats_of(found))):
             st.caption(title)
@@ -40,21 +33,30 @@ def profile_charts(found: Profile) -> None:
             st.bar_chart(data, x="Kind", y="Fields", horizontal=True, height=80 + 26 * len(counts), alt=title)
 
 
-def presence(fields: Sequence[FieldProfile]) -> dict[str, list[Any]]:
-    """Columns with one row a field and state, shares of the records that could hold it."""
-    found: dict[str, list[Any]] = {"Field": [], "What": [], "Share": []}
+def _presence_chart(fields: Sequence[FieldProfile]) -> alt.Chart:
+    data = alt.Data(values=presence(fields))  # type: ignore[no-untyped-call]  # altair's own
+    chart: alt.Chart = alt.Chart(data, height=24 * max(len(fields), 1)).mark_bar()
+    encoded: alt.Chart = chart.encode(
+        x=alt.X("Share:Q", stack=True, axis=alt.Axis(format="%", title=None)),
+        y=alt.Y("Field:N", sort=[field.path for field in fields], axis=alt.Axis(title=None, labelLimit=260)),
+        color=alt.Color(
+            "What:N",
+            scale=alt.Scale(domain=list(_COLOURS), range=list(_COLOURS.values())),
+            legend=alt.Legend(title=None, orient="top"),
+        ),
+        order=alt.Order("Order:Q"),
+    )
+    return encoded
+
+
+def presence(fields: Sequence[FieldProfile]) -> list[dict[str, Any]]:
+    """One row a field and state, shares of the records that could hold it."""
+    found: list[dict[str, Any]] = []
     for field in fields:
         there = field.present_share
-        shares = {
-            "value": field.filled_share * there,
-            "null": field.null_share * there,
-            "blank": field.empty_share * there,
-            "not there": 1.0 - there,
-        }
-        for what, share in shares.items():
-            found["Field"].append(field.path)
-            found["What"].append(what)
-            found["Share"].append(round(share, 4))
+        shares = (field.filled_share * there, field.null_share * there, field.empty_share * there, 1.0 - there)
+        for order, (what, share) in enumerate(zip(_COLOURS, shares, strict=True)):
+            found.append({"Field": field.path, "What": what, "Share": round(share, 4), "Order": order})
     return found
 
 
