@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
 from typing import Any, Final
 
 from mapspec.model import FieldRule, ListBlock, MappingSpec, Part, operations_of
@@ -56,12 +57,11 @@ def plain_part(value: Any) -> Any:
     if isinstance(value, Check | ExpressionNode):
         return value.plain()
     if isinstance(value, Part):
-        written: dict[str, Any] = {}
-        for key, info in type(value).model_fields.items():
-            part = getattr(value, key)
-            if info.is_required() or part != info.get_default(call_default_factory=True):
-                written[info.alias or key] = plain_part(part)
-        return written
+        return {
+            name: plain_part(part)
+            for key, name, usual in _members(type(value))
+            if (part := getattr(value, key)) is not usual and part != usual
+        }
     if hasattr(value, "plain"):
         return value.plain()
     if isinstance(value, dict):
@@ -69,6 +69,19 @@ def plain_part(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain_part(part) for part in value]
     return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+# What no member of a part is or equals.
+_NONE: Final = object()
+
+
+@cache
+def _members(kind: type[Part]) -> tuple[tuple[str, str, Any], ...]:
+    """Name, name in the text, and default of every member; pydantic would copy each default for each part anew."""
+    return tuple(
+        (key, info.alias or key, _NONE if info.is_required() else info.get_default(call_default_factory=True))
+        for key, info in kind.model_fields.items()
+    )
 
 
 def _flow_meaning(spec: MappingSpec) -> Any:

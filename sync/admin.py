@@ -19,23 +19,15 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from connectors.http import dumps, loads
-from sync import audit, control, proposals, skips
-from sync.alerts import alerts
-from sync.aliases import change_alias, list_aliases
 from sync.errors import InputError, SettingsError, SyncError
-from sync.status import grouped_errors, status
+from sync.operating import DEEDS, READS, Deed, Read, tell
 from sync.store import Store
-from sync.story import Payloads, story
-from sync.top import look
 
 log = logging.getLogger(__name__)
 
 HOST: Final = "127.0.0.1"
 SHORTEST_TOKEN: Final = 16
 _MAX_BODY: Final = 64 * 1024
-
-Answer = tuple[int, Any]
-Deed = Callable[[Store, Mapping[str, Any], str, float], Any]
 
 
 def admin_tokens(setting: SecretStr | None) -> dict[str, str]:
@@ -106,9 +98,9 @@ def create_admin_app(
         except ClientDisconnect:
             return _json(400, _problem("disconnected", "the body ended early"))
 
-    def reading(read: Callable[[], Any]) -> Callable[[Request], Any]:
+    def reading(read: Read) -> Callable[[Request], Any]:
         async def endpoint(request: Request) -> Response:
-            return await answer(request, lambda _who, _body: read())
+            return await answer(request, lambda _who, _body: read(store, request.query_params, now()))
 
         return endpoint
 
@@ -123,20 +115,9 @@ def create_admin_app(
 
         return endpoint
 
-    async def tell(request: Request) -> Response:
-        record = request.path_params["record"]
-        wanted = request.query_params.get("payload", "none")
-
-        def do(name: str, _body: Mapping[str, Any]) -> Any:
-            if wanted not in ("none", "masked", "whole"):
-                raise InputError("payload: expected none, masked or whole")
-            payloads: Payloads = "whole" if wanted == "whole" else "masked" if wanted == "masked" else "none"
-            told = story(store, record, payloads=payloads)
-            if payloads == "whole":
-                audit.add(store, who=name, what="reveal", subject=told["record"], now=now())
-            return told
-
-        return await answer(request, do)
+    async def story(request: Request) -> Response:
+        record, payload = request.path_params["record"], request.query_params.get("payload", "none")
+        return await answer(request, lambda name, _body: tell(store, record, payload=payload, who=name, now=now()))
 
     def healthz(_request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -144,80 +125,14 @@ def create_admin_app(
     return Starlette(
         routes=[
             Route("/healthz", healthz),
-            Route("/status", reading(lambda: status(store))),
-            Route("/top", reading(lambda: look(store, now=now()))),
-            Route("/errors", reading(lambda: grouped_errors(status(store)))),
-            Route("/alerts", reading(lambda: [alert.as_dict() for alert in alerts(store)])),
-            Route("/audit", reading(lambda: [deed.as_dict() for deed in audit.deeds(store)])),
-            Route("/aliases", reading(lambda: [alias.as_dict() for alias in list_aliases(store)]), methods=["GET"]),
-            Route("/proposals", reading(lambda: [one.as_dict() for one in proposals.listed(store, None)])),
-            Route("/proposals/accept", doing(_accept), methods=["POST"]),
-            Route("/proposals/refuse", doing(_refuse), methods=["POST"]),
-            Route("/story/{record:path}", tell),
-            Route("/replay", doing(_replay), methods=["POST"]),
-            Route("/skip", doing(_skip), methods=["POST"]),
-            Route("/pause", doing(_pause), methods=["POST"]),
-            Route("/resume", doing(_resume), methods=["POST"]),
-            Route("/alias", doing(_alias), methods=["POST", "DELETE"]),
+            Route("/story/{record:path}", story),
+            *(Route(f"/{name}", reading(read), methods=["GET"]) for name, read in READS.items()),
+            *(
+                Route(f"/{name}", doing(deed), methods=["POST", "DELETE"] if name == "alias" else ["POST"])
+                for name, deed in DEEDS.items()
+            ),
         ]
     )
-
-
-def _replay(store: Store, body: Mapping[str, Any], who: str, now: float) -> Any:
-    record, reason, everything = _text(body, "record"), _text(body, "reason"), body.get("all") is True
-    if sum((record is not None, reason is not None, everything)) != 1:
-        raise InputError('name one of "record", "reason" and "all": true')
-    found = skips.replay(store, record, reason=reason, who=who, now=now)
-    if record is not None and not found:
-        raise InputError(f"no record {record!r} in the inbox")
-    return {"replayed": found}
-
-
-def _skip(store: Store, body: Mapping[str, Any], who: str, now: float) -> Any:
-    record = _required(body, "record")
-    key, lasting = skips.skip(store, record, reason=_required(body, "reason"), who=who, now=now)
-    return {"skipped": key, "until": "replay" if lasting else "next change"}
-
-
-def _pause(store: Store, body: Mapping[str, Any], who: str, now: float) -> Any:
-    return {"paused": control.pause(store, who=who, reason=_text(body, "reason") or "", now=now).as_dict()}
-
-
-def _resume(store: Store, _body: Mapping[str, Any], who: str, now: float) -> Any:
-    return {"resumed": control.resume(store, who=who, now=now), "paused": None}
-
-
-def _alias(store: Store, body: Mapping[str, Any], who: str, now: float) -> Any:
-    wanted = {name: _required(body, name) for name in ("kind", "name")}
-    removing = body.get("target") is None
-    if not removing:
-        wanted["target"] = _required(body, "target")
-    return change_alias(store, "remove" if removing else "set", wanted, who=who, now=now)[0]
-
-
-def _accept(store: Store, body: Mapping[str, Any], who: str, now: float) -> Any:
-    done = proposals.accept(store, _required(body, "name"), way=_text(body, "way"), who=who, now=now)
-    return {"accepted": done.name}
-
-
-def _refuse(store: Store, body: Mapping[str, Any], who: str, now: float) -> Any:
-    return {
-        "refused": proposals.refuse(store, _required(body, "name"), why=_required(body, "why"), who=who, now=now).name
-    }
-
-
-def _text(body: Mapping[str, Any], name: str) -> str | None:
-    value = body.get(name)
-    if value is not None and not isinstance(value, str):
-        raise InputError(f"{name}: expected a text")
-    return value
-
-
-def _required(body: Mapping[str, Any], name: str) -> str:
-    value = _text(body, name)
-    if not value:
-        raise InputError(f"{name} is missing")
-    return value
 
 
 async def _body(request: Request) -> Mapping[str, Any]:

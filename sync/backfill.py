@@ -36,6 +36,7 @@ from sync.settings import Settings
 from sync.signin_state import with_sign_in
 from sync.store import Store
 from sync.store import cursor as cursor_table
+from sync.times import iso
 from sync.worker import Context, Flow, Worker
 
 log = logging.getLogger(__name__)
@@ -279,3 +280,17 @@ def load_place(store: Store, stream: str) -> Place:
     with store.read() as conn:
         found = conn.scalar(sa.select(cursor_table.c.position).where(where))
     return Place() if found is None else Place(**json.loads(found))
+
+
+def backfills(store: Store) -> list[dict[str, Any]]:
+    """How far each backfill of this store has read, newest first; JSON-ready."""
+    is_one = cursor_table.c.stream.startswith("backfill:", autoescape=True)
+    with store.read() as conn:
+        rows = conn.execute(sa.select(cursor_table).where(is_one).order_by(cursor_table.c.at.desc())).all()
+    found = []
+    for row in rows:
+        _, entity, first, until = row.stream.split(":", 3)
+        place = Place(**json.loads(row.position))
+        shown = {"entity": entity, "from": first, "to": until or None, "read": place.read, "done": place.done}
+        found.append({**shown, "at": iso(row.at)})
+    return found

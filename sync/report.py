@@ -98,7 +98,8 @@ def story_text(told: Mapping[str, Any]) -> str:
         lines += [*_body(row, "request"), *_body(row, "response")] if "response" in row else []
     for row in told["ledger"]:
         amount = f", {row['total']} {row['currency']}" if row["total"] else ""
-        spec = f", spec {row['spec'][:12]}" if row["spec"] else ""
+        mapping = f" ({told['mappings'][row['spec']]})" if row["spec"] in told["mappings"] else ""
+        spec = f", spec {row['spec'][:12]}{mapping}" if row["spec"] else ""
         remote = f" as {row['remote_id']}" if row["remote_id"] else ""
         lines.append(f"{row['at']}  ledger {row['key']}: {row['state']} {row['phase']}{remote}{amount}{spec}")
     lines += [f"note {row['kind']}: {row['message']}\n    > {row['mend']}" for row in told["notes"]]

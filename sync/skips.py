@@ -103,16 +103,20 @@ def replay(store: Store, record: str | None, *, reason: str | None = None, who: 
     return found
 
 
-def one_called(conn: Connection, record: str) -> str:
+def one_called(conn: Connection, record: str, *, rather: str = "") -> str:
     """The one record that a person means.
+
+    Args:
+        rather: Of several, the one of this entity is meant: a payment is called by its order's number.
 
     Raises:
         InputError: None, or several.
     """
     statement = sa.select(inbox_table.c.record_key).where(inbox.called(record), inbox_table.c.record_id != "?")
     found = conn.scalars(statement.distinct().limit(5)).all()
-    if len(found) == 1:
-        return str(found[0])
+    meant = [key for key in found if key.partition(":")[0] == rather]
+    if len(found) == 1 or len(meant) == 1:
+        return str((meant or found)[0])
     if found:
         raise InputError(f"{record!r} are several records: name one of {', '.join(sorted(found))}")
     raise InputError(f"no record {record!r} in the inbox; 'mapper-sync errors' lists what is set aside")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
@@ -20,6 +20,7 @@ from sync.store import note as note_table
 from sync.store import spec as spec_table
 from sync.times import iso
 
+_RELATED: Final = 20
 Payloads = Literal["none", "masked", "whole"]
 
 
@@ -27,16 +28,23 @@ def story(store: Store, record: str, *, payloads: Payloads = "none") -> dict[str
     """The story of a record; JSON-ready.
 
     Args:
-        record: Record key or number.
+        record: Record key or number; of an order and its payments that have one number, the order is meant.
         payloads: Whether bodies are left out, shown with customer values covered, or shown as they are.
 
     Raises:
         InputError: No such record, or several.
     """
     with store.read() as conn:
-        key = skips.one_called(conn, record)
+        key = skips.one_called(conn, record, rather="order")
         rows = conn.execute(
             sa.select(inbox_table).where(inbox_table.c.record_key == key).order_by(inbox_table.c.seq)
+        ).all()
+        number = next((row.number for row in reversed(rows) if row.number), None)
+        related = conn.scalars(
+            sa.select(inbox_table.c.record_key)
+            .where(inbox_table.c.number == number, inbox_table.c.record_key != key, inbox_table.c.record_id != "?")
+            .distinct()
+            .limit(_RELATED)
         ).all()
         said = conn.execute(
             sa.select(note_table).where(note_table.c.record_key == key).order_by(note_table.c.kind)
@@ -45,7 +53,8 @@ def story(store: Store, record: str, *, payloads: Payloads = "none") -> dict[str
     entries = ledger.known(store, key)
     return {
         "record": key,
-        "number": next((row.number for row in reversed(rows) if row.number), None),
+        "number": number,
+        "related": sorted(related),
         "deliveries": [
             {
                 "at": iso(row.received_at),
@@ -95,6 +104,7 @@ def story(store: Store, record: str, *, payloads: Payloads = "none") -> dict[str
             for attempt in ledger.attempts(store, entry.key)
         ],
         "notes": [{"kind": row.kind, "message": row.message, "mend": mend_of(row.kind)} for row in said],
+        "mappings": _mappings(store, {entry.spec_fingerprint for entry in entries.values()}),
         "by hand": [deed.as_dict() for deed in reversed(audit.deeds(store, subject=key))],
     }
 
@@ -146,6 +156,21 @@ def _plan(store: Store, snapshot: records.Snapshot, payloads: Payloads) -> dict[
             for action in actions
         ],
     }
+
+
+def _mappings(store: Store, fingerprints: set[str | None]) -> dict[str, str]:
+    """Which version of which mapping a fingerprint is, as people say it: clarity-freshbooks/order-to-invoice v3."""
+    with store.read() as conn:
+        rows = conn.execute(
+            sa.select(spec_table).where(spec_table.c.fingerprint.in_([one for one in fingerprints if one]))
+        ).all()
+    found = {}
+    for row in rows:
+        try:
+            found[row.fingerprint] = f"{row.name} v{load_spec(row.text).version}"
+        except SpecError:  # written by another version
+            found[row.fingerprint] = row.name
+    return found
 
 
 def _spec_of(store: Store, entity: str) -> tuple[str, Any] | None:

@@ -68,6 +68,17 @@ class DecisionRow:
     number: int = 0
 
 
+def found_in(rows: Sequence[DecisionRow], wanted: str) -> list[DecisionRow]:
+    """Decisions in which every word stands somewhere: person, flow, part, fields, reason; all without words."""
+    words = wanted.casefold().split()
+
+    def text(row: DecisionRow) -> str:
+        parts = (row.person, row.action, row.flow, row.part, *row.sources, row.target_ref, row.target, row.reason)
+        return " ".join(parts).casefold()
+
+    return [row for row in rows if all(word in text(row) for word in words)]
+
+
 def decided(
     spec: MappingSpec, part: str, action: Action, *, by: str, at: datetime, reason: str = ""
 ) -> DecisionRow | None:
@@ -164,6 +175,27 @@ class DecisionStore:
             # A checkpoint rewrites the file, so that what is forgotten is not left in its log.
             connection.execute("CHECKPOINT")
         return len(gone)
+
+    def restore(self, rows: Sequence[DecisionRow]) -> int:
+        """Put back what was forgotten, at its old place; gives how many there are now that were not before."""
+        if not rows:
+            return 0
+        with self._open() as connection:
+            known = {row[0] for row in connection.execute("SELECT number FROM decision").fetchall()}
+            fresh = [row for row in rows if row.number not in known]
+            if fresh:
+                connection.executemany(
+                    f"INSERT INTO decision ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  fixed
+                    [
+                        (
+                            *(row.number, row.at.astimezone(UTC).replace(tzinfo=None), row.person, row.action),
+                            *(row.flow, row.part, row.source_ref, list(row.sources)),
+                            *(row.target_ref, row.target, row.reason),
+                        )
+                        for row in fresh
+                    ],
+                )
+        return len(fresh)
 
     def recall(self, now: datetime) -> Recall:
         """Reads the decisions once, for any pairs of record kinds.

@@ -154,7 +154,7 @@ def _told(
 
 
 def _with_app(arguments: argparse.Namespace, place: Place) -> int:
-    from mapper_ai.services.runner_control import RunnerControl
+    from mapper_ai.services.runner_control import KINDS, RunnerControl
 
     app = _PROJECT / "app.py"
     if not app.is_file():
@@ -188,7 +188,7 @@ def _with_app(arguments: argparse.Namespace, place: Place) -> int:
                     raise DemoError(f"the app has ended (exit code {child.returncode}); see {place.folder / 'app.log'}")
         finally:
             control = RunnerControl(place.workspace / "jobs", place.mappings)
-            for kind in ("run", "dry-run"):
+            for kind in KINDS:
                 control.stop(kind)
             _end(child)
     return 0

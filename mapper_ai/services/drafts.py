@@ -8,15 +8,15 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from mapper_ai.errors import InputError, UnknownPartError
 from mapper_ai.services.atomic import write_text
 from mapper_ai.services.findings import Finding
+from mapper_ai.services.kept import Kept, Stamp, meaning, same_meaning, stamp
 from mapper_ai.services.propose import Alternative
-from mapspec import CompiledSpec, MappingSpec, SpecError, compile_spec, load_spec
+from mapspec import CompiledSpec, MappingSpec, SpecError, compile_spec, dump_spec, load_spec
 from sync.envelope import EnvelopeError, dumps, loads
 
 _FORMAT: Final = 1
@@ -44,6 +44,7 @@ class Draft:
         alternatives: Part -> ranked sources.
         findings: What proposing had to say.
         history: Earlier texts, packed, oldest first.
+        changed_by: Part -> digest and name of who made it what it is.
     """
 
     text: str
@@ -53,6 +54,12 @@ class Draft:
     alternatives: Mapping[str, tuple[Alternative, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     history: tuple[str, ...] = ()
+    changed_by: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def editor_of(self, part: str, digest: str) -> str:
+        """Who made a part what it is by hand; "" when nobody did."""
+        known = self.changed_by.get(part, ("", ""))
+        return known[1] if known[0] == digest else ""
 
     @property
     def spec(self) -> MappingSpec:
@@ -79,24 +86,40 @@ class Draft:
         return replace(self, text=_unpack(self.history[-1]), history=self.history[:-1])
 
 
-@lru_cache(maxsize=32)
+_SPECS: Final[Kept[MappingSpec]] = Kept(32)
+_COMPILED: Final[Kept[CompiledSpec]] = Kept(32)
+_DRAFTS: Final[Kept[Draft]] = Kept(16)
+_SAMPLES: Final[Kept[tuple[Sample, ...]]] = Kept(16)
+
+
 def parsed(text: str) -> MappingSpec:
     """A spec by its text; specs are frozen, so one object serves all.
 
     Raises:
         SpecError: The text is no spec.
     """
-    return load_spec(text, where="draft")
+    return _SPECS.get(text, lambda: load_spec(text, where="draft"))
 
 
-@lru_cache(maxsize=32)
+def decided_text(spec: MappingSpec, earlier: str) -> str:
+    """The text of a spec that differs from an earlier text in approvals only."""
+    text = dump_spec(spec)
+    _SPECS.put(text, spec)
+    same_meaning(text, earlier)
+    return text
+
+
 def compiled(text: str, open_gate: bool = False) -> CompiledSpec:
-    """A spec compiled by its text; with `open_gate` it maps every record.
+    """A spec compiled by its text; with `open_gate` it maps every record. Approvals in it may be earlier ones.
 
     Raises:
         SpecError: It does not compile.
     """
-    spec = parsed(text)
+    text = meaning(text)
+    return _COMPILED.get((text, open_gate), lambda: _compile(parsed(text), open_gate))
+
+
+def _compile(spec: MappingSpec, open_gate: bool) -> CompiledSpec:
     if open_gate:
         spec = spec.model_copy(update={"gate": (), "assertions": ()})
     try:
@@ -129,8 +152,10 @@ class DraftStore:
             InputError: The file is damaged.
         """
         path = self._path(flow, "draft")
-        if not path.exists():
-            return None
+        key = stamp(path)
+        return None if key is None else _DRAFTS.get(key, lambda: self._read(path))
+
+    def _read(self, path: Path) -> Draft:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             if data["format"] != _FORMAT:
@@ -145,6 +170,7 @@ class DraftStore:
                 },
                 findings=tuple(Finding(*row) for row in data["findings"]),
                 history=tuple(data["history"]),
+                changed_by={part: (digest, who) for part, (digest, who) in data.get("changed_by", {}).items()},
             )
         except (ValueError, KeyError, TypeError):
             raise InputError(f"{path}: the draft is damaged; delete the file and open the mapping again") from None
@@ -163,6 +189,7 @@ class DraftStore:
             },
             "findings": [[row.id, row.level, row.part, row.message] for row in draft.findings],
             "history": list(draft.history),
+            "changed_by": {part: list(known) for part, known in draft.changed_by.items()},
         }
         write_text(self._path(flow, "draft"), json.dumps(data, ensure_ascii=False))
 
@@ -172,11 +199,17 @@ class DraftStore:
         Raises:
             InputError: The file is damaged.
         """
-        path = self._path(flow, "samples")
-        if not path.exists():
-            return []
+        key = self.samples_stamp(flow)
+        return [] if key is None else list(_SAMPLES.get(key, lambda: self._read_samples(self._path(flow, "samples"))))
+
+    def samples_stamp(self, flow: str) -> Stamp | None:
+        """Tells one set of samples from the next; None when there is none."""
+        return stamp(self._path(flow, "samples"))
+
+    def _read_samples(self, path: Path) -> tuple[Sample, ...]:
         try:
-            return [Sample(row["name"], row["record"], bool(row.get("masked"))) for row in loads(path.read_bytes())]
+            rows = loads(path.read_bytes())
+            return tuple(Sample(row["name"], row["record"], bool(row.get("masked"))) for row in rows)
         except (EnvelopeError, KeyError, TypeError):
             raise InputError(f"{path}: the samples are damaged; delete the file and add them again") from None
 

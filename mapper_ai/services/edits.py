@@ -19,6 +19,7 @@ from mapspec.fingerprint import FLOW
 from mapspec.model import FieldRule, ListBlock, Origin, TableRule, TargetRule
 from mapspec.ops import first_problem
 from mapspec.paths import parse_path
+from mapspec.validations import parse_check
 from mapspec.yamltext import read_yaml
 
 # Members of the money block that a priced line's field is changed by.
@@ -77,6 +78,40 @@ def change_steps(spec: MappingSpec, part: str, steps_yaml: str) -> MappingSpec:
         line = next((lines[place[:end]] for end in range(len(place), 0, -1) if place[:end] in lines), 1)
         raise SpecError(message, where=part, line=line) from None
     return with_rule(with_list(spec, part, []), part, rule, {})
+
+
+def change_checks(spec: MappingSpec, part: str, checks_yaml: str) -> MappingSpec:
+    """A copy in which a part has other checks; an empty text takes all of them away.
+
+    Raises:
+        UnknownPartError: The part has no rule.
+        SpecError: The text is no list of checks; with the line in it.
+    """
+    old = spec.rules().get(part)
+    if old is None:
+        raise UnknownPartError(f"{part} has no rule: choose a source first")
+    data, lines = read_yaml(checks_yaml, where=part) if checks_yaml.strip() else ([], {})
+    if not isinstance(data, list):
+        raise SpecError("write one check a line, such as '- {format: email}'", where=part, line=1)
+    found = []
+    for number, entry in enumerate(data):
+        try:
+            found.append(parse_check(entry))
+        except ValueError as error:
+            raise SpecError(str(error), where=part, line=lines.get((number,), 1)) from None
+    changed = old.model_copy(update={"check": tuple(found), "origin": Origin(by="person")})
+    return with_rule(spec, part, changed, {})
+
+
+def change_table(spec: MappingSpec, name: str, table: TableRule) -> MappingSpec:
+    """A copy with another table; every part that uses it changes with it.
+
+    Raises:
+        UnknownPartError: There is no such table.
+    """
+    if name not in spec.tables:
+        raise UnknownPartError(f"there is no table '{name}'; known: {', '.join(spec.tables) or 'none'}")
+    return spec.model_copy(update={"tables": {**spec.tables, name: table}})
 
 
 def goal_of(spec: MappingSpec, part: str) -> Goal:

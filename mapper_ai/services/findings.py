@@ -45,22 +45,34 @@ def spec_findings(spec: MappingSpec, lines: Mapping[Loc, int] | None = None) -> 
         spec: The spec.
         lines: Line of each member where the spec was read from a text.
     """
+    return by_level([*checked(spec, lines), *waiting(spec, lines=lines)])
+
+
+def checked(spec: MappingSpec, lines: Mapping[Loc, int] | None = None) -> list[Finding]:
+    """What the checks find; approvals do not matter."""
     systems = {ref.rpartition("/")[0] for ref in spec.targets.values()}
     looked_up = {f"{system}/{step.entity}" for system in systems for step in spec.flow if step.do == "lookup"}
     wanted = {*spec.targets.values(), *looked_up}
     contracts = {ref: fields for ref in wanted if (fields := _fields(ref)) is not None}
     source = _fields(f"{spec.source.system}/{spec.source.entity}")
     paths = None if source is None else [field.path for field in source]
-    found = [
+    return [
         Finding(row.id, _LEVELS[row.severity], row.part, f"{row.part}: {row.message}; {row.mend}", row.line, row.column)
         for row in check_spec(spec, lines=lines or {}, contracts=contracts, source_fields=paths)
         # A target that is a file of samples has no contract, and needs none to be looked at.
         if row.id != "unknown-contract" or "/" in row.message
     ]
-    for row in unapproved(spec):
+
+
+def waiting(
+    spec: MappingSpec, current: Mapping[str, str] | None = None, *, lines: Mapping[Loc, int] | None = None
+) -> list[Finding]:
+    """What waits for approval; `current` are the digests where they are known."""
+    found = []
+    for row in unapproved(spec, current):
         line = part_line(dict(lines), row.part) if lines else None
         found.append(Finding("unapproved", "note", row.part, f"{row.part} {row.why}", line, column_of(line)))
-    return by_level(found)
+    return found
 
 
 def by_level(findings: list[Finding]) -> list[Finding]:

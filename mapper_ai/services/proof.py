@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mapspec import MappingSpec, SpecError, compile_spec
+from mapspec import Draft, MappingSpec, SpecError, compile_spec
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,17 @@ def failures(spec: MappingSpec, records: Sequence[Mapping[str, Any]]) -> dict[st
         compiled = compile_spec(open_spec)
     except (SpecError, ValueError) as error:
         return {"": Failure(len(records), len(records), getattr(error, "message", str(error)))}
+    return failed_parts([compiled.apply(record) for record in records])
+
+
+def failed_parts(drafts: Sequence[Draft]) -> dict[str, Failure]:
+    """As `failures`, of samples that a spec without gate and record checks was tried on before."""
     counts: dict[str, int] = {}
     first: dict[str, str] = {}
-    for record in records:
-        draft = compiled.apply(record)
+    for draft in drafts:
         for part in {row.target for row in (*draft.reasons, *draft.warnings) if row.target}:
             counts[part] = counts.get(part, 0) + 1
         for row in (*draft.reasons, *draft.warnings):
             if row.target:
                 first.setdefault(row.target, row.message)
-    return {part: Failure(count, len(records), first[part]) for part, count in counts.items()}
+    return {part: Failure(count, len(drafts), first[part]) for part, count in counts.items()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -18,6 +19,7 @@ from typing import Any, Final
 from mapper_ai.errors import MapperError
 from sync.reconcile.names import COLOURS, STATUS_WORDS, TITLES, status_words, verdict_words
 
+_LOOK_EVERY_S: Final = 0.2
 _COMPARED: Final = (0, 1)  # the books agree, the books differ
 Found = dict[str, Any]
 Table = dict[str, list[str]]
@@ -41,8 +43,11 @@ class Reconciler:
     mappings: Path
     environ: Mapping[str, str] | None = None
 
-    def compare(self, first: date, last: date) -> Found:
+    def compare(self, first: date, last: date, cancel: threading.Event | None = None) -> Found:
         """Compare and keep the result, as `mapper-sync reconcile --json` gives it.
+
+        Args:
+            cancel: Ends the comparison when set.
 
         Raises:
             NotCompared: It could not be done, and why; what was kept before is still there.
@@ -52,17 +57,20 @@ class Reconciler:
         fresh.unlink(missing_ok=True)
         period = ["--from", first.isoformat(), "--to", last.isoformat()]
         command = [sys.executable, "-m", "sync", "reconcile", *period, "--mappings", str(self.mappings)]
-        done = subprocess.run(
+        child = subprocess.Popen(
             [*command, "--json", "--output", str(fresh)],
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
             env=None if self.environ is None else dict(self.environ),
         )
-        found = _read(fresh) if done.returncode in _COMPARED else None
+        said = _until_end(child, cancel)
+        found = _read(fresh) if child.returncode in _COMPARED else None
+        if cancel is not None and cancel.is_set():
+            raise NotCompared("stopped by request; the result before it is still there")
         if found is None:
-            lines = done.stderr.strip().splitlines() or ["it ended without a result"]
+            lines = said.strip().splitlines() or ["it ended without a result"]
             raise NotCompared(lines[-1].removeprefix("mapper-sync: "))
         fresh.replace(self._file)
         return found
@@ -74,6 +82,15 @@ class Reconciler:
     @property
     def _file(self) -> Path:
         return self.folder / "reconciliation.json"
+
+
+def _until_end(child: subprocess.Popen[str], cancel: threading.Event | None) -> str:
+    while True:
+        try:
+            return child.communicate(timeout=None if cancel is None else _LOOK_EVERY_S)[1]
+        except subprocess.TimeoutExpired:
+            if cancel is not None and cancel.is_set():
+                child.terminate()
 
 
 def _read(file: Path) -> Found | None:

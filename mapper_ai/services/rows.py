@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from mapper_ai.services.goals import Goal
@@ -13,7 +13,7 @@ from mapper_ai.services.propose import Alternative
 from mapper_ai.services.sources import part_sources
 from mapper_ai.services.targets import has_rule, target_goals
 from mapper_ai.services.words import block_in_words, flow_in_words, rule_in_words
-from mapspec import MappingSpec, approval_of, digests, ops
+from mapspec import MappingSpec, digests, ops
 from mapspec.fingerprint import FLOW, plain_part
 from mapspec.model import Approval, FieldRule, ListBlock, Origin, operations_of
 from mapspec.yamltext import flow as one_line
@@ -45,6 +45,9 @@ class TargetRow:
         digest: Of the part's meaning; give it back with the decision. "" when unmapped.
         money: Money, tax or a key: never accepted in bulk.
         by, at: Who decided, and when (ISO instant); "" when nobody did.
+        comment: What was said with the decision.
+        checks: YAML, one check a line.
+        stale: It was approved, and has another meaning since.
     """
 
     part: str
@@ -63,18 +66,67 @@ class TargetRow:
     money: bool
     by: str = ""
     at: str = ""
+    comment: str = ""
+    checks: str = ""
+    stale: bool = False
 
 
-def spec_rows(spec: MappingSpec, alternatives: Mapping[str, tuple[Alternative, ...]]) -> list[TargetRow]:
-    """Every part with a rule and every writable target field without one; required and undecided first."""
+def spec_rows(
+    spec: MappingSpec,
+    alternatives: Mapping[str, tuple[Alternative, ...]],
+    undecided: Sequence[TargetRow] | None = None,
+) -> list[TargetRow]:
+    """Every part with a rule and every writable target field without one; required and undecided first.
+
+    Args:
+        spec: The spec.
+        alternatives: Part -> ranked sources.
+        undecided: What `undecided_rows` gave for the same meaning.
+    """
+    rows = undecided_rows(spec) if undecided is None else undecided
+    approvals = _approvals(spec)
+    return sorted((_decided(row, approvals.get(row.part), alternatives) for row in rows), key=_rank)
+
+
+def undecided_rows(spec: MappingSpec) -> list[TargetRow]:
+    """The rows without alternatives and decisions: what depends on the meaning of a spec alone."""
     goals = {f"{entry.name}.{goal.path}": goal for entry in target_goals(spec) for goal in entry.goals}
-    rows = list(_with_rules(spec, goals, alternatives))
+    rows = list(_with_rules(spec, goals))
     rows += [
-        _unmapped(spec, part, goal, alternatives.get(part, ()))
+        _unmapped(spec, part, goal)
         for part, goal in goals.items()
         if not goal.read_only and not goal.nested and not has_rule(spec, part) and goal.type not in ("object", "list")
     ]
-    return sorted(rows, key=_rank)
+    return rows
+
+
+def _approvals(spec: MappingSpec) -> dict[str, tuple[Approval, Origin | None]]:
+    found = {part: (rule.approval, rule.origin) for part, rule in spec.rules().items()}
+    found |= {part: (block.approval, block.origin) for part, block in spec.blocks().items()}
+    return found | {FLOW: (spec.approval, None)}
+
+
+def _decided(
+    row: TargetRow,
+    known: tuple[Approval, Origin | None] | None,
+    alternatives: Mapping[str, tuple[Alternative, ...]],
+) -> TargetRow:
+    found = alternatives.get(row.part, ())
+    if known is None:
+        return replace(row, alternatives=found) if found else row
+    approval, origin = known[0], known[1] or Origin(by="rule")
+    chosen = next((other for other in found if set(other.sources) & set(row.sources)), None)
+    return replace(
+        row,
+        reason=_reason(approval, origin, chosen),
+        evidence=dict(chosen.evidence) if chosen else {},
+        state=part_state(approval, row.digest),
+        alternatives=found,
+        by=approval.by or "",
+        at=approval.at or "",
+        comment=approval.comment or "",
+        stale=approval.state == "approved" and approval.digest != row.digest,
+    )
 
 
 def part_steps(rule: FieldRule) -> str:
@@ -125,39 +177,32 @@ def key_values(spec: MappingSpec) -> set[str]:
     return names
 
 
-def _with_rules(
-    spec: MappingSpec, goals: Mapping[str, Goal], alternatives: Mapping[str, tuple[Alternative, ...]]
-) -> Iterator[TargetRow]:
+def _with_rules(spec: MappingSpec, goals: Mapping[str, Goal]) -> Iterator[TargetRow]:
     rules, blocks = spec.rules(), spec.blocks()
     for part, digest in digests(spec).items():
-        approval = approval_of(spec, part)
         rule, block = rules.get(part), blocks.get(part)
         goal = goals.get(part)
-        sources = part_sources(spec, part)
-        found = alternatives.get(part, ())
         origin = rule.origin if rule else block.origin if block else Origin(by="rule")
-        chosen = next((row for row in found if set(row.sources) & set(sources)), None)
         yield TargetRow(
             part=part,
             target=part,
             required=part == FLOW or bool(rule and rule.required) or bool(goal and goal.required),
-            sources=sources,
+            sources=part_sources(spec, part),
             steps=_text(spec, rule, block),
             words=_words(spec, part, rule, block),
             confidence=float(origin.confidence) if origin and origin.confidence is not None else None,
             origin=origin.by if origin else "",
-            reason=_reason(approval, origin, chosen),
-            evidence=dict(chosen.evidence) if chosen else {},
-            state=part_state(approval, digest),
-            alternatives=found,
+            reason="",
+            evidence={},
+            state="proposed",
+            alternatives=(),
             digest=digest,
             money=is_money(spec, part, goal),
-            by=approval.by or "",
-            at=approval.at or "",
+            checks="\n".join(f"- {one_line(check.plain())}" for check in rule.check) if rule else "",
         )
 
 
-def _unmapped(spec: MappingSpec, part: str, goal: Goal, found: tuple[Alternative, ...]) -> TargetRow:
+def _unmapped(spec: MappingSpec, part: str, goal: Goal) -> TargetRow:
     name = part.split(".", 1)[0]
     why = why_left_out(spec, name, goal.path)
     return TargetRow(
@@ -172,7 +217,7 @@ def _unmapped(spec: MappingSpec, part: str, goal: Goal, found: tuple[Alternative
         reason=f"left out: {why}" if why else "",
         evidence={},
         state="unmapped",
-        alternatives=found,
+        alternatives=(),
         digest="",
         money=is_money(spec, part, goal),
     )

@@ -16,16 +16,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from mapper_ai.errors import MapperError
+from mapper_ai.services.atomic import write_text
 
-Kind = Literal["dry-run", "run"]
+Kind = Literal["dry-run", "run", "backfill"]
+KINDS: Final[tuple[Kind, ...]] = ("run", "dry-run", "backfill")
 Phase = Literal["none", "running", "done", "failed"]
 
 _LOG_TAIL_BYTES = 4000
+_REMEMBERED = 100
 # Children of this process, so that an ended one is collected and does not look alive for ever.
 _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -42,7 +46,8 @@ class Job:
         phase: none before the first start; failed when it ended without a report.
         started_at: Unix seconds; 0 when never started.
         stopping: Somebody asked it to end; it finishes the write in hand first.
-        report: What `mapper-sync run --json` printed; None while it runs and after a failure.
+        ended_at: Unix seconds; 0 while it runs.
+        report: What the command's --json printed; None while it runs and after a failure.
         message: Last line on stderr, for people; "" when there is none.
     """
 
@@ -50,10 +55,22 @@ class Job:
     phase: Phase
     pid: int = 0
     started_at: float = 0.0
+    ended_at: float = 0.0
     stopping: bool = False
     report: dict[str, Any] | None = None
     message: str = ""
     log_file: str = ""
+
+
+@dataclass(frozen=True)
+class Past:
+    """A job that has ended, as it is remembered: `words` says what it did."""
+
+    kind: Kind
+    phase: Phase
+    started_at: float
+    ended_at: float
+    words: str
 
 
 @dataclass(frozen=True)
@@ -79,23 +96,30 @@ class RunnerControl:
     environ: Mapping[str, str] | None = None
     now: Callable[[], float] = time.time
 
-    def start(self, kind: Kind) -> Job:
-        """Start `mapper-sync run`; a dry run writes nothing.
+    def start(self, kind: Kind, first: date | None = None) -> Job:
+        """Start the runner's command; a dry run writes nothing.
+
+        Args:
+            first: Of a backfill: the day from which on the past is read.
 
         Raises:
-            AlreadyRunning: A job of either kind is at work; two at once would only wait for each other.
+            AlreadyRunning: A job of any kind is at work; two at once would only wait for each other.
         """
         with self._locked():
-            for other in ("run", "dry-run"):
+            for other in KINDS:
                 if self.job(other).phase == "running":
                     raise AlreadyRunning("the runner is at work; wait for its end or stop it first")
+            self._remember(self.job(kind))
             place = self._place(kind)
             place.mkdir(parents=True, exist_ok=True, mode=0o700)  # planned bodies hold customer values
             for name in ("job.json", "report.json", "log.txt"):
                 (place / name).unlink(missing_ok=True)
-            command = [sys.executable, "-m", "sync", "run", "--mappings", str(self.mappings), "--json"]
+            name = "backfill" if kind == "backfill" else "run"
+            command = [sys.executable, "-m", "sync", name, "--mappings", str(self.mappings), "--json"]
             if kind == "dry-run":
                 command.append("--dry-run")
+            if kind == "backfill":
+                command += ["--from", (first or date.today()).isoformat()]  # noqa: DTZ011  a day of the shop
             with (place / "report.json").open("wb") as out, (place / "log.txt").open("wb") as log:
                 child = subprocess.Popen(
                     command,
@@ -135,11 +159,18 @@ class RunnerControl:
             phase=phase,
             pid=started.pid,
             started_at=started.started_at,
+            ended_at=0.0 if running else _ended(place, started.started_at),
             stopping=started.stopping,
             report=report,
             message=_last_line(place / "log.txt"),
             log_file=str(place / "log.txt"),
         )
+
+    def history(self) -> list[Past]:
+        """Jobs that have ended, newest first; at most a hundred."""
+        found = [past for past in map(_past, self._lines()) if past is not None]
+        found += [_summary(job) for job in map(self.job, KINDS) if job.phase in ("done", "failed")]
+        return sorted(found, key=lambda past: -past.started_at)[:_REMEMBERED]
 
     def wait(self, kind: Kind, timeout_s: float) -> Job:
         """Wait for a job that this process started; returns at once for any other.
@@ -152,6 +183,21 @@ class RunnerControl:
         if child is not None:
             child.wait(timeout_s)
         return self.job(kind)
+
+    def _remember(self, job: Job) -> None:
+        if job.phase in ("done", "failed"):
+            lines = [*self._lines(), json.dumps(asdict(_summary(job)))]
+            write_text(self._kept, "".join(f"{line}\n" for line in lines[-_REMEMBERED:]))
+
+    def _lines(self) -> list[str]:
+        try:
+            return self._kept.read_text("utf-8").splitlines()
+        except OSError:
+            return []
+
+    @property
+    def _kept(self) -> Path:
+        return self.folder / "history.ndjson"
 
     def _place(self, kind: Kind) -> Path:
         return self.folder / kind
@@ -178,6 +224,29 @@ class RunnerControl:
         with (self.folder / "lock").open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
+
+
+def _summary(job: Job) -> Past:
+    report = job.report
+    if report is None:
+        return Past(job.kind, job.phase, job.started_at, job.ended_at, job.message or "ended without a result")
+    fates = report.get("fates") or {}
+    words = ", ".join(f"{count} {fate}" for fate, count in sorted(fates.items())) or "nothing was due"
+    stopped = f"; ended early: {report['stopped']}" if report.get("stopped") else ""
+    return Past(job.kind, job.phase, job.started_at, job.ended_at, words + stopped)
+
+
+def _past(line: str) -> Past | None:
+    try:
+        return Past(**json.loads(line))
+    except (ValueError, TypeError):  # written by another version
+        return None
+
+
+def _ended(place: Path, started_at: float) -> float:
+    """When the last output was written; a job is silent afterwards."""
+    moments = [(place / name).stat().st_mtime for name in ("report.json", "log.txt") if (place / name).exists()]
+    return max([started_at, *moments])
 
 
 def read_progress(store_url: str) -> tuple[int, int] | None:

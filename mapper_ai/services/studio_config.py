@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from mapper_ai.errors import InputError
 from mapper_ai.services.decisions import FILE
+from mapper_ai.services.review.policy import Policy, read_policy
 
 WORKSPACE: Final = ".mapper"
 _CONFIG: Final = "mapper.toml"
@@ -38,6 +39,22 @@ def decisions_file(environ: Mapping[str, str] | None = None) -> Path:
     if not isinstance(given, str) or not given.strip():
         raise InputError(f"{config}: studio.decisions: expected the path of a file")
     return config.parent / Path(given).expanduser()
+
+
+def studio_policy(environ: Mapping[str, str] | None = None) -> Policy:
+    """Who may approve what: `[review]` of mapper.toml, the rules that `mapper review` judges a change by.
+
+    Raises:
+        InputError: mapper.toml cannot be read, or its [review] section does not fit.
+    """
+    env = os.environ if environ is None else environ
+    config = Path(env.get("MAPPER_CONFIG") or _CONFIG)
+    try:
+        return read_policy(config.read_text("utf-8"), str(config))
+    except FileNotFoundError:
+        return Policy()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{config}: cannot be read ({type(error).__name__})") from None
 
 
 def _section(config: Path, *, must_exist: bool) -> dict[str, Any]:

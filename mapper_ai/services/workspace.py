@@ -11,26 +11,31 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from mapper_ai.errors import Conflict, InputError, MapperError, UnknownPartError
+from mapper_ai.services.approving import NotAllowedError, why_not
 from mapper_ai.services.atomic import locked, write_text
-from mapper_ai.services.decisions import FILE, Action, DecisionStore, decided
-from mapper_ai.services.drafts import Draft, DraftStore, Sample, compiled, text_hash
-from mapper_ai.services.edits import change_source, change_steps, without_rejected
-from mapper_ai.services.findings import Finding, by_level, spec_findings
+from mapper_ai.services.decisions import FILE, Action, DecisionRow, DecisionStore, decided
+from mapper_ai.services.drafts import Draft, DraftStore, Sample, compiled, decided_text, text_hash
+from mapper_ai.services.edits import change_checks, change_source, change_steps, change_table, without_rejected
+from mapper_ai.services.findings import Finding, by_level, checked, waiting
+from mapper_ai.services.kept import Kept, meaning
 from mapper_ai.services.kinds import KINDS
+from mapper_ai.services.lookups import Lookup, lookups
 from mapper_ai.services.masking import Masker
-from mapper_ai.services.preview import PreviewRow, preview_rows
-from mapper_ai.services.proof import failures
+from mapper_ai.services.preview import PreviewRow, Tried, part_values, preview_rows, tried_on
+from mapper_ai.services.proof import Failure, failed_parts, failures
 from mapper_ai.services.propose import Alternative, alternatives_of, propose
-from mapper_ai.services.rows import State, TargetRow, part_state, spec_rows
+from mapper_ai.services.review.policy import Policy
+from mapper_ai.services.rows import State, TargetRow, part_state, spec_rows, undecided_rows
 from mapper_ai.services.sources import part_sources
 from mapper_ai.services.specs import compile_file, read_spec
 from mapper_ai.services.targets import Recall, has_rule, missing_required, source_profile, target_goals
 from mapspec import MappingSpec, SpecError, approval_of, approve, digests, dump_spec, unapproved
 from mapspec.approval import with_approvals
-from mapspec.model import Approval
+from mapspec.fingerprint import FLOW
+from mapspec.model import Approval, TableRule
 
 
 @dataclass(frozen=True)
@@ -62,13 +67,32 @@ class FlowCard:
 
 
 class _Save(Protocol):
-    def __call__(self, spec: MappingSpec, ranked: Mapping[str, tuple[Alternative, ...]] | None = None) -> None: ...
+    def __call__(
+        self,
+        spec: MappingSpec,
+        ranked: Mapping[str, tuple[Alternative, ...]] | None = None,
+        *,
+        decision: bool = False,
+        by: str = "",
+    ) -> None: ...
+
+
+_UNDECIDED: Final[Kept[list[TargetRow]]] = Kept(8)
+_TRIED: Final[Kept[list[Tried]]] = Kept(8)
+_DIGESTS: Final[Kept[dict[str, str]]] = Kept(16)
+_CHECKED: Final[Kept[list[Finding]]] = Kept(8)
+_LOOKUPS: Final[Kept[list[Lookup]]] = Kept(4)
+_CARDS: Final[Kept[FlowCard]] = Kept(32)
+_FIELDS: Final[Kept[list[str]]] = Kept(16)
 
 
 class Workspace:
     """Drafts, samples and decisions under one folder."""
 
-    def __init__(self, root: Path, mappings: Path, now: Callable[[], datetime], decisions: Path) -> None:
+    def __init__(
+        self, root: Path, mappings: Path, now: Callable[[], datetime], decisions: Path, policy: Policy | None = None
+    ) -> None:
+        self.policy = policy or Policy()
         self.root = root
         self.mappings = mappings
         self._now = now
@@ -83,6 +107,7 @@ class Workspace:
         mappings: Path,
         now: Callable[[], datetime] | None = None,
         decisions: Path | None = None,
+        policy: Policy | None = None,
     ) -> Workspace:
         """Open, making the folder if needed.
 
@@ -90,9 +115,10 @@ class Workspace:
             root: Drafts, masked samples, and the key that masks them.
             mappings: Where approved specs live in git.
             decisions: The file of decisions, may be shared with other workspaces; in `root` when None.
+            policy: Who may approve what; everybody everything when None.
         """
         root.mkdir(parents=True, exist_ok=True)
-        return cls(root, mappings, now or (lambda: datetime.now(UTC)), decisions or root / FILE)
+        return cls(root, mappings, now or (lambda: datetime.now(UTC)), decisions or root / FILE, policy)
 
     @staticmethod
     def kinds() -> list[str]:
@@ -101,9 +127,11 @@ class Workspace:
 
     def flows(self) -> list[FlowCard]:
         """Drafts and mapping files, by name."""
-        names = dict.fromkeys(self._store.names())
-        names |= dict.fromkeys(path.stem for path in self._files())
-        return [self._card(name) for name in sorted(names)]
+        return [self._card(name) for name in self.names()]
+
+    def names(self) -> list[str]:
+        """Names of the drafts and mapping files, sorted."""
+        return sorted({*self._store.names(), *(path.stem for path in self._files())})
 
     def start(self, flow: str, samples: Sequence[Sample], *, system: str = "samples") -> None:
         """Store the samples masked and propose a draft; replaces a draft of that name (undo brings it back).
@@ -171,8 +199,14 @@ class Workspace:
 
     def source_fields(self, flow: str) -> list[str]:
         """Paths that can be chosen as a source: of the samples and of the source's contract, sorted."""
-        profile = source_profile(self._need(flow).spec, self._records(flow))
-        return sorted(entry.path for entry in profile.fields if entry.addressable)
+        spec = self._need(flow).spec
+        key = (spec.source.system, spec.source.entity, self._store.samples_stamp(flow))
+
+        def read() -> list[str]:
+            profile = source_profile(spec, self._records(flow))
+            return sorted(entry.path for entry in profile.fields if entry.addressable)
+
+        return _FIELDS.get(key, read)
 
     def spec(self, flow: str) -> MappingSpec:
         """The draft as it stands."""
@@ -181,9 +215,9 @@ class Workspace:
     def rows(self, flow: str) -> list[TargetRow]:
         """Every part, and every writable target field without a rule; required and undecided first."""
         draft = self._need(flow)
-        return spec_rows(draft.spec, draft.alternatives)
+        return spec_rows(draft.spec, draft.alternatives, self._undecided(draft))
 
-    def accept(self, flow: str, part: str, *, digest: str, by: str) -> None:
+    def accept(self, flow: str, part: str, *, digest: str, by: str, comment: str = "") -> None:
         """Approve a part as it stands.
 
         Raises:
@@ -191,12 +225,36 @@ class Workspace:
             UnknownPartError: No such part, or it has no rule.
             SpecError: The draft does not compile.
             InputError: `by` is empty.
+            NotAllowedError: The policy wants somebody else.
         """
         with self._changing(flow) as (draft, save):
-            self._expect(draft.spec, part, digest)
+            self._expect(draft, part, digest)
             compiled(draft.text)
-            save(approve(draft.spec, [part], by=_name(by), at=self._at()))
-            self._decide(draft.spec, [part], "accept", by)
+            problem = why_not(self.policy, part, _name(by), draft.editor_of(part, digest))
+            if problem:
+                raise NotAllowedError(problem)
+            approved = approve(draft.spec, [part], by=_name(by), at=self._at())
+            save(_commented(approved, part, comment) if comment.strip() else approved, decision=True)
+            self._decide(draft.spec, [part], "accept", by, comment)
+
+    def comment(self, flow: str, part: str, text: str, *, digest: str) -> None:
+        """Leave a comment at a part, beside whatever was decided; an empty one is taken away.
+
+        Raises:
+            Conflict, UnknownPartError: As in accept.
+        """
+        with self._changing(flow) as (draft, save):
+            self._expect(draft, part, digest)
+            save(_commented(draft.spec, part, text), decision=True)
+
+    def may_not(self, flow: str, part: str, *, digest: str, by: str) -> str:
+        """Why a person may not approve a part; "" where nothing stands against it."""
+        return why_not(self.policy, part, by, self._need(flow).editor_of(part, digest))
+
+    def past(self, flow: str, part: str) -> list[DecisionRow]:
+        """What was decided about a part's fields, newest first."""
+        spec = self.spec(flow).spec
+        return [row for row in reversed(self._decisions.rows()) if (row.flow, row.part) == (spec, part)]
 
     def reject(self, flow: str, part: str, *, digest: str, by: str, reason: str = "") -> None:
         """Reject a part; `save` leaves rejected fields and lists out of the file.
@@ -205,13 +263,13 @@ class Workspace:
             Conflict, UnknownPartError, InputError: As in accept.
         """
         with self._changing(flow) as (draft, save):
-            self._expect(draft.spec, part, digest)
+            self._expect(draft, part, digest)
             rejected = Approval(
                 state="rejected", by=_name(by), at=self._at(), digest=digest, comment=" ".join(reason.split()) or None
             )
             spec = with_approvals(draft.spec, lambda name, old: rejected if name == part else old)
             self._decide(draft.spec, [part], "reject", by, reason)
-            save(spec, alternatives_of(spec, self._records(flow), self._recall()))
+            save(spec, alternatives_of(spec, self._records(flow), self._recall()), decision=True)
 
     def set_source(
         self, flow: str, part: str, sources: Sequence[str], *, digest: str, by: str = "", reason: str = ""
@@ -228,14 +286,14 @@ class Workspace:
         """
         records = self._records(flow)
         with self._changing(flow) as (draft, save):
-            self._expect(draft.spec, part, digest, may_be_new=True)
+            self._expect(draft, part, digest, may_be_new=True)
             changed = change_source(draft.spec, part, sources, source_profile(draft.spec, records))
             compiled(dump_spec(changed))
             if by.strip():
                 if part_sources(draft.spec, part) != part_sources(changed, part):
                     self._decide(draft.spec, [part], "reject", by, reason)
                 self._decide(changed, [part], "edit", by, reason)
-            save(changed)
+            save(changed, by=by)
 
     def set_steps(self, flow: str, part: str, steps_yaml: str, *, digest: str, by: str = "", reason: str = "") -> None:
         """Take other steps (YAML, one step a line); the state is proposed again. With a name in `by` it is remembered.
@@ -245,12 +303,59 @@ class Workspace:
             SpecError: The steps do not parse or compile; with the line in `steps_yaml`.
         """
         with self._changing(flow) as (draft, save):
-            self._expect(draft.spec, part, digest, may_be_new=True)
+            self._expect(draft, part, digest, may_be_new=True)
             changed = change_steps(draft.spec, part, steps_yaml)
             compiled(dump_spec(changed))
             if by.strip():
                 self._decide(changed, [part], "edit", by, reason)
-            save(changed)
+            save(changed, by=by)
+
+    def set_checks(self, flow: str, part: str, checks_yaml: str, *, digest: str, by: str = "") -> None:
+        """Take other checks (YAML, one a line); the state is proposed again.
+
+        Raises:
+            Conflict, UnknownPartError: As in accept.
+            SpecError: The checks do not parse or compile; with the line in `checks_yaml`.
+        """
+        with self._changing(flow) as (draft, save):
+            self._expect(draft, part, digest)
+            changed = change_checks(draft.spec, part, checks_yaml)
+            compiled(dump_spec(changed))
+            save(changed, by=by)
+
+    def set_table(self, flow: str, name: str, table: TableRule, *, was: TableRule, by: str = "") -> None:
+        """Take another look-up table; the parts that use it are proposed again.
+
+        Raises:
+            Conflict: The table is not what `was` shows any more.
+            UnknownPartError: There is no such table.
+            SpecError: The draft does not compile with it.
+        """
+        with self._changing(flow) as (draft, save):
+            if draft.spec.tables.get(name) not in (was, None):
+                raise Conflict(f"the table {name} was changed since it was shown; look at it again")
+            changed = change_table(draft.spec, name, table)
+            compiled(dump_spec(changed))
+            save(changed, by=by)
+
+    def lookups(self, flow: str) -> list[Lookup]:
+        """The look-up tables, and which values of the samples find no row."""
+        draft, samples = self._need(flow), self._stored(flow)
+        key = (meaning(draft.text), self._store.samples_stamp(flow))
+        return _LOOKUPS.get(key, lambda: lookups(draft.spec, [(row.name, row.record) for row in samples]))
+
+    def try_steps(self, flow: str, part: str, steps_yaml: str, *, limit: int = 5) -> list[PreviewRow]:
+        """What edited steps would make of the samples, failures first; nothing is saved.
+
+        Raises:
+            UnknownPartError: As in set_steps.
+            SpecError: The steps do not parse or compile; with the line in `steps_yaml`.
+        """
+        changed = change_steps(self._need(flow).spec, part, steps_yaml)
+        text = dump_spec(changed)
+        compiled(text)
+        named = [(row.name, row.record) for row in self._stored(flow)]
+        return preview_rows(text, named, part=part)[:limit]
 
     def accept_many(self, flow: str, parts: Sequence[tuple[str, str]], *, by: str) -> list[str]:
         """Approve (part, digest) pairs in one write; money, tax, keys, changed and unmapped parts are left out.
@@ -261,12 +366,15 @@ class Workspace:
         left: list[str] = []
         with self._changing(flow) as (draft, save):
             compiled(draft.text)
-            rows = {row.part: row for row in spec_rows(draft.spec, {})}
+            rows = {row.part: row for row in spec_rows(draft.spec, {}, self._undecided(draft))}
             chosen: list[str] = []
             for part, digest in parts:
                 row = rows.get(part)
+                barred = why_not(self.policy, part, _name(by), draft.editor_of(part, digest))
                 if row is None or row.state == "unmapped":
                     left.append(f"{part}: has no rule")
+                elif barred:
+                    left.append(barred)
                 elif row.digest != digest:
                     left.append(f"{part}: changed since it was shown")
                 elif row.money:
@@ -274,7 +382,7 @@ class Workspace:
                 else:
                     chosen.append(part)
             if chosen:
-                save(approve(draft.spec, chosen, by=_name(by), at=self._at()))
+                save(approve(draft.spec, chosen, by=_name(by), at=self._at()), decision=True)
                 self._decide(draft.spec, chosen, "accept", by)
         return left
 
@@ -291,9 +399,18 @@ class Workspace:
 
     def preview(self, flow: str, *, part: str | None = None, limit: int = 20) -> list[PreviewRow]:
         """What the draft makes of the samples, failures first; never raises for what samples hold."""
-        return preview_rows(self._need(flow).text, [(row.name, row.record) for row in self._stored(flow)], part=part)[
-            :limit
-        ]
+        text, samples = self._need(flow).text, self._stored(flow)
+        named = [(row.name, row.record) for row in samples]
+        return preview_rows(text, named, part=part, tried=self._tried(flow, text))[:limit]
+
+    def values_after(self, flow: str, parts: Sequence[str]) -> dict[str, Any]:
+        """What the first sample that goes (else the first) gives for each part; parts without a value are left out."""
+        draft = self._need(flow)
+        tried = self._tried(flow, draft.text)
+        if not tried:
+            return {}
+        chosen = next((row for row in tried if row.draft.decision == "go"), tried[0])
+        return part_values(compiled(draft.text, open_gate=True), chosen, parts)
 
     def findings(self, flow: str) -> list[Finding]:
         """Errors, warnings and unapproved parts."""
@@ -303,7 +420,7 @@ class Workspace:
         found = list(missing_required(kept, target_goals(kept)))
         found += [
             Finding("sample-fails", "warning", part, _fails(part, row.count, row.tried, row.message))
-            for part, row in failures(spec, self._records(flow)).items()
+            for part, row in self._failures(flow, draft).items()
         ]
         found += [
             row
@@ -312,12 +429,27 @@ class Workspace:
         ]
         if draft.file.exists() and draft.base and _hash(draft.file) != draft.base:
             found.append(Finding("file-changed", "warning", "", f"{draft.file} was changed elsewhere: open it again"))
-        found += spec_findings(kept)
+        parts = frozenset((FLOW, *kept.rules(), *kept.blocks()))
+        found += _CHECKED.get((meaning(draft.text), parts), lambda: checked(kept))
+        found += waiting(kept, {part: digest for part, digest in self._digests(draft).items() if part in parts})
         return by_level(found)
 
     def text(self, flow: str) -> str:
         """The canonical YAML that `save` would write."""
         return dump_spec(without_rejected(self._need(flow).spec))
+
+    def saved_text(self, flow: str) -> str | None:
+        """What the mapping file holds now; None while there is none."""
+        file = self._need(flow).file
+        return read_spec(file).text if file.is_file() else None
+
+    def raise_version(self, flow: str, version: int) -> bool:
+        """Give the draft a version at least that high; approvals stay, for a version is no meaning. False: it had."""
+        with self._changing(flow) as (draft, save):
+            if draft.spec.version >= version:
+                return False
+            save(draft.spec.model_copy(update={"version": version}))
+        return True
 
     def save(self, flow: str) -> Path:
         """Write the canonical YAML into the mappings folder. Unapproved parts may be saved; they do not run.
@@ -340,6 +472,27 @@ class Workspace:
             return draft.file
 
     # --- inside ---
+
+    def _digests(self, draft: Draft) -> dict[str, str]:
+        return _DIGESTS.get(meaning(draft.text), lambda: digests(draft.spec))
+
+    def _undecided(self, draft: Draft) -> list[TargetRow]:
+        return _UNDECIDED.get(meaning(draft.text), lambda: undecided_rows(draft.spec))
+
+    def _tried(self, flow: str, text: str) -> list[Tried] | None:
+        """Every sample through the draft; None where the draft does not compile."""
+        samples = self._stored(flow)
+        key = (meaning(text), self._store.samples_stamp(flow))
+        try:
+            return _TRIED.get(key, lambda: tried_on(text, [(row.name, row.record) for row in samples]))
+        except SpecError:
+            return None
+
+    def _failures(self, flow: str, draft: Draft) -> dict[str, Failure]:
+        tried = self._tried(flow, draft.text)
+        if tried is None:
+            return failures(draft.spec, self._records(flow))
+        return failed_parts([row.opened for row in tried])
 
     def _files(self) -> list[Path]:
         return sorted(self.mappings.glob("*.yaml")) if self.mappings.is_dir() else []
@@ -418,17 +571,27 @@ class Workspace:
                 raise UnknownPartError(f"there is no flow '{flow}'; start one or open a mapping file")
             current = draft
 
-            def save(spec: MappingSpec, ranked: Mapping[str, tuple[Alternative, ...]] | None = None) -> None:
-                text = dump_spec(spec)
+            def save(
+                spec: MappingSpec,
+                ranked: Mapping[str, tuple[Alternative, ...]] | None = None,
+                *,
+                decision: bool = False,
+                by: str = "",
+            ) -> None:
+                text = decided_text(spec, current.text) if decision else dump_spec(spec)
                 if text != current.text:
                     changed = current.changed(text)
+                    if by.strip():
+                        before = self._digests(current)
+                        made = {part: (digest, _name(by)) for part, digest in digests(spec).items()}
+                        fresh = {part: row for part, row in made.items() if before.get(part) != row[0]}
+                        changed = replace(changed, changed_by={**current.changed_by, **fresh})
                     self._store.save(flow, changed if ranked is None else replace(changed, alternatives=ranked))
 
             yield draft, save
 
-    @staticmethod
-    def _expect(spec: MappingSpec, part: str, digest: str, *, may_be_new: bool = False) -> None:
-        now = digests(spec).get(part)
+    def _expect(self, draft: Draft, part: str, digest: str, *, may_be_new: bool = False) -> None:
+        now = self._digests(draft).get(part)
         if now is None and not may_be_new:
             if digest:
                 raise Conflict(f"{part} was removed since it was shown")
@@ -442,17 +605,18 @@ class Workspace:
                 draft = self._draft(flow)
             if draft is None:
                 raise UnknownPartError("was removed")
-            return self._filled(flow, draft)
+            on_disk = _hash(draft.file)
+            key = (draft.text, draft.base, draft.mark, str(draft.file), on_disk, self._store.samples_stamp(flow))
+            return _CARDS.get(key, lambda: self._filled(flow, draft, on_disk))
         except (MapperError, SpecError) as error:
             return FlowCard(flow, "", 0, 0, 0, False, False, error=str(error))
 
-    def _filled(self, flow: str, draft: Draft) -> FlowCard:
+    def _filled(self, flow: str, draft: Draft, on_disk: str) -> FlowCard:
         spec = draft.spec
         kept = without_rejected(spec)
         states: dict[str, State] = {
             part: part_state(approval_of(spec, part), digest) for part, digest in digests(spec).items()
         }
-        on_disk = _hash(draft.file)
         saved = on_disk == text_hash(dump_spec(kept)) or (draft.untouched and on_disk == draft.base)
         missing = missing_required(kept, target_goals(kept))
         return FlowCard(
@@ -466,6 +630,11 @@ class Workspace:
             file=str(draft.file),
             samples=len(self._store.load_samples(flow)),
         )
+
+
+def _commented(spec: MappingSpec, part: str, text: str) -> MappingSpec:
+    comment = " ".join(text.split()) or None
+    return with_approvals(spec, lambda name, old: old.model_copy(update={"comment": comment}) if name == part else old)
 
 
 def _name(by: str) -> str:

@@ -8,16 +8,18 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import streamlit as st
 
+from mapper_ai.services.operating import Operator, open_operator
 from mapper_ai.services.reconciliation import Reconciler
 from mapper_ai.services.runner_control import RunnerControl
-from mapper_ai.services.studio_config import decisions_file, workspace_root
+from mapper_ai.services.studio_config import decisions_file, studio_policy, workspace_root
 from mapper_ai.services.workspace import Workspace
+from mapper_ai.ui import identity
 from sync.errors import SettingsError
 from sync.settings import DEFAULT_STORE_URL, load_settings
 
@@ -55,20 +57,26 @@ class Surroundings:
 
 
 def surroundings() -> Surroundings:
-    """Of this process."""
-    return Surroundings.read(os.environ)
+    """Of this process, with the person of this session where people sign in."""
+    found = Surroundings.read(os.environ)
+    return replace(found, user=identity.signed_in_as()) if identity.required() else found
 
 
 def workspace() -> Workspace:
     """The workspace as it stands on disk."""
     found = surroundings()
-    return Workspace.open(found.root, mappings=found.mappings, decisions=decisions_file())
+    return Workspace.open(found.root, mappings=found.mappings, decisions=decisions_file(), policy=studio_policy())
 
 
 def runner() -> RunnerControl:
     """The runner jobs of the workspace."""
     found = surroundings()
     return RunnerControl(found.root / "jobs", found.mappings)
+
+
+def operator() -> Operator:
+    """The runner's admin API, or its store."""
+    return open_operator(surroundings().user)
 
 
 def reconciler() -> Reconciler:

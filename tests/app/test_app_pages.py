@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ from studio_app import FLOW, Studio, button, looked_at, press, shown
 
 from connectors.sandbox.server import running_sandbox
 from mapper_ai.services.decisions import DecisionStore
-from mapper_ai.services.kill_switch import read_pause
 from mapper_ai.services.workspace import Sample, TargetRow
+from sync.control import paused
 from sync.store import open_store
 
 
@@ -166,13 +167,69 @@ def test_another_source_is_taken_from_the_alternatives(studio: Studio) -> None:
 
 def test_wrong_steps_are_explained_and_cannot_be_saved(studio: Studio) -> None:
     studio.propose()
-    app = studio.page("review", flow=FLOW, part="client.p_city")
+    app = press(studio.page("review", flow=FLOW, part="client.p_city"), "edit")
     app.text_area[0].input("- {path: billingAddress.city}\n- {tirm: }").run()
     assert "tirm" in shown(app)
     assert button(app, "save-steps").disabled
     app.text_area[0].input("- {path: billingAddress.city}\n- {case: upper}").run()
     press(app, "save-steps")
     assert "upper" in row_of(studio, "client.p_city").steps
+
+
+def test_steps_are_changed_by_form_and_tried_on_the_samples_before_they_are_saved(studio: Studio) -> None:
+    studio.propose()
+    before = row_of(studio, "client.p_city")
+    app = press(studio.page("review", flow=FLOW, part="client.p_city"), "edit")
+    adding = next(entry for entry in app.selectbox if str(entry.key).startswith("add-steps"))
+    adding.select("case").run()
+    choice = next(entry for entry in app.selectbox if str(entry.key).startswith("arg-") and entry.label == "to")
+    choice.select("upper").run()
+    tried = next(entry.value for entry in app.dataframe if "After" in entry.value and "Before" in entry.value)
+    assert any(value.isupper() for value in tried["After"])
+    assert row_of(studio, "client.p_city") == before
+    press(app, "save-steps")
+    assert "case: upper" in row_of(studio, "client.p_city").steps
+
+
+def test_checks_are_changed_beside_the_steps(studio: Studio) -> None:
+    studio.propose()
+    app = press(studio.page("review", flow=FLOW, part="client.p_city"), "edit")
+    checks = next(entry for entry in app.text_area if entry.label.startswith("Checks"))
+    checks.input("- {lenght: 9}").run()
+    press(app, "save-checks")
+    assert "unknown check 'lenght'" in shown(app)
+    next(entry for entry in app.text_area if entry.label.startswith("Checks")).input("- {max_length: 9}").run()
+    press(app, "save-checks")
+    row = row_of(studio, "client.p_city")
+    assert (row.checks, row.state) == ("- {max_length: 9}", "proposed")
+
+
+def test_who_changed_a_part_does_not_approve_it_where_four_eyes_are_asked_for(studio: Studio, tmp_path: Path) -> None:
+    studio.propose()
+    (tmp_path / "mapper.toml").write_text("[review]\nfour_eyes = true\n", "utf-8")
+    part = "client.p_city"
+    studio.work.set_steps(FLOW, part, "- {path: shippingAddress.city}", digest=row_of(studio, part).digest, by="ana")
+    app = studio.page("review", flow=FLOW, part=part)
+    assert button(app, "accept").disabled
+    assert "changed by ana: another person has to approve it" in shown(app)
+    (tmp_path / "mapper.toml").write_text("[review]\nfour_eyes = false\n", "utf-8")
+    press(studio.page("review", flow=FLOW, part=part), "accept")
+    assert row_of(studio, part).by == "ana"
+
+
+def test_a_comment_is_kept_without_a_decision_and_past_tells_what_was_decided(studio: Studio) -> None:
+    studio.propose()
+    part = "invoice.create_date"
+    app = studio.page("review", flow=FLOW, part=part)
+    app.text_input(key=f"reason-{FLOW}-{part}").input("ask the controller").run()
+    press(app, "keep-comment")
+    row = row_of(studio, part)
+    assert (row.comment, row.state) == ("ask the controller", "proposed")
+    studio.work.accept(FLOW, part, digest=row.digest, by="ana")
+    app = studio.page("review", flow=FLOW, part=part, filter="All")
+    app.segmented_control(key="panel-section").select("Past").run()
+    assert "approved by ana" in shown(app) and "ask the controller" in shown(app)
+    assert "accepted orderDate" in shown(app)
 
 
 def test_filters_and_search_narrow_the_table(studio: Studio) -> None:
@@ -183,7 +240,7 @@ def test_filters_and_search_narrow_the_table(studio: Studio) -> None:
     assert sorted(app.dataframe[0].value["Target"]) == [
         "client.currency_code",
         "guest.currency_code",
-        "invoice.currency_code",
+        "invoice.currency_code *",
     ]
 
 
@@ -196,9 +253,9 @@ def test_a_new_session_finds_everything_again(studio: Studio) -> None:
     assert "1 of" in " ".join(str(entry.text) for entry in again.get("progress"))
 
 
-def test_preview_compares_order_and_invoice_totals(studio: Studio) -> None:
+def test_the_test_page_compares_order_and_invoice_totals(studio: Studio) -> None:
     studio.propose()
-    app = studio.page("preview", flow=FLOW)
+    app = studio.page("test", flow=FLOW)
     table = app.dataframe[0].value.set_index("Sample")
     assert table.loc["plain-card", "Invoice total"] == table.loc["plain-card", "Order total"] == "11.80"
     assert table.loc["currency-jpy", "Invoice total"] == "7867"
@@ -212,43 +269,31 @@ def test_payload_values_are_shown_as_text_only(studio: Studio) -> None:
     markup = "<img src=x onerror=alert(1)> **bold** [link](https://example.com) :material/home:"
     record = {**work.samples(FLOW)[0].record, "notes": markup}
     work.set_samples(FLOW, [Sample("evil", record)])
-    for name in ("samples", "review", "preview"):
+    for name in ("samples", "review", "test"):
         app = studio.page(name, flow=FLOW, part="invoice.notes")
         interpreted = [str(entry.value) for kind in (app.markdown, app.caption, app.error, app.info) for entry in kind]
         assert not any("onerror" in text or "example.com" in text for text in interpreted), name
 
 
-def test_save_waits_for_approval_then_writes_the_file(studio: Studio) -> None:
-    work = studio.propose()
-    app = studio.page("run")
-    assert button(app, f"save-{FLOW}").disabled
-    for row in work.rows(FLOW):
-        if row.state == "proposed":
-            work.accept(FLOW, row.part, digest=row.digest, by="ana")
-    app = studio.page("run")
-    press(app, f"save-{FLOW}")
-    assert "by: ana" in (studio.mappings / "order-to-invoice.yaml").read_text("utf-8")
-    assert next(card for card in studio.work.flows() if card.name == FLOW).runnable
-
-
 def test_run_says_what_is_missing(studio: Studio) -> None:
-    app = studio.page("run")
+    app = studio.page("runs")
     assert "FRESHBOOKS_ACCOUNT_ID is not set" in shown(app)
     assert button(app, "run-now").disabled
 
 
 def test_the_kill_switch_pauses_every_runner_and_says_who_did(studio: Studio, tmp_path: Path) -> None:
-    app = studio.page("run")
+    app = studio.page("runs")
     press(app, "pause")  # without a store there is nothing to pause, and none is made
     assert "The runner was not paused" in shown(app) and not (tmp_path / "mapper.db").exists()
     open_store(f"sqlite:///{tmp_path / 'mapper.db'}").close()
-    app = studio.page("run")
+    app = studio.page("runs")
     app.text_input(key="pause-reason").set_value("wrong tax rate").run()
     press(app, "pause")
     assert "paused by ana" in shown(app) and "wrong tax rate" in shown(app)
-    app = press(studio.page("run"), "resume")
+    app = press(studio.page("runs"), "resume")
     assert "paused by ana" not in shown(app)
-    assert read_pause(f"sqlite:///{tmp_path / 'mapper.db'}") is None
+    with closing(open_store(f"sqlite:///{tmp_path / 'mapper.db'}", read_only=True)) as store:
+        assert paused(store) is None
 
 
 def test_dry_run_then_run_through_a_child_process(
@@ -268,13 +313,68 @@ def test_dry_run_then_run_through_a_child_process(
             "MAPPER_SETTLE_S": "0",
         }.items():
             monkeypatch.setenv(name, value)
-        app = press(studio.page("run"), "dry-run")
+        app = press(studio.page("runs"), "dry-run")
         assert runner().wait("dry-run", 120).phase == "done"
         assert not sandbox.state.freshbooks.tables["invoice"]
-        app = studio.page("run")
+        app = studio.page("runs", show="Dry run")
         assert "POST /accounting/account" in shown(app)
         press(app, "run-now")
         assert runner().wait("run", 120).phase == "done"
-        app = studio.page("run")
+        app = studio.page("runs")
         posted = app.dataframe[0].value.set_index("What")
         assert posted.loc["invoice", "How many"] == f"{len(sandbox.state.freshbooks.tables['invoice'])} in the books"
+
+
+def test_decisions_are_listed_and_say_so_when_there_are_none(studio: Studio) -> None:
+    assert "Nothing was decided yet" in shown(studio.page("decisions"))
+    work = studio.propose()
+    work.accept(FLOW, "invoice.create_date", digest=row_of(studio, "invoice.create_date").digest, by="ana")
+    app = studio.page("decisions")
+    assert app.dataframe[0].value["Target"].tolist() == ["create_date"]
+    assert button(app, "forget").disabled
+
+
+def test_lists_and_tables_of_a_flow_are_shown(studio: Studio) -> None:
+    app = studio.page("lines", flow=FLOW)
+    assert "lineItems[]  →  invoice.lines[]" in shown(app)
+    assert "Credit Card" in shown(app)
+
+
+def test_a_value_without_a_row_gets_one_and_the_parts_that_use_the_table_are_decided_again(studio: Studio) -> None:
+    work = studio.propose()
+    for row in work.rows(FLOW):
+        if row.state == "proposed":
+            work.accept(FLOW, row.part, digest=row.digest, by="ana")
+    assert row_of(studio, "payment.type").state == "approved"
+    first = work.samples(FLOW)[0].record
+    payment = {**first["payments"][0], "method": "creditcard"}
+    work.set_samples(FLOW, [Sample("odd", {**first, "payments": [payment]})])
+    app = studio.page("lines", flow=FLOW)
+    assert "creditcard (×1)" in shown(app) and "→ Credit Card" in shown(app)
+    press(app, "take-payment_types-creditcard")
+    assert studio.work.spec(FLOW).tables["payment_types"].rows["creditcard"] == "Credit Card"
+    row = row_of(studio, "payment.type")
+    assert (row.state, row.stale) == ("proposed", True)
+    assert "creditcard (×1)" not in shown(studio.page("lines", flow=FLOW))
+
+
+def test_the_first_steps_tick_themselves_and_lead_on(studio: Studio) -> None:
+    for file in studio.mappings.glob("*.yaml"):
+        file.unlink()
+    app = studio.page("projects")
+    steps = next(entry.label for entry in app.expander if entry.label.startswith("First steps"))
+    assert steps == "First steps: 0 of 7 done · next: take samples of what the shop sends"
+    studio.propose()
+    app = studio.page("projects")
+    steps = next(entry.label for entry in app.expander if entry.label.startswith("First steps"))
+    assert steps == "First steps: 3 of 7 done · next: decide every part"
+    assert "18 of 18 required fields have a rule · 71 to decide, 1 in conflict" in shown(app)
+
+
+def test_samples_are_compared_with_what_the_mapping_reads(studio: Studio) -> None:
+    work = studio.propose()
+    first = {**work.samples(FLOW)[0].record, "loyaltyPoints": 7, "orderDate": 20260301}
+    work.set_samples(FLOW, [Sample("changed", first)])
+    text = shown(studio.page("samples", flow=FLOW))
+    assert "loyaltyPoints" in text and "new field" in text
+    assert "orderDate" in text and "other type" in text

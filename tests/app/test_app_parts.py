@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import pytest
 from mapper_ai.errors import InputError
 from mapper_ai.services.workspace import Alternative, Sample, TargetRow
 from mapper_ai.ui.parts import report
+from mapper_ai.ui.parts.moving import flows_of
 from mapper_ai.ui.parts.records import entity_of, read_folder, read_text
-from mapper_ai.ui.parts.rows import chosen_rows, confident, fields_of, next_part, table_data
+from mapper_ai.ui.parts.rows import chosen_rows, confident, coverage, fields_of, in_order, next_part, table_data
 from mapper_ai.ui.parts.steps import check_steps
 from mapper_ai.ui.parts.totals import totals_of
 from mapper_ai.ui.parts.values import cell, exact_json, shortened
@@ -66,6 +68,39 @@ def test_next_goes_round_and_starts_over_when_the_part_is_gone() -> None:
 def test_search_needs_every_word_somewhere() -> None:
     rows = [row("client.fname"), row("invoice.fname")]
     assert [found.part for found in chosen_rows(rows, "All", "INVOICE a.c")] == ["invoice.fname"]
+
+
+def test_open_required_fields_come_first_then_conflicts_then_the_least_sure() -> None:
+    rows = [
+        row("done", state="approved"),
+        row("sure"),
+        row("unsure", confidence=0.2),
+        row("wrong", confidence=0.99),
+        replace(row("needed"), required=True),
+        replace(row("gap", state="unmapped"), required=True),
+    ]
+    assert [found.part for found in in_order(rows, {"wrong"})][-1] == "done"
+    assert [found.part for found in in_order(rows, {"wrong"})][2:5] == ["wrong", "unsure", "sure"]
+    assert {found.part for found in in_order(rows, {"wrong"})[:2]} == {"needed", "gap"}
+    assert coverage(rows) == (1, 2)
+    assert [found.part for found in chosen_rows(rows, "Conflicts", "", {"wrong"})] == ["wrong"]
+    assert [found.part for found in chosen_rows(rows, "Missing", "")] == ["gap"]
+
+
+def test_the_picture_counts_fields_between_objects() -> None:
+    rows = [
+        replace(row("invoice.lines[].qty", state="approved"), sources=("lineItems[].quantity",)),
+        replace(row("invoice.lines[].name"), sources=("lineItems[].name",)),
+        replace(row("client.email"), sources=("customer.email", "email")),
+        replace(row("client.language"), sources=()),
+        row("flow"),
+    ]
+    assert sorted(flows_of(rows)) == [
+        ("customer", "client", 1, 0),
+        ("fixed values", "client", 1, 0),
+        ("lineItems[]", "invoice.lines[]", 2, 1),
+        ("the record", "client", 1, 0),
+    ]
 
 
 def test_table_cells_are_short_text() -> None:

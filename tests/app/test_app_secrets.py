@@ -9,6 +9,7 @@ from studio_app import FLOW, Studio, shown
 
 from mapper_ai.ui.parts.frame import PAGES
 from mapper_ai.ui.parts.records import read_text
+from mapper_ai.ui.parts.settings_parts import OTHER_PARTS
 
 SECRETS = {
     "FRESHBOOKS_ACCESS_TOKEN": "Kanarifbtoken1177",
@@ -17,6 +18,9 @@ SECRETS = {
     "CLARITY_CLIENT_SECRET": "Kanariclaritysecret4417",
     "CLARITY_API_KEY": "Kanariapikey5531",
     "CLARITY_WEBHOOK_SECRET": "Kanariwebhook6643",
+    "MAPPER_ADMIN_TOKEN": "Kanariadmintoken8867",
+    "OPENAI_API_KEY": "Kanariopenaikey9971",
+    "MAPPER_ALERT_URLS": "json://user:Kanarialertpass6083@127.0.0.1:9",
     "MAPPER_TOKEN_KEY": "Kanaritokenkey7759AAAAAAAAAAAAAAAAAAAAAAAAA=",
 }
 CARD = {"cardNumber": "4929717358346122", "cvv": "Kanaricvv7391", "token": "Kanaricardtoken8841"}
@@ -37,9 +41,12 @@ def test_no_page_shows_a_secret(studio: Studio, monkeypatch: pytest.MonkeyPatch)
         "password": "Kanaripassword5528",
     }
     work.set_samples(FLOW, read_text("orders.json", json.dumps([sample]).encode()))
-    wanted = [*SECRETS.values(), *CARD.values(), "Kanaripassword5528"]
-    for page in PAGES:
-        app = studio.page(page, flow=FLOW)
+    wanted = [*SECRETS.values(), "Kanarialertpass6083", *CARD.values(), "Kanaripassword5528"]
+    places = [(page, {}) for page in PAGES]
+    places += [("settings", {"show": part}) for part in OTHER_PARTS]
+    places += [("runs", {"show": part}) for part in ("Dry run", "Error inbox", "Record", "Reconciliation", "By hand")]
+    for page, looked_at in places:
+        app = studio.page(page, flow=FLOW, **looked_at)
         text = shown(app) + "".join(str(entry.value) for entry in app.text_input)
         assert text
         assert [value for value in wanted if value in text] == [], page

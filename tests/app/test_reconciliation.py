@@ -1,4 +1,4 @@
-"""The Reconciliation tab of the Run page, on a real comparison with the sandbox."""
+"""The Reconciliation tab of the Runs page, on a real comparison with the sandbox."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from datetime import date
 import pytest
 from studio_app import Studio, press, shown
 
+from mapper_ai.services import background
 from mapper_ai.services.reconciliation import NotCompared, Reconciler, chart, records_table, sums_table
+from mapper_ai.ui.parts.reconciling import task_of
 from tests.flows import Books
 from tests.reconciling import Shop, opening, sale
 
@@ -35,15 +37,17 @@ def shop(make_books: Callable[..., Books], studio: Studio, monkeypatch: pytest.M
 
 def test_the_page_compares_and_keeps_the_result(shop: Shop, studio: Studio) -> None:
     shop.person.delete("payment", shop.payment(1)["id"])
-    app = studio.page("run")
+    app = studio.page("runs", show="Reconciliation")
     assert "Not compared yet" in shown(app)
     app.date_input(key="reconcile-from").set_value(date(2026, 3, 1))
     app.date_input(key="reconcile-to").set_value(date(2026, 3, 31))
     press(app, "reconcile")
+    assert background.wait(task_of(Reconciler(studio.root, studio.mappings)), 60).phase == "done"
+    app.run()
     told = "The books differ, 2026-03-01 to 2026-03-31: 2 records differ."
     assert told in shown(app)
     assert "payment: deleted-in-freshbooks" in shown(app)
-    again = studio.page("run")
+    again = studio.page("runs", show="Reconciliation")
     assert told in shown(again)
     assert again.date_input(key="reconcile-from").value == date(2026, 3, 1)
 

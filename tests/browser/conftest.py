@@ -8,13 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from ensure_browser import find_browser
-from playwright.sync_api import Browser, ConsoleMessage, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from watching import Demo, Watched
 
 from mapspec import approve, dump_spec, load_spec
@@ -37,6 +38,20 @@ _ARGUMENTS = [
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Demo]:
     """`mapper demo` in a folder of its own, with approved mappings."""
+    with running_demo(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def shared_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """As `demo`, one for the tests of a module."""
+    with running_demo(tmp_path_factory.mktemp("demo")) as found:
+        yield found
+
+
+@contextmanager
+def running_demo(tmp_path: Path) -> Iterator[Demo]:
+    """A demo that ends with the block."""
     shutil.copytree(PROJECT / "mappings", tmp_path / "mappings")
     shutil.copytree(PROJECT / "fixtures", tmp_path / "fixtures")
     for file in (tmp_path / "mappings").rglob("*.yaml"):
@@ -101,7 +116,18 @@ def browser() -> Iterator[Browser]:
 def watched(browser: Browser) -> Iterator[Watched]:
     """A page of 1280 px whose errors and requests are kept."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
-    page = context.new_page()
+    yield watch(context.new_page())
+    context.close()
+
+
+@pytest.fixture
+def launch(browser: Browser) -> Callable[[], Browser]:
+    """Starts another browser, for a test that kills it."""
+    return lambda: browser.browser_type.launch(executable_path=find_browser(), args=_ARGUMENTS)
+
+
+def watch(page: Page) -> Watched:
+    """A page whose errors and requests are kept."""
     page.set_default_timeout(_PATIENCE_MS)
     found = Watched(page)
 
@@ -119,5 +145,4 @@ def watched(browser: Browser) -> Iterator[Watched]:
     page.on("pageerror", lambda error: found.errors.append(str(error)))
     page.on("request", lambda request: asked(request.url))
     page.on("websocket", lambda opened: asked(opened.url))
-    yield found
-    context.close()
+    return found

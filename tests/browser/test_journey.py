@@ -66,7 +66,7 @@ def test_samples_review_approve_save_dry_run_run(demo: Demo, watched: Watched) -
     press(page, "Propose a mapping")
     expect(page.get_by_text(NOTHING_APPROVED)).to_be_visible()
 
-    press(page, "Accept all confident")
+    press(page, "Accept the sure")
     expect(page.get_by_role("dialog")).to_contain_text("Money, tax, keys and the flow itself are not in this list")
     press(page, "Accept these")
     expect(page.get_by_role("dialog")).to_have_count(0)
@@ -93,11 +93,12 @@ def test_samples_review_approve_save_dry_run_run(demo: Demo, watched: Watched) -
         expect(page.get_by_text(re.compile(rf"^{before + 1} of \d+ parts approved$"))).to_be_visible()
         settled(page)
 
-    press(page, "Save and run", nth=1)
+    press(page, "Diff & publish")
     press(page, "Save YAML")
-    expect(page.get_by_text("Saved. The runner reads this file.")).to_be_visible()
+    expect(page.get_by_text("Saved. The runner reads these files.")).to_be_visible()
     assert "by: ana" in (demo.folder / "mappings/order-to-invoice.yaml").read_text("utf-8")
 
+    page.get_by_role("link", name="Runs").click()
     press(page, "Dry run")
     expect(page.get_by_text("Would be written")).to_be_visible()
     assert "None yet." in sandbox_page(watched, demo)
@@ -108,6 +109,7 @@ def test_samples_review_approve_save_dry_run_run(demo: Demo, watched: Watched) -
     expect(page.get_by_text(re.compile("^Run is at work")).or_(posted).first).to_be_visible()
     page.reload()
     expect(posted).to_be_visible()
+    expect(page.get_by_text(re.compile("^Run is at work"))).to_have_count(0)
     settled(page)
     picture(page, "run")
     books = sandbox_page(watched, demo)
@@ -125,7 +127,7 @@ def test_nothing_is_cut_off(demo: Demo, watched: Watched, width: int, height: in
     page.goto(f"{demo.app}/samples?flow=order-to-invoice")
     press(page, "Take these 15")
     expect(page.get_by_text("15 samples stored:")).to_be_visible()
-    for name in ("projects", "samples", "review", "preview", "run"):
+    for name in ("projects", "samples", "review", "lines", "test", "publish", "runs", "decisions", "settings"):
         page.goto(f"{demo.app}/{name.removeprefix('projects')}?flow=order-to-invoice")
         expect(page.get_by_text("development identity").first).to_be_visible()
         settled(page)

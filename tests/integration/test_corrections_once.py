@@ -160,15 +160,18 @@ def test_the_admin_api_shows_and_decides_as_the_command_does(waiting: Books) -> 
     change = {"clarity": waiting.settings.clarity.model_copy(update={"webhook_secrets": (SecretStr(SECRET),)})}
     with serving(waiting.settings.model_copy(update={**change, "admin_token": SecretStr(TOKEN)})) as runner:
         (one,) = runner.ask("GET", "/proposals").json()
-        assert (one["name"], one["state"], one["amount"]) == ("refund:r1", "proposed", "2.00")
-        assert one["ways"][0]["after"]["credit notes"] == "2.00"
-        refused = runner.ask("POST", "/proposals/refuse", {"name": "refund:r1"})
-        assert refused.status_code == 422
-        assert runner.ask("POST", "/proposals/accept", {"name": "refund:r1"}).json() == {"accepted": "refund:r1"}
+        told = one["correction"]
+        assert (one["kind"], one["name"], told["state"], told["amount"]) == (
+            "correction",
+            "refund:r1",
+            "proposed",
+            "2.00",
+        )
+        assert told["ways"][0]["after"]["credit notes"] == "2.00"
+        decision = {"kind": "correction", "name": "refund:r1"}
+        assert runner.ask("POST", "/proposals", {**decision, "decision": "refuse"}).status_code == 422
+        accepted = runner.ask("POST", "/proposals", {**decision, "decision": "accept", "choice": "credit_note"})
+        assert accepted.json() == {"decided": "refund:r1"}
         runner.wait_for("done", 2)
-        assert _state(runner) == "done"
+        assert runner.ask("GET", "/proposals").json() == []
     assert len(waiting.table("credit_note")) == 1
-
-
-def _state(runner: Runner) -> str:
-    return str(runner.ask("GET", "/proposals").json()[0]["state"])

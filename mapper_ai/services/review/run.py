@@ -81,7 +81,7 @@ def review(
     sets = read_sets(repository, samples, start, tip)
     if sets is not None:
         check_limit(sets, MAX_SAMPLES)
-    policy = _policy(repository, start, tip)
+    policy = policy_at(repository, start, tip)
     terms = Terms(today, policy, sets.key if sets else b"", sets is not None and sets.before is not None)
     kinds = kinds_of(file.spec for file in (*old.values(), *new.values()))
     specs = []
@@ -202,8 +202,13 @@ def _side(file: _File, samples: Sequence[Sample], at_base: str) -> Side:
     return Side(file.entry.path, file.spec, file.lines, compiled, samples)
 
 
-def _policy(repository: Repository, start: str, tip: str) -> Policy:
-    """Of the base; where that has none, of the head, which can only make it stricter."""
+def policy_at(repository: Repository, start: str, tip: str) -> Policy:
+    """The policy of the base; where that has none, of the head, which can only make it stricter.
+
+    Raises:
+        InputError: It cannot be read at the head.
+        CompareError: It cannot be read at the base.
+    """
     for commit in (start, tip):
         rows = [row for row in repository.files(commit, [CONFIG]) if row.path == CONFIG]
         if rows:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import streamlit as st
 
 from mapper_ai.services.workspace import FlowCard, Workspace
 from mapper_ai.ui import session
+from mapper_ai.ui.parts.first_run import first_run
 from mapper_ai.ui.parts.frame import FLOW_TITLES, PAGES, flow_title, header, notice, shown_errors
+from mapper_ai.ui.parts.rows import conflicts_of, coverage
 
 _NO_DRAFT = FlowCard("", "", 0, 0, 0, saved=False, runnable=False)
 
@@ -17,15 +21,16 @@ def page() -> None:
     with shown_errors("The workspace cannot be opened"):
         work = session.workspace()
         cards = {card.name: card for card in work.flows()}
+        first_run(list(cards.values()), [session.runner().job("dry-run"), session.runner().job("run")])
         names = [*FLOW_TITLES, *(name for name in cards if name not in FLOW_TITLES)]
         for start in range(0, len(names), 2):
             for column, name in zip(st.columns(2), names[start : start + 2], strict=False):
                 with column:
-                    _card(name, cards.get(name))
+                    _card(work, name, cards.get(name))
         _open_existing(work)
 
 
-def _card(name: str, known: FlowCard | None) -> None:
+def _card(work: Workspace, name: str, known: FlowCard | None) -> None:
     card = known or _NO_DRAFT
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -38,14 +43,10 @@ def _card(name: str, known: FlowCard | None) -> None:
             st.progress(card.approved / card.rows, text=f"{card.approved} of {card.rows} parts approved")
         else:
             st.progress(0.0, text="No mapping yet: start from samples")
-        required = (
-            "Every required target has a rule."
-            if card.rows and not card.required_missing
-            else f"Required targets without a rule: {card.required_missing}"
-            if card.rows
-            else "Samples show what the source really sends."
-        )
-        st.caption(f"{required} Samples stored: {card.samples}.")
+        if card.rows:
+            _counts(work, name, card)
+        else:
+            st.caption("Samples show what the source really sends; the mapping is proposed from them.")
         with st.container(horizontal=True, gap="small"):
             review = st.button(
                 "Review",
@@ -61,10 +62,33 @@ def _card(name: str, known: FlowCard | None) -> None:
                 type="secondary" if card.rows else "primary",
             )
             run = st.button("Run", key=f"run-{name}", icon=":material/play_circle:", disabled=not card.runnable)
-    for pressed, target in ((review, "review"), (start, "samples"), (run, "run")):
+    for pressed, target in ((review, "review"), (start, "samples"), (run, "runs")):
         if pressed:
             session.look_at("flow", name)
             st.switch_page(PAGES[target], query_params={"flow": name})
+
+
+def _counts(work: Workspace, name: str, card: FlowCard) -> None:
+    rows, findings = work.rows(name), work.findings(name)
+    covered, required = coverage(rows)
+    conflicts = conflicts_of(findings)
+    counts = {
+        "to decide": sum(row.state == "proposed" for row in rows),
+        "in conflict": len(conflicts),
+        "changed since approval": sum(row.stale for row in rows),
+    }
+    open_ = [f"{count} {word}" for word, count in counts.items() if count]
+    st.text(f"{covered} of {required} required fields have a rule · " + (", ".join(open_) or "nothing open"))
+    st.caption(f"Version {work.spec(name).version} · {card.samples} samples stored · {_last_run()}")
+
+
+def _last_run() -> str:
+    job = session.runner().job("run")
+    if job.phase == "none":
+        return "not run yet"
+    if job.phase == "running":
+        return "running now"
+    return f"last run {datetime.fromtimestamp(job.started_at, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _badges(card: FlowCard) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import streamlit as st
 
@@ -17,18 +17,24 @@ from mapper_ai.ui.parts.frame import (
     show_findings,
     shown_errors,
 )
+from mapper_ai.ui.parts.moving import moving
 from mapper_ai.ui.parts.panel import panel
 from mapper_ai.ui.parts.rows import (
     CONFIDENT,
+    FILTER_HELP,
     FILTERS,
     PAGE_ROWS,
     chosen_rows,
     confident,
+    conflicts_of,
+    coverage,
+    in_order,
     sample_after,
     table_data,
 )
 from mapper_ai.ui.parts.values import percent
 
+MOST_FINDINGS = 200
 _TABLE = "review-table"
 _ROW_HEIGHT = 66  # from 65 px on, Streamlit wraps text in cells
 
@@ -42,26 +48,30 @@ def page() -> None:
         if started is None:
             return
         flow, right = started
-        rows = work.rows(flow)
         findings = work.findings(flow)
+        rows = in_order(work.rows(flow), conflicts_of(findings))
         with right:
-            _actions(flow, rows)
+            _actions(work, flow, rows)
         _left_out(flow)
         _body(work, flow, rows, findings)
 
 
-def _actions(flow: str, rows: Sequence[TargetRow]) -> None:
+def _actions(work: Workspace, flow: str, rows: Sequence[TargetRow]) -> None:
     ready = confident(rows, CONFIDENT)
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="small"):
         st.button("Undo", key="undo", shortcut="u", icon=":material/undo:", on_click=_undo, args=(flow,))
         if st.button(
-            f"Accept all confident ({len(ready)})", key="accept-all", icon=":material/done_all:", disabled=not ready
+            f"Accept the sure ({len(ready)})", key="accept-all", icon=":material/done_all:", disabled=not ready
         ):
             _accept_all(flow, rows)
-        if st.button("Preview", key="to-preview", icon=":material/visibility:"):
-            st.switch_page(PAGES["preview"], query_params={"flow": flow})
-        if st.button("Save and run", key="to-run", icon=":material/play_circle:"):
-            st.switch_page(PAGES["run"], query_params={"flow": flow})
+        if st.button("Picture", key="picture", icon=":material/account_tree:", help="Where the data moves from and to"):
+            _picture(rows)
+        if st.button("Keys", key="help", icon=":material/keyboard:", shortcut="h"):
+            _keys()
+        if st.button("Test", key="to-test", icon=":material/science:"):
+            st.switch_page(PAGES["test"], query_params={"flow": flow})
+        if st.button("Publish", key="to-publish", icon=":material/publish:"):
+            st.switch_page(PAGES["publish"], query_params={"flow": flow})
 
 
 def _undo(flow: str) -> None:
@@ -72,7 +82,24 @@ def _undo(flow: str) -> None:
         )
 
 
-@st.dialog("Accept all confident", width="large")
+@st.dialog("Where the data moves", width="large")
+def _picture(rows: Sequence[TargetRow]) -> None:
+    moving(rows)
+
+
+@st.dialog("Keys")
+def _keys() -> None:
+    st.markdown(
+        "**A** accept · **X** reject · **E** edit · **N** next · **P** previous · **U** undo  \n"
+        "**1**–**5** take another source · **H** this help"
+    )
+    st.caption(
+        "A decision moves on to the next part of the filter. Nothing is lost when the page is closed: every decision "
+        "is on disk before the next part is shown. Undo takes back the last fifty changes."
+    )
+
+
+@st.dialog("Accept the sure", width="large")
 def _accept_all(flow: str, rows: Sequence[TargetRow]) -> None:
     least = st.select_slider(
         "At least this sure",
@@ -127,22 +154,18 @@ def _left_out(flow: str) -> None:
 
 
 def _body(work: Workspace, flow: str, rows: Sequence[TargetRow], findings: Sequence[Finding]) -> None:
-    name, search = _filter(flow, rows)
-    approved = sum(row.state == "approved" for row in rows)
-    decided_of = sum(row.state != "unmapped" for row in rows)
-    st.progress(
-        approved / decided_of if decided_of else 0.0,
-        text=f"{approved} of {decided_of} parts approved",
-    )
-    shown = chosen_rows(rows, name, search)
+    conflicts = conflicts_of(findings)
+    name, search = _filter(flow, rows, conflicts)
+    _meter(rows)
+    shown = chosen_rows(rows, name, search, conflicts)
     part = session.looked_at("part", [row.part for row in shown])
     if part is None and shown:
         part = shown[0].part
     session.look_at("part", part)
-    left, right = st.columns([63, 37], gap="medium")
+    left, right = st.columns([60, 40], gap="medium")
     with left:
         if shown and part is not None:
-            _table(work, flow, rows, shown, part)
+            _table(work, flow, shown, part, conflicts)
         else:
             _nothing_left(flow, name, rows)
         stopping = sum(finding.level == "error" for finding in findings)
@@ -152,7 +175,9 @@ def _body(work: Workspace, flow: str, rows: Sequence[TargetRow], findings: Seque
             key="findings",
         ):
             if findings:
-                show_findings(findings)
+                show_findings(findings[:MOST_FINDINGS])
+                if len(findings) > MOST_FINDINGS:
+                    st.caption(f"And {len(findings) - MOST_FINDINGS} more of the kind that comes last here.")
             else:
                 st.caption("Nothing to mend.")
     with right:
@@ -161,15 +186,24 @@ def _body(work: Workspace, flow: str, rows: Sequence[TargetRow], findings: Seque
             panel(work, flow, row, findings, shown)
 
 
-def _filter(flow: str, rows: Sequence[TargetRow]) -> tuple[str, str]:
-    counts = {name: sum(keep(row) for row in rows) for name, keep in FILTERS.items()}
+def _meter(rows: Sequence[TargetRow]) -> None:
+    approved = sum(row.state == "approved" for row in rows)
+    decided_of = sum(row.state != "unmapped" for row in rows)
+    covered, required = coverage(rows)
+    left, right = st.columns(2, gap="medium")
+    left.progress(approved / decided_of if decided_of else 0.0, text=f"{approved} of {decided_of} parts approved")
+    right.progress(covered / required if required else 1.0, text=f"{covered} of {required} required fields have a rule")
+
+
+def _filter(flow: str, rows: Sequence[TargetRow], conflicts: Collection[str]) -> tuple[str, str]:
+    counts = {name: sum(keep(row, row.part in conflicts) for row in rows) for name, keep in FILTERS.items()}
     usual = "To decide" if counts["To decide"] else "All"
     key = "review-filter"
     if st.session_state.get("filter-of") != flow:
         st.session_state["filter-of"] = flow
         asked = st.query_params.get("filter")
         st.session_state[key] = asked if asked in FILTERS else usual
-    left, right = st.columns([7, 2], gap="small", vertical_alignment="center")
+    left, right = st.columns([8, 2], gap="small", vertical_alignment="center")
     with left:
         name = st.segmented_control(
             "Show",
@@ -177,6 +211,8 @@ def _filter(flow: str, rows: Sequence[TargetRow]) -> tuple[str, str]:
             key=key,
             required=True,
             format_func=lambda choice: f"{choice} {counts[choice]}",
+            help=FILTER_HELP,
+            wrap=True,
             label_visibility="collapsed",
         )
     with right:
@@ -189,12 +225,12 @@ def _filter(flow: str, rows: Sequence[TargetRow]) -> tuple[str, str]:
     return chosen, search
 
 
-def _table(work: Workspace, flow: str, rows: Sequence[TargetRow], shown: Sequence[TargetRow], part: str) -> None:
+def _table(work: Workspace, flow: str, shown: Sequence[TargetRow], part: str, conflicts: Collection[str]) -> None:
     position = next(index for index, row in enumerate(shown) if row.part == part)
     first = position - position % PAGE_ROWS
     visible = shown[first : first + PAGE_ROWS]
     parts = [row.part for row in visible]
-    after = sample_after(work.text(flow), visible, work.preview(flow, limit=200), work.samples(flow))
+    after = sample_after(visible, work.values_after(flow, parts))
 
     def selected() -> None:
         chosen = st.session_state[_TABLE]["selection"]["rows"]
@@ -204,7 +240,7 @@ def _table(work: Workspace, flow: str, rows: Sequence[TargetRow], shown: Sequenc
     if (st.session_state.get(_TABLE) or {}).get("selection", {}).get("rows") != [position - first]:
         st.session_state[_TABLE] = {"selection": {"rows": [position - first], "columns": [], "cells": []}}
     st.dataframe(
-        table_data(visible, after),
+        table_data(visible, after, conflicts),
         key=_TABLE,
         on_select=selected,
         selection_mode="single-row-required",
@@ -214,13 +250,12 @@ def _table(work: Workspace, flow: str, rows: Sequence[TargetRow], shown: Sequenc
         height=38 + _ROW_HEIGHT * len(visible),
         placeholder="—",
         column_config={
-            "Target": st.column_config.TextColumn(width=140),
-            "Need": st.column_config.TextColumn(width=68),
-            "Source": st.column_config.TextColumn(width=128),
-            "Steps": st.column_config.TextColumn(width=142),
+            "Target": st.column_config.TextColumn(width=150, help="* required"),
+            "Source": st.column_config.TextColumn(width=132),
+            "Steps": st.column_config.TextColumn(width=146),
             "Sure": st.column_config.TextColumn(width=54, alignment="right"),
-            "State": st.column_config.TextColumn(width=80),
-            "After": st.column_config.TextColumn(width=96, help="What the first good sample gives"),
+            "State": st.column_config.TextColumn(width=86),
+            "After": st.column_config.TextColumn(width=100, help="What the first good sample gives"),
         },
         alt="Targets and their rules; choose a row to decide it",
     )
@@ -242,9 +277,9 @@ def _pages(shown: Sequence[TargetRow], first: int) -> None:
 
 def _nothing_left(flow: str, name: str, rows: Sequence[TargetRow]) -> None:
     if name == "To decide" and all(row.state != "proposed" for row in rows):
-        notice("success", "Everything is decided. Save the mapping, then run it.")
-        if st.button("Save and run", key="done-run", type="primary", icon=":material/play_circle:"):
-            st.switch_page(PAGES["run"], query_params={"flow": flow})
+        notice("success", "Everything is decided. Publish the mapping, then run it.")
+        if st.button("Diff & publish", key="done-publish", type="primary", icon=":material/publish:"):
+            st.switch_page(PAGES["publish"], query_params={"flow": flow})
     else:
         notice("info", "Nothing fits this filter.")
 

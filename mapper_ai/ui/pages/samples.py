@@ -14,6 +14,7 @@ from mapper_ai.services.profiling import fetch_samples
 from mapper_ai.services.workspace import Sample, Workspace
 from mapper_ai.ui import session
 from mapper_ai.ui.parts.frame import FLOW_TITLES, PAGES, choose_flow, header, notice, shown_errors
+from mapper_ai.ui.parts.profile_charts import drift_panel, profile_charts
 from mapper_ai.ui.parts.records import MAX_SAMPLES, entity_of, read_folder, read_text
 from mapper_ai.ui.parts.values import cell, exact_json, listed, percent, shortened
 from sync.errors import SettingsError
@@ -37,7 +38,7 @@ def page() -> None:
         with right:
             _propose(work, flow, stored)
         if stored:
-            _profile(flow, stored)
+            _profile(work, flow, stored)
 
 
 def _source(work: Workspace, flow: str, kind: Literal["primary", "secondary"]) -> None:
@@ -159,10 +160,20 @@ def _propose(work: Workspace, flow: str, stored: Sequence[Sample]) -> None:
             st.switch_page(PAGES["review"], query_params={"flow": flow})
 
 
-def _profile(flow: str, stored: Sequence[Sample]) -> None:
+def _profile(work: Workspace, flow: str, stored: Sequence[Sample]) -> None:
     records = _shown(flow, stored)
     found = profile_records(records)
     st.markdown(f"**Profile** · {len(found.fields)} fields in {found.record_count} records")
+    fields, pictures, changes = st.tabs(["Fields", "Pictures", "Against the mapping"], key="profile-tabs")
+    with pictures:
+        profile_charts(found)
+    with changes, shown_errors("The samples cannot be compared"):
+        drift_panel(work, flow, records)
+    with fields:
+        _fields(found, stored, records)
+
+
+def _fields(found: Profile, stored: Sequence[Sample], records: Sequence[dict[str, Any]]) -> None:
     st.dataframe(
         {
             "Path": [field.path for field in found.fields],

@@ -1,4 +1,4 @@
-"""Settings: how the two connections stand, connecting them with a person's consent, and disconnecting them."""
+"""Settings: the two connections, limits, the language model, masking, and who may do what."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from mapper_ai.services import connections as service
 from mapper_ai.services.connections import Connection
 from mapper_ai.ui import session
 from mapper_ai.ui.parts.frame import header, kept_errors, notice, shown_errors
+from mapper_ai.ui.parts.settings_parts import OTHER_PARTS, show_part
 from sync.settings import Settings, load_settings
 
+_PARTS = ("Connections", *OTHER_PARTS)
 _BADGES: dict[str, tuple[Any, str]] = {
     "ok": ("green", ":material/check_circle:"),
     "untried": ("blue", ":material/help:"),
@@ -28,7 +30,12 @@ def page() -> None:
     """Draw the page."""
     header("Settings", icon="settings")
     with shown_errors("The settings cannot be shown"):
-        settings, mappings = load_settings(), session.surroundings().mappings
+        settings = load_settings()
+        part = _part()
+        if part != _PARTS[0]:
+            show_part(part, settings)
+            return
+        mappings = session.surroundings().mappings
         found = service.connections(settings, mappings)
         for connection, place in zip(found, st.columns(2, gap="medium"), strict=True):
             with place, st.container(border=True, key=f"connection-{connection.system}"):
@@ -37,6 +44,20 @@ def page() -> None:
             "Client ids and secrets come from the environment of the app and the runner; tokens are kept encrypted in "
             "the runner's store. `mapper-sync auth` does the same on the command line."
         )
+
+
+def _part() -> str:
+    current = session.looked_at("show", list(_PARTS)) or _PARTS[0]
+
+    def chosen() -> None:
+        session.look_at("show", st.session_state["settings-part"])
+
+    if st.session_state.get("settings-part") != current:
+        st.session_state["settings-part"] = current
+    st.segmented_control(
+        "Part", _PARTS, key="settings-part", on_change=chosen, required=True, label_visibility="collapsed"
+    )
+    return current
 
 
 def _card(settings: Settings, connection: Connection, mappings: Path) -> None:

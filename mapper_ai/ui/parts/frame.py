@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from connectors.errors import ConnectorError
 from mapper_ai.errors import Conflict, MapperError
 from mapper_ai.services.workspace import Finding, FlowCard, Workspace
-from mapper_ai.ui import session
+from mapper_ai.ui import identity, session
 from mapspec.errors import SpecError
 from sync.errors import SyncError
 
@@ -24,11 +24,27 @@ PAGES = {
     "projects": "mapper_ai/ui/pages/projects.py",
     "samples": "mapper_ai/ui/pages/samples.py",
     "review": "mapper_ai/ui/pages/review.py",
-    "preview": "mapper_ai/ui/pages/preview.py",
-    "run": "mapper_ai/ui/pages/run.py",
+    "lines": "mapper_ai/ui/pages/lines.py",
+    "test": "mapper_ai/ui/pages/test.py",
+    "publish": "mapper_ai/ui/pages/publish.py",
+    "runs": "mapper_ai/ui/pages/runs.py",
+    "decisions": "mapper_ai/ui/pages/decisions.py",
     "settings": "mapper_ai/ui/pages/settings.py",
 }
 """Script of every page below the folder of app.py."""
+
+PAGE_TITLES = {
+    "projects": "Projects",
+    "samples": "Samples",
+    "review": "Review",
+    "lines": "Lines & look-ups",
+    "test": "Test",
+    "publish": "Diff & publish",
+    "runs": "Runs",
+    "decisions": "Decisions",
+    "settings": "Settings",
+}
+"""What the navigation calls each page, in the order of the work."""
 
 FLOW_TITLES = {
     "order-to-invoice": "Order → invoice",
@@ -50,34 +66,47 @@ def flow_title(name: str) -> str:
 def header(title: str, *, icon: str) -> None:
     """Title of the page with the identity beside it, and the message the last click left."""
     st.html(_STYLE)
+    if identity.required() and not identity.signed_in():
+        _sign_in()
     session.show_said()
     left, right = st.columns([5, 4], vertical_alignment="center")
     left.subheader(f":material/{icon}: {title}", anchor=False)
     with right, st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="small"):
-        st.badge(
-            "development identity",
-            icon=":material/person:",
-            color="orange",
-            help="Approvals carry this name. It comes from MAPPER_USER or the operating system and was not "
-            "checked by any sign-in: good for one person on one machine.",
-        )
-        st.text(session.surroundings().user)
+        if identity.required():
+            st.text(identity.signed_in_as())
+            st.button("Sign out", key="sign-out", on_click=st.logout)
+        else:
+            st.badge(
+                "development identity",
+                icon=":material/person:",
+                color="orange",
+                help="Approvals carry this name. It comes from MAPPER_USER or the operating system and was not "
+                "checked by any sign-in: good for one person on one machine. docs/app.md says how people sign in.",
+            )
+            st.text(session.surroundings().user)
     problem = st.session_state.pop("problem", None)
     if problem is not None:
         notice(*problem)
 
 
+def _sign_in() -> None:
+    """All that is shown to somebody who is not signed in."""
+    notice("info", "Sign in to go on. Approvals carry the name that you sign in with.")
+    st.button("Sign in", key="sign-in", type="primary", icon=":material/login:", on_click=st.login)
+    st.stop()
+
+
 def choose_started_flow(work: Workspace) -> tuple[str, DeltaGenerator] | None:
     """A selector of the flows that have a mapping, and the room beside it; says what to do where there is none."""
-    cards = [card for card in work.flows() if card.rows]
-    if not cards:
+    names = work.names()
+    if not names:
         notice("info", "There is no mapping yet. Choose samples first.")
         if st.button("Choose samples", type="primary", icon=":material/data_object:"):
             st.switch_page(PAGES["samples"])
         return None
     left, right = st.columns([2, 3], vertical_alignment="center", gap="medium")
     with left:
-        flow = choose_flow(cards)
+        flow = choose_flow([], all_kinds=names)
     return None if flow is None else (flow, right)
 
 

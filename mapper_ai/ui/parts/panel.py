@@ -7,18 +7,21 @@ from typing import Final
 
 import streamlit as st
 
-from mapper_ai.services.workspace import Finding, PreviewRow, TargetRow, Workspace
+from mapper_ai.services.workspace import Finding, TargetRow, Workspace
 from mapper_ai.ui import session
-from mapper_ai.ui.parts.frame import kept_errors, notice, shown_errors
+from mapper_ai.ui.parts.editor import editor, take
+from mapper_ai.ui.parts.frame import kept_errors, notice
+from mapper_ai.ui.parts.past import past
 from mapper_ai.ui.parts.rows import STATE_WORDS, fields_of, next_part
-from mapper_ai.ui.parts.steps import check_steps, editable
-from mapper_ai.ui.parts.values import before_lines, cell, percent, shortened
+from mapper_ai.ui.parts.samples_table import samples_table
+from mapper_ai.ui.parts.steps import editable
+from mapper_ai.ui.parts.values import percent, shortened
 
 SHOWN_SAMPLES = 8
 SHOWN_ALTERNATIVES = 5
+LEAST_LIKELY = 0.03
 LONG_TEXT = 240
 _COLOURS = {"proposed": "orange", "approved": "green", "rejected": "red", "unmapped": "gray"}
-_RESULTS = {"go": "goes", "hold": "held", "wait": "waits", "skip": "skipped", "error": "error"}
 _ORIGINS = {
     "fuzzy": "compared names, types and values",
     "learned": "the trained scorer: names, types and values",
@@ -30,10 +33,16 @@ _ORIGINS = {
 }
 
 
+SECTIONS = ("Samples", "Why", "Change", "Past")
+_SECTION = "panel-section"
+
+
 def panel(work: Workspace, flow: str, row: TargetRow, findings: Sequence[Finding], shown: Sequence[TargetRow]) -> None:
     """Draw the panel.
 
     Args:
+        work: The workspace.
+        flow: The flow looked at.
         row: The part looked at.
         findings: All findings of the flow.
         shown: The rows of the filter, in their order; Next, Back and a decision move along them.
@@ -41,22 +50,56 @@ def panel(work: Workspace, flow: str, row: TargetRow, findings: Sequence[Finding
     with st.container(border=True, key="panel"):
         st.code(row.target, language=None)
         _badges(row)
-        _decide(flow, row, shown)
+        barred = "" if row.state in ("approved", "unmapped") else _barred(work, flow, row)
+        _decide(flow, row, shown, barred)
+        if barred:
+            notice("warning", "Somebody else approves this", barred)
         for finding in findings:
             if finding.part == row.part and finding.id != "unapproved":
                 notice("error" if finding.level == "error" else "warning", "To look at", finding.message)
         _said("What it does", row.words)
-        _said("Why", row.reason)
-        samples, why, sources, steps = st.tabs(["Samples", "Evidence", "Other sources", "Steps"], key="panel-tabs")
-        with samples:
-            _samples(work, flow, row)
-        with why:
+        _others(flow, row)
+        section = st.segmented_control(
+            "Show", SECTIONS, key=_SECTION, default=SECTIONS[0], required=True, label_visibility="collapsed"
+        )
+        if section == "Why":
             _why(row)
-        with sources:
-            _sources(work, flow, row)
-        with steps:
-            _steps(work, flow, row)
+        elif section == "Change":
+            editor(work, flow, row)
+        elif section == "Past":
+            past(work, flow, row)
+        else:
+            _samples(work, flow, row)
         _comment(flow, row)
+
+
+def _barred(work: Workspace, flow: str, row: TargetRow) -> str:
+    return work.may_not(flow, row.part, digest=row.digest, by=session.surroundings().user)
+
+
+def _edit() -> None:
+    st.session_state[_SECTION] = "Change"
+
+
+def _others(flow: str, row: TargetRow) -> None:
+    """Up to five other sources, one key each; the key takes it at once, and Undo brings the old one back."""
+    others = [other for other in row.alternatives if fields_of(other) != list(row.sources)]
+    # Behind the first one, what nobody would believe only fills the screen.
+    others = [other for at, other in enumerate(others) if not at or other.confidence >= LEAST_LIKELY]
+    others = others[:SHOWN_ALTERNATIVES]
+    if not editable(row.part) or not others:
+        return
+    st.caption("Other sources")
+    for number, other in enumerate(others, 1):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.button(
+                "Use",
+                key=f"use-{number}-{flow}-{row.part}-{row.digest}",
+                shortcut=str(number),
+                on_click=take,
+                args=(flow, row, fields_of(other)),
+            )
+            st.text(f"{shortened(other.source, 60)} · {percent(float(other.confidence))}")
 
 
 def _said(label: str, text: str) -> None:
@@ -71,6 +114,8 @@ def _said(label: str, text: str) -> None:
 def _badges(row: TargetRow) -> None:
     with st.container(horizontal=True, gap="small"):
         st.badge(STATE_WORDS[row.state], color=_COLOURS[row.state])  # type: ignore[arg-type]  # a str, not Literal
+        if row.stale:
+            st.badge("changed since approval", color="red")
         if row.required:
             st.badge("required", color="blue")
         if row.money:
@@ -79,20 +124,21 @@ def _badges(row: TargetRow) -> None:
             st.badge(f"{percent(float(row.confidence))} sure", color="gray")
 
 
-def _decide(flow: str, row: TargetRow, shown: Sequence[TargetRow]) -> None:
+def _decide(flow: str, row: TargetRow, shown: Sequence[TargetRow], barred: str) -> None:
     after, before = (next_part(shown, row.part, step=step) or row.part for step in (1, -1))
     # A button of its own for each part as it stands: a key pressed while the page is drawn decides what was on the
     # screen, never the part that follows it.
     shown_as = f"{flow}-{row.part}-{row.digest}"
+    comment = comment_key(flow, row)
     with st.container(horizontal=True, gap="small"):
         st.button(
             "Accept",
             key=f"accept-{shown_as}",
             shortcut="a",
             type="primary",
-            disabled=row.state in ("approved", "unmapped"),
+            disabled=row.state in ("approved", "unmapped") or bool(barred),
             on_click=_accept,
-            args=(flow, row, after),
+            args=(flow, row, comment, after),
         )
         st.button(
             "Reject",
@@ -100,38 +146,59 @@ def _decide(flow: str, row: TargetRow, shown: Sequence[TargetRow]) -> None:
             shortcut="x",
             disabled=row.state in ("rejected", "unmapped"),
             on_click=_reject,
-            args=(flow, row, _comment_key(flow, row), after),
+            args=(flow, row, comment, after),
         )
+        st.button("Edit", key="edit", shortcut="e", on_click=_edit)
         st.button("Next", key="next", shortcut="n", on_click=session.look_at, args=("part", after))
         st.button("Back", key="previous", shortcut="p", on_click=session.look_at, args=("part", before))
 
 
 def _comment(flow: str, row: TargetRow) -> None:
-    if row.state in ("rejected", "unmapped"):
+    if row.state == "unmapped":
         return
-    st.text_input(
-        "Why a rejection",
-        key=_comment_key(flow, row),
-        placeholder="Reason of a rejection (optional)",
-        label_visibility="collapsed",
-    )
+    left, right = st.columns([4, 1], gap="small", vertical_alignment="bottom")
+    key = comment_key(flow, row)
+    with left:
+        st.text_input(
+            "Comment, or why it is rejected",
+            value=row.comment,
+            key=key,
+            placeholder="Comment, or why it is rejected (kept in the mapping)",
+            label_visibility="collapsed",
+        )
+    with right:
+        st.button("Keep", key="keep-comment", on_click=_keep, args=(flow, row, key), help="Keep the comment as it is")
 
 
-def _comment_key(flow: str, row: TargetRow) -> str:
+def comment_key(flow: str, row: TargetRow) -> str:
+    """Of the field with the comment."""
     return f"reason-{flow}-{row.part}"
 
 
-def _accept(flow: str, row: TargetRow, following: str) -> None:
+def _said_in(key: str) -> str:
+    return str(st.session_state.get(key) or "").strip()
+
+
+def _keep(flow: str, row: TargetRow, comment: str) -> None:
+    with kept_errors("The comment was not kept"):
+        session.workspace().comment(flow, row.part, _said_in(comment), digest=row.digest)
+        session.say_after_rerun("Comment kept")
+
+
+def _accept(flow: str, row: TargetRow, comment: str, following: str) -> None:
     """Before the page is drawn, so that one key press costs one drawing."""
     with kept_errors("This part could not be approved"):
-        session.workspace().accept(flow, row.part, digest=row.digest, by=session.surroundings().user)
+        session.workspace().accept(
+            flow, row.part, digest=row.digest, by=session.surroundings().user, comment=_said_in(comment)
+        )
         session.look_at("part", following)
 
 
 def _reject(flow: str, row: TargetRow, comment: str, following: str) -> None:
-    reason = str(st.session_state.get(comment) or "").strip()
     with kept_errors("This part could not be rejected"):
-        session.workspace().reject(flow, row.part, digest=row.digest, by=session.surroundings().user, reason=reason)
+        session.workspace().reject(
+            flow, row.part, digest=row.digest, by=session.surroundings().user, reason=_said_in(comment)
+        )
         session.look_at("part", following)
 
 
@@ -157,8 +224,7 @@ _SIGNALS: Final = {
 def _why(row: TargetRow) -> None:
     if row.origin:
         st.caption(f"Proposed by {_ORIGINS.get(row.origin, row.origin)}.")
-    if row.by:
-        st.text(f"{STATE_WORDS[row.state]} by {row.by}" + (f", {row.at}" if row.at else ""))
+    _said("In words", row.reason)
     if not row.evidence:
         st.caption("Nobody estimated how sure this is.")
         return
@@ -167,15 +233,15 @@ def _why(row: TargetRow) -> None:
     st.dataframe(
         {
             "Signal": [_SIGNALS.get(name, name.replace("_", " ")) for name, _ in signals],
-            "Adds": [f"{value:+.2f}" for _, value in signals],
+            "Speaks": ["for" if value >= 0 else "against" for _, value in signals],
             "Weight": [abs(value) / longest for _, value in signals],
         },
         hide_index=True,
         width="stretch",
         column_config={
-            "Signal": st.column_config.TextColumn(width=140),
-            "Adds": st.column_config.TextColumn(width=60, help="Log-odds; below zero speaks against it."),
-            "Weight": st.column_config.ProgressColumn(width=110, min_value=0, max_value=1, format=" "),
+            "Signal": st.column_config.TextColumn(width=150),
+            "Speaks": st.column_config.TextColumn(width=70, help="For this source, or against it"),
+            "Weight": st.column_config.ProgressColumn(width=150, min_value=0, max_value=1, format=" "),
         },
         alt="Evidence: what each signal added to the confidence",
     )
@@ -186,103 +252,4 @@ def _samples(work: Workspace, flow: str, row: TargetRow) -> None:
     if not previews:
         st.caption("No samples are stored for this flow. Take some on the Samples page.")
         return
-    st.dataframe(
-        {
-            "Sample": [found.sample for found in previews],
-            "Before": [shortened(before_lines(found.before), 46) for found in previews],
-            "After": [shortened(_after(found, row), 42) for found in previews],
-            "Result": [_RESULTS.get(found.decision, found.decision) for found in previews],
-        },
-        hide_index=True,
-        width="stretch",
-        row_height=66,
-        height=36 + 66 * min(len(previews), 5),
-        column_config={
-            "Sample": st.column_config.TextColumn(width=92),
-            "Before": st.column_config.TextColumn(width=140),
-            "After": st.column_config.TextColumn(width=108),
-            "Result": st.column_config.TextColumn(width=54),
-        },
-        alt="Before and after on samples, failures first",
-    )
-    troubles = dict.fromkeys(f"{found.sample}: {'; '.join(found.reasons)}" for found in previews if found.reasons)
-    if troubles:
-        st.code("\n".join(troubles), language=None, wrap_lines=True)
-
-
-def _after(found: PreviewRow, row: TargetRow) -> str:
-    if row.part == "flow":
-        return ", ".join(f"{name} × {len(bodies)}" for name, bodies in found.documents.items() if bodies)
-    return cell(found.after)
-
-
-def _sources(work: Workspace, flow: str, row: TargetRow) -> None:
-    if not editable(row.part):
-        st.caption("This part is not taken from single fields.")
-        return
-    others = [other for other in row.alternatives if fields_of(other) != list(row.sources)][:SHOWN_ALTERNATIVES]
-    for number, alternative in enumerate(others, 1):
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            use = st.button("Use", key=f"use-{number}", shortcut=str(number))
-            with st.container(gap=None):
-                st.text(f"{alternative.source} · {percent(float(alternative.confidence))}")
-                if alternative.reason:
-                    st.text(alternative.reason)
-        if use:
-            _take(work, flow, row, fields_of(alternative))
-    if not others:
-        st.caption("Nothing else came near.")
-    known = work.source_fields(flow)
-    chosen = st.multiselect(
-        "Or choose fields",
-        known,
-        default=[source for source in row.sources if source in known],
-        key=f"fields-{flow}-{row.part}-{row.digest}",
-        placeholder="Source fields",
-    )
-    if st.button(
-        "Use these fields",
-        key="use-fields",
-        disabled=not chosen or tuple(chosen) == row.sources,
-        icon=":material/swap_horiz:",
-    ):
-        _take(work, flow, row, chosen)
-
-
-def _take(work: Workspace, flow: str, row: TargetRow, sources: Sequence[str]) -> None:
-    with shown_errors("This source cannot be taken"):
-        work.set_source(flow, row.part, sources, digest=row.digest, by=session.surroundings().user)
-        session.say_after_rerun("Source changed; look at the samples, then accept")
-        st.rerun()
-
-
-def _steps(work: Workspace, flow: str, row: TargetRow) -> None:
-    if not editable(row.part):
-        st.caption("As it stands in the mapping file. It is edited there, and approved here.")
-        st.code(row.steps, language="yaml", wrap_lines=True, height=320)
-        return
-    edited = st.text_area(
-        "Steps, one a line",
-        value=row.steps,
-        key=f"steps-{flow}-{row.part}-{row.digest}",
-        height=180,
-        help="YAML, one operation a line. Checked when you leave the field or press Ctrl+Enter.",
-    )
-    changed = edited.strip() != row.steps.strip()
-    problem = check_steps(work.spec(flow), row.part, edited) if changed and edited.strip() else None
-    if problem is not None:
-        notice("error", "These steps do not work yet", problem)
-    elif changed and edited.strip():
-        st.caption(":material/check_circle: The steps compile. Saved, the part is to be decided again.")
-    else:
-        st.caption("Unchanged.")
-    if st.button(
-        "Save steps",
-        key="save-steps",
-        icon=":material/save:",
-        disabled=not changed or not edited.strip() or problem is not None,
-    ):
-        with shown_errors("The steps cannot be saved"):
-            work.set_steps(flow, row.part, edited, digest=row.digest, by=session.surroundings().user)
-            session.say_after_rerun("Steps saved; look at the samples, then accept")
-            st.rerun()
+    samples_table(previews, row.part)

@@ -1,4 +1,4 @@
-"""The part of the Run page that compares both systems' books: two days, a button, the last result."""
+"""The part of the Runs page that compares both systems' books: two days, a button, the last result."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import streamlit as st
 
-from mapper_ai.services import reconciliation
+from mapper_ai.services import background, reconciliation
 from mapper_ai.services.reconciliation import Found, Reconciler
-from mapper_ai.ui.parts.frame import notice, shown_errors
+from mapper_ai.ui.parts.background import show_task
+from mapper_ai.ui.parts.frame import notice
 from sync.reconcile.names import TITLES
 
 _ROW = 35
@@ -27,15 +28,22 @@ def reconciling(reconciler: Reconciler, *, busy: bool) -> None:
         first = st.date_input("From", first_day, key="reconcile-from", width=160)
         until = st.date_input("To", last_day, key="reconcile-to", width=160)
         pressed = st.button("Compare the books", key="reconcile", icon=":material/balance:", disabled=busy)
+    name = task_of(reconciler)
     if pressed and isinstance(first, date) and isinstance(until, date):
-        with shown_errors("The books could not be compared"), st.spinner("Reading both systems"):
-            last = reconciler.compare(first, until)
-    elif busy:
+        days = first, until
+        background.start(name, lambda cancel: reconciler.compare(*days, cancel))
+    show_task(name, "Reading both systems", "The books could not be compared")
+    if busy:
         st.caption("The runner is at work; compare when it has ended.")
     if last is not None:
         _result(last)
     else:
         st.caption("Not compared yet. Orders count by their date in the store, invoices and payments by their own.")
+
+
+def task_of(reconciler: Reconciler) -> str:
+    """Name of its work in the background: one comparison a workspace at a time."""
+    return f"reconcile {reconciler.folder}"
 
 
 def _result(found: Found) -> None:

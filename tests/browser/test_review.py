@@ -1,0 +1,152 @@
+"""The review as a person works in it: keys, reload, back, two tabs, a browser that dies, values that mean harm."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from test_journey import HIDDEN_COLUMNS, OVERFLOWING, approved, press, settled
+from watching import Demo, Watched
+
+from mapper_ai.services.workspace import Sample, TargetRow, Workspace
+from mapper_ai.ui.parts.records import read_folder
+
+pytestmark = pytest.mark.browser
+
+FLOW = "order-to-invoice"
+
+
+def workspace(demo: Demo) -> Workspace:
+    return Workspace.open(demo.folder / "workspace", mappings=demo.folder / "mappings")
+
+
+def propose(demo: Demo) -> Workspace:
+    """A fresh draft, nothing decided."""
+    work = workspace(demo)
+    work.start(FLOW, read_folder(demo.folder.parents[1] / "fixtures/clarity", "order"))
+    return work
+
+
+def row_of(demo: Demo, part: str) -> TargetRow:
+    return next(row for row in workspace(demo).rows(FLOW) if row.part == part)
+
+
+def open_at(page: Page, demo: Demo, part: str) -> None:
+    page.goto(f"{demo.app}/review?flow={FLOW}&part={part}&filter=To+decide")
+    expect(page.get_by_test_id("stCode").filter(has_text=part).first).to_be_visible()
+    settled(page)
+
+
+def leave(page: Page, part: str) -> str:
+    """Wait until another part is looked at, and give it."""
+    expect(page).not_to_have_url(re.compile(rf"part={re.escape(part)}(&|$)"))
+    settled(page)
+    return re.findall(r"part=([^&]+)", page.url)[0].replace("%5B", "[").replace("%5D", "]")
+
+
+def test_every_key_does_what_it_says(shared_demo: Demo, watched: Watched) -> None:
+    page, part = watched.page, "client.p_city"
+    propose(shared_demo)
+    open_at(page, shared_demo, part)
+    page.keyboard.press("n")
+    following = leave(page, part)
+    page.keyboard.press("p")
+    assert leave(page, following) == part
+    page.keyboard.press("1")
+    expect(page.get_by_text("Source changed")).to_be_visible()
+    assert row_of(shared_demo, part).sources == ("shippingAddress.city",)
+    page.keyboard.press("u")
+    expect(page.get_by_text("The last change was taken back")).to_be_visible()
+    settled(page)
+    assert row_of(shared_demo, part).sources == ("billingAddress.city",)
+    page.keyboard.press("e")
+    expect(page.get_by_text("The same as text, one step a line")).to_be_visible()
+    settled(page)
+    page.keyboard.press("a")
+    following = leave(page, part)
+    assert (row_of(shared_demo, part).state, row_of(shared_demo, part).by) == ("approved", "ana")
+    page.keyboard.press("x")
+    leave(page, following)
+    assert row_of(shared_demo, following).state == "rejected"
+    page.keyboard.press("h")
+    expect(page.get_by_role("dialog")).to_contain_text("take another source")
+    watched.check()
+
+
+def test_reload_back_and_a_second_tab_find_the_same(shared_demo: Demo, watched: Watched) -> None:
+    page, part = watched.page, "client.p_city"
+    propose(shared_demo)
+    open_at(page, shared_demo, part)
+    page.keyboard.press("a")
+    following = leave(page, part)
+    page.reload()
+    expect(page.get_by_test_id("stCode").filter(has_text=following).first).to_be_visible()
+    settled(page)
+    assert approved(page) == 1
+    page.get_by_role("link", name="Decisions").click()
+    expect(page).to_have_url(re.compile("/decisions"))
+    settled(page)
+    page.go_back()
+    expect(page.get_by_text(re.compile(r"^1 of \d+ parts approved$"))).to_be_visible()
+
+    # Somebody else changes in another tab what is still on the screen here.
+    open_at(page, shared_demo, "client.p_street")
+    other = page.context.new_page()
+    open_at(other, shared_demo, "client.p_street")
+    other.keyboard.press("1")
+    expect(other.get_by_text("Source changed")).to_be_visible()
+    page.keyboard.press("a")
+    expect(page.get_by_text("It changed meanwhile")).to_be_visible()
+    assert row_of(shared_demo, "client.p_street").state == "proposed"
+    watched.check()
+
+
+def test_a_browser_that_dies_loses_nothing(shared_demo: Demo, launch: Callable[[], Browser], watched: Watched) -> None:
+    propose(shared_demo)
+    dying = launch()
+    page = dying.new_page()
+    open_at(page, shared_demo, "client.p_city")
+    page.keyboard.press("a")
+    leave(page, "client.p_city")
+    dying.close()
+    watched.page.goto(f"{shared_demo.app}/review?flow={FLOW}")
+    expect(watched.page.get_by_text(re.compile(r"^1 of \d+ parts approved$"))).to_be_visible()
+    assert row_of(shared_demo, "client.p_city").by == "ana"
+
+
+def test_values_that_mean_harm_are_text(shared_demo: Demo, watched: Watched) -> None:
+    page, work = watched.page, propose(shared_demo)
+    harm = '<img src=x onerror="window.harmed=1"><script>window.harmed=1</script> **b** [l](https://example.com) =1+1'
+    record = work.samples(FLOW)[0].record
+    items = [{**record["lineItems"][0], "name": harm, "sku": f"=cmd|'{harm}'"}]
+    work.set_samples(FLOW, [Sample(harm[:40], {**record, "notes": harm, "paymentTerms": harm, "lineItems": items})])
+    for name in ("samples", "review", "lines", "test"):
+        page.goto(f"{shared_demo.app}/{name}?flow={FLOW}&part=invoice.notes&filter=All")
+        expect(page.get_by_text("development identity").first).to_be_visible()
+        settled(page)
+        assert page.evaluate("window.harmed") is None, name
+        assert page.locator("img[src='x']").count() == 0, name
+        assert page.locator("a[href*='example.com']").count() == 0, name
+    watched.check()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 1920])
+def test_the_editor_fits(shared_demo: Demo, watched: Watched, width: int, scheme: str) -> None:
+    page = watched.page
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.set_viewport_size({"width": width, "height": 900})
+    propose(shared_demo)
+    for part in ("client.p_city", "payment.type"):
+        open_at(page, shared_demo, part)
+        page.keyboard.press("e")
+        expect(page.get_by_text("The same as text, one step a line")).to_be_visible()
+        settled(page)
+        assert page.evaluate(OVERFLOWING) == [], part
+        assert page.evaluate(HIDDEN_COLUMNS) == [], part
+    press(page, "Picture")
+    expect(page.get_by_role("dialog")).to_contain_text("As thick as there are fields")
+    settled(page)
+    watched.check()
