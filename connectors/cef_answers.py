@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from connectors.clarity_port import Row
@@ -14,23 +15,58 @@ _PASSING = re.compile(r"deadlock|time[d -]?out|try again|temporar|too many|busy|
 
 
 class OrdersOfPayments:
-    """Finds the order of a payment among the relation rows, reading no further than needed."""
+    """Finds the order of a payment among the relation rows, whose newest pages come first.
 
-    def __init__(self, rows: Iterator[Row]) -> None:
-        """Take the relation rows, not read yet."""
-        self._rows = rows
+    What was read stays known, so that a store's whole past is read once, also when that is interrupted. Safe to share
+    between threads.
+    """
+
+    def __init__(self, pages: Callable[[set[int]], Iterator[list[Row]]]) -> None:
+        """Read nothing yet.
+
+        Args:
+            pages: Gives the pages without those in the set, to which it adds every full one as it is read.
+        """
+        self._pages = pages
+        self._read_pages: set[int] = set()
         self._known: dict[str, Row] = {}
+        self._complete = False
+        self._lock = threading.Lock()
 
-    def joined(self, payment: Row) -> Row:
-        """The payment with `MasterID` and `MasterKey` of its order; as it is when no relation names it."""
-        wanted = str(payment["ID"])
-        while wanted not in self._known:
-            row = next(self._rows, None)
-            if row is None:
-                return payment
-            found = {name: row[name] for name in ("MasterID", "MasterKey") if row.get(name) is not None}
-            self._known[str(row.get("SlaveID"))] = found
-        return {**payment, **self._known[wanted]}
+    def looking(self) -> Callable[[Row], Row]:
+        """A look at what is new since the last one.
+
+        Returns:
+            Gives a payment the `MasterID` and `MasterKey` of its order; as it is when no relation names it.
+        """
+        scan: Iterator[None] | None = None
+
+        def joined(payment: Row) -> Row:
+            nonlocal scan
+            wanted = str(payment["ID"])
+            with self._lock:
+                while wanted not in self._known:
+                    scan = scan or self._read()
+                    if next(scan, self) is self:
+                        return payment
+                return {**payment, **self._known[wanted]}
+
+        return joined
+
+    def _read(self) -> Iterator[None]:
+        """Read a page at each step, until everything is known."""
+        for rows in self._pages(self._read_pages):
+            fresh = False
+            for row in rows:
+                if row.get("Active") is False:  # the payment was taken from that order
+                    continue
+                payment = str(row.get("SlaveID"))
+                fresh = fresh or payment not in self._known
+                self._known[payment] = {name: row[name] for name in ("MasterID", "MasterKey") if name in row}
+            if self._complete and not fresh:
+                return
+            yield
+        self._complete = True
 
 
 def result_of(body: Any, method: str, operation: str) -> Any:

@@ -14,9 +14,10 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from connectors.cef_answers import OrdersOfPayments, result_of
+from connectors.cef_lists import Failures, ListPage, hash_of, in_pages, page_of
 from connectors.cef_session import session_header
 from connectors.clarity_port import Changes, Flavour, Head, Page, Row
-from connectors.errors import ConnectorError, RateLimitedError, RejectedError, TransientError
+from connectors.errors import ConnectorError, RejectedError
 from connectors.http import Answer, Api, Closing, Pace, Pacing, root_url, unusable
 from connectors.profiles import SystemProfile, load_profile
 from connectors.scrub import scrub
@@ -26,8 +27,6 @@ from connectors.tokens import TokenSource
 _OTHER_NAMES = {"refund": "return", "user": "customer"}
 _WRITABLE = ("order", "customer", "account")
 _CHILD_TYPE = "sales order child"
-# So many records in a row that cannot be had are the server's fault.
-_FAILING = 3
 _ORDER_CHOICES = ("masters", "children", "all")
 
 
@@ -76,6 +75,7 @@ class ClarityCef(Closing):
         if self._document not in ("SalesOrder", "SalesInvoice"):
             raise ValueError(f"setting A45: expected SalesOrder or SalesInvoice, got {self._document!r}")
         per_minute = settings["A10"].value
+        self._orders_of = OrdersOfPayments(self._relations)
         self._api = Api(
             base_url=root_url(base_url, self._prefix),
             tokens=session,
@@ -165,7 +165,7 @@ class ClarityCef(Closing):
                     yield row
                 if not left:
                     return
-        failures = _Failures()
+        failures = Failures()
         for one in left:
             try:
                 row = self._one(entity, one)
@@ -191,10 +191,10 @@ class ClarityCef(Closing):
         Raises:
             ConnectorError: A row could not be had whole; raised after the others, or when it seems to be the server.
         """
-        orders_of, failures = self._orders_of_payments(), _Failures()
+        joined, failures = self._orders_of.looking(), Failures()
         for row in rows:
             try:
-                whole = self._whole(entity, row, orders_of)
+                whole = self._whole(entity, row, joined)
             except ConnectorError as error:
                 failures.add(error)
                 continue
@@ -222,20 +222,31 @@ class ClarityCef(Closing):
         """Rows without those that are left out, whole, with what stands elsewhere, and without secrets."""
         yield from self.whole(entity, (row for row in rows if self._wanted(entity, row, since)))
 
-    def _whole(self, entity: str, row: Row, orders_of: OrdersOfPayments) -> Row:
+    def _whole(self, entity: str, row: Row, joined: Callable[[Row], Row]) -> Row:
         entity = _OTHER_NAMES.get(entity, entity)
         whole_with = self._whole_with.get(entity)
         whole = self._one(entity, row["ID"]) if whole_with and whole_with not in row else row
-        return self._complete(entity, whole, orders_of)
+        return self._complete(entity, whole, joined)
 
-    def _complete(self, entity: str, row: Row, orders_of: OrdersOfPayments) -> Row:
+    def _complete(self, entity: str, row: Row, joined: Callable[[Row], Row]) -> Row:
         """A record with what stands elsewhere, and without secrets."""
         if entity == "payment":
-            row = orders_of.joined(row)
+            row = joined(row)
         return _scrubbed(self._priced(row) if entity == "product" else row)
 
-    def _orders_of_payments(self) -> OrdersOfPayments:
-        return OrdersOfPayments(self._pages(self._route("order_payment", "list"), []))
+    def _relations(self, done: set[int]) -> Iterator[list[Row]]:
+        """The pages of relations of orders and payments, the last one first where the server says which that is."""
+        path = self._route("order_payment", "list")
+        first = self._page(path, [], 1)
+        if first.pages is None:
+            yield from (rows for _, rows in self._numbered(path, []))
+            return
+        for number in range(first.pages, 1, -1):
+            if number not in done:
+                yield self._page(path, [], number).rows
+                if number < first.pages:  # the last one may still grow
+                    done.add(number)
+        yield first.rows
 
     def fetch_orders(self, since: datetime | None = None) -> Iterator[Row]:
         """Orders changed since an instant; masters or children as A44 says."""
@@ -268,7 +279,7 @@ class ClarityCef(Closing):
             RejectedError: Unknown id (status 404, also where the server answers nothing).
         """
         entity = _OTHER_NAMES.get(entity, entity)
-        return self._complete(entity, self._one(entity, id), self._orders_of_payments())
+        return self._complete(entity, self._one(entity, id), self._orders_of.looking())
 
     def get_by_key(self, entity: str, key: str) -> Row:
         """One record by its `CustomKey`: an order by its number, a product by its SKU.
@@ -291,8 +302,8 @@ class ClarityCef(Closing):
         """Compare the entity's digest with the hashes known from the last time; a missing hash counts as changed."""
         path = self._route(_OTHER_NAMES.get(entity, entity), "list") + "Digest"
         operation = f"GET {path.removeprefix(self._prefix)}"
-        rows, _ = self._rows(self._request("GET", path, operation=operation), operation)
-        hashes = {str(row["ID"]): row.get("Hash") for row in rows}
+        rows = page_of(self._request("GET", path, operation=operation), operation).rows
+        hashes = {str(row["ID"]): hash_of(row) for row in rows}
         changed = tuple(key for key, value in hashes.items() if value is None or known.get(key) != value)
         return Changes(changed, tuple(key for key in known if key not in hashes), hashes)
 
@@ -355,8 +366,7 @@ class ClarityCef(Closing):
     def _bulk(self, entity: str) -> Iterator[Row]:
         path = self._route(entity, "list") + "ForConnect"
         operation = f"GET {path.removeprefix(self._prefix)}"
-        rows, _ = self._rows(self._request("GET", path, operation=operation), operation)
-        yield from rows
+        yield from page_of(self._request("GET", path, operation=operation), operation).rows
 
     def _priced(self, product: Row) -> Row:
         """A product with its prices, which stand on a route of their own (A37)."""
@@ -393,32 +403,12 @@ class ClarityCef(Closing):
 
     def _numbered(self, path: str, query: Sequence[tuple[str, str]], first: int = 1) -> Iterator[tuple[int, list[Row]]]:
         operation = f"GET {path.removeprefix(self._prefix)}"
-        page = first
-        before: tuple[tuple[str, str], ...] = ()
-        while True:
-            paging = f"{{Size:{self._page_size},StartIndex:{page}}}"
-            body = self._request("GET", path, query=[*query, ("Paging", paging)], operation=operation)
-            rows, pages = self._rows(body, operation)
-            keys = tuple((str(row["ID"]), str(row.get("UpdatedDate"))) for row in rows)
-            if rows and keys == before:
-                raise ConnectorError(f"{operation}: page {page} repeats the page before")
-            yield page, rows
-            # More rows than asked for is an unpaged list; it is complete.
-            if not rows or not (page < pages if pages is not None else len(rows) == self._page_size):
-                return
-            before, page = keys, page + 1
+        return in_pages(lambda number: self._page(path, query, number), operation, size=self._page_size, first=first)
 
-    def _rows(self, body: Any, operation: str) -> tuple[list[Row], int | None]:
-        """Rows and number of pages; an empty list is left out of an answer like every empty member."""
-        if isinstance(body, dict) and {"Results", "TotalCount", "CurrentCount"} & body.keys():
-            rows, pages = body.get("Results", []), body.get("TotalPages")
-        else:
-            rows, pages = [] if body is None else body, None
-        if isinstance(rows, list) and rows and all(isinstance(row, dict) and "id" in row for row in rows):
-            raise ConnectorError(f"{operation}: these are not records of Clarity's framework; set CLARITY_FLAVOUR=rest")
-        if not isinstance(rows, list) or not all(isinstance(row, dict) and row.get("ID") is not None for row in rows):
-            raise unusable("GET", operation, "list of records with ID")
-        return rows, pages if isinstance(pages, int) else None
+    def _page(self, path: str, query: Sequence[tuple[str, str]], number: int) -> ListPage:
+        operation = f"GET {path.removeprefix(self._prefix)}"
+        paging = f"{{Size:{self._page_size},StartIndex:{number}}}"
+        return page_of(self._request("GET", path, query=[*query, ("Paging", paging)], operation=operation), operation)
 
     def _request(
         self,
@@ -465,27 +455,6 @@ class ClarityCef(Closing):
         if moment is None or moment.tzinfo is not None:
             return moment
         return moment.replace(tzinfo=self._zone, fold=fold)
-
-
-class _Failures:
-    """What single records failed with: the store fails at some that way for ever, and the others are to be read."""
-
-    def __init__(self) -> None:
-        self.in_a_row = 0
-        self._first: ConnectorError | None = None
-
-    def add(self, error: ConnectorError) -> None:
-        """Go on after this one; raises it where going on is of no use."""
-        self.in_a_row += 1
-        about_one = isinstance(error, RejectedError | TransientError) and not isinstance(error, RateLimitedError)
-        if not about_one or self.in_a_row == _FAILING:
-            raise error
-        self._first = self._first or error
-
-    def tell(self) -> None:
-        """Raise the first of what was passed over."""
-        if self._first is not None:
-            raise self._first
 
 
 def _scrubbed(row: Row) -> Row:

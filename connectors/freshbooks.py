@@ -20,8 +20,8 @@ from connectors.http import Answer, Api, Closing, Pacing, unusable
 from connectors.profiles import EntityProfile, SystemProfile, load_profile
 from connectors.tokens import TokenSource
 
-DELETED = 1
-"""vis_state of a soft-deleted object; 0 is active, 2 archived."""
+ACTIVE, DELETED, ARCHIVED = 0, 1, 2
+"""vis_state of an object; deleting only hides it."""
 
 _EASTERN = ZoneInfo("America/New_York")
 _ACTION_PARTS = ("email_recipients", "email_include_pdf", "invoice_customized_email")
@@ -166,6 +166,15 @@ class FreshBooks(Closing):
             return []
         rows = self._find_with_deleted("invoice", [{"invoice_number": number}], include=("lines",))
         return [row for row in rows if str(row.get("invoice_number")) == number]
+
+    def find_open_invoices_of_client(self, client_id: int | str) -> list[Row]:
+        """The invoices of one client that are drafts or have something outstanding; deleted ones not included."""
+        rows = self.find("invoice", {"customerid": str(client_id)})
+        return [
+            row
+            for row in rows
+            if str(row.get("customerid")) == str(client_id) and row.get("vis_state") != DELETED and _is_open(row)
+        ]
 
     def find_payments_of_invoice(self, invoice_id: int | str) -> list[Row]:
         """The payments of one invoice that were not deleted."""
@@ -375,6 +384,13 @@ def _decimal(value: Any) -> Decimal | None:
         return Decimal(str(value))
     except InvalidOperation:
         return None
+
+
+def _is_open(invoice: Row) -> bool:
+    outstanding = invoice.get("outstanding")
+    amount = _decimal(outstanding.get("amount")) if isinstance(outstanding, dict) else None
+    # One that does not say what it owes is open: nothing may rest on its being paid.
+    return amount is None or amount != 0 or str(invoice.get("v3_status")) == "draft"
 
 
 def _with_lines(entity: str) -> list[tuple[str, str]]:

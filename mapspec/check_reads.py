@@ -149,6 +149,8 @@ def _step_reads(step: FlowStep, at: Loc) -> Iterator[Read]:
     each = None if step.each is None else step.each.source_path()
     if step.each is not None:
         yield Read(step.each, "flow", at, grave=True)
+    for template in step.identity:
+        yield from _all(placeholders(template), "flow", at, each, grave=False)
     for template in step.key:
         yield from _all(placeholders(template), "flow", at, each, grave=len(step.key) == 1)
     if step.value is not None:

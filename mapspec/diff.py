@@ -196,7 +196,7 @@ def _gate(old: MappingSpec, new: MappingSpec) -> Iterator[Change]:
 
 
 def _gate_meaning(rule: Any) -> dict[str, Any]:
-    return {"do": rule.do, "when": rule.when.plain()}
+    return {"do": rule.do, "when": rule.when.plain(), **({"ends": True} if rule.ends else {})}
 
 
 def _flow(old: MappingSpec, new: MappingSpec) -> Iterator[Change]:

@@ -98,7 +98,7 @@ def _makes_money(chain: tuple[Operation, ...]) -> bool:
 
 
 def _key_paths(spec: MappingSpec) -> list[Path]:
-    return [path for step in spec.flow for text in step.key for path in placeholders(text)]
+    return [path for step in spec.flow for text in (*step.key, *step.identity) for path in placeholders(text)]
 
 
 def _currency_paths(spec: MappingSpec) -> list[Path]:

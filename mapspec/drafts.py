@@ -29,6 +29,7 @@ class Document:
         index: Its place in the list the flow step runs over.
         body: Target-shaped members, ready for JSON but for `Output` placeholders.
         create_only: Members of the body that an update leaves alone.
+        identity: What stays the same when the key changes; None where the step names nothing.
     """
 
     target: str
@@ -36,6 +37,7 @@ class Document:
     index: int
     body: dict[str, Any]
     create_only: tuple[str, ...] = ()
+    identity: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Draft:
         keys: Natural key parts of `find` steps by step id.
         warnings: Things to know that do not stop the record.
         priced: The order's money as lines, where the spec has a money block.
+        ends: A skipped record has ended at its source, and so has what was made of it.
     """
 
     id: str
@@ -72,3 +75,4 @@ class Draft:
     warnings: tuple[Reason, ...]
     priced: PricedOrder | None
     currency: str | None
+    ends: bool = False

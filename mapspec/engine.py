@@ -237,6 +237,7 @@ class CompiledSpec:
                 if rule.do == "go":
                     return "go"
                 run.reasons.append(Reason(rule.id, text(scope)))
+                run.ends = rule.ends
                 return rule.do
         return "go"
 
@@ -254,7 +255,8 @@ class CompiledSpec:
             if key is not None and key in keys:
                 run.hold("duplicate-key", f"{name}: two elements of the record have the same key")
             keys.add(key or "")
-            made.append(Document(name, key, index, body, self._create_only[name]))
+            same = step.identity(scope) if step else None
+            made.append(Document(name, key, index, body, self._create_only[name], same))
         scope.item, scope.index = None, 0
         return tuple(made)
 
@@ -280,6 +282,7 @@ class _Run:
         self.lookups: list[Lookup] = []
         self.priced: PricedOrder | None = None
         self.currency: str | None = None
+        self.ends = False
 
     def hold(self, reason: str, message: str, target: str = "") -> None:
         self.reasons.append(Reason(reason, message, target))
@@ -303,6 +306,7 @@ class _Run:
             warnings=tuple(self.warnings),
             priced=self.priced,
             currency=self.currency,
+            ends=self.ends,
         )
 
 
@@ -406,6 +410,7 @@ class _Step:
         self._find = step.do == "find"
         self._lookup = step.do == "lookup"
         self._keys = [Template(text=text).bind(context) for text in step.key]
+        self._identities = [Template(text=text).bind(context) for text in step.identity]
         self._each = compile_path(step.each) if step.each else None
         self._when = step.when.compile() if step.when else None
         self._otherwise = message_of(step.otherwise, context) if step.otherwise else None
@@ -446,6 +451,14 @@ class _Step:
         if self._keys:
             run.hold("missing-key", f"step {self.step.id}: nothing to make its key from")
         return None
+
+    def identity(self, scope: Scope) -> str | None:
+        """The first identity that can be made; None without one, which a record can do without."""
+        try:
+            texts = [str(text) for template in self._identities if (text := template(None, scope))]
+        except TransformError:
+            return None
+        return well_formed(f"{self.step.id}:{texts[0]}") if texts else None
 
     def collect(self, scope: Scope, run: _Run) -> None:
         """Keys of `find` steps and the searches of `lookup` steps."""

@@ -90,7 +90,7 @@ def _flow_meaning(spec: MappingSpec) -> Any:
             "source": spec.source.model_copy(update={"events": tuple(sorted(spec.source.events))}),
             "targets": dict(sorted(spec.targets.items())),
             "settings": dict(sorted(spec.settings.items())),
-            "gate": [{"do": rule.do, "when": rule.when} for rule in spec.gate],
+            "gate": [{"do": rule.do, "when": rule.when, **({"ends": True} if rule.ends else {})} for rule in spec.gate],
             "flow": spec.flow,
             "assertions": sorted(
                 json.dumps(plain_part(a.model_copy(update={"message": ""})), sort_keys=True) for a in spec.assertions

@@ -184,18 +184,29 @@ class TableRule(Part):
 
 
 class GateRule(Part):
-    """The first rule whose condition holds decides: go, skip, wait or hold; without any the record goes."""
+    """The first rule whose condition holds decides: go, skip, wait or hold; without any the record goes.
+
+    ends: with skip, the record has ended at its source (deactivated, discontinued): what was made of it is left or
+    archived, as the operator's policy says.
+    """
 
     id: str
     do: Literal["go", "skip", "wait", "hold"]
     when: Condition
     reason: str
+    ends: bool = False
 
     @field_validator("reason")
     @classmethod
     def _paths_are_paths(cls, reason: str) -> str:
         placeholders(reason)
         return reason
+
+    @model_validator(mode="after")
+    def _only_skipped_records_end(self) -> GateRule:
+        if self.ends and self.do != "skip":
+            raise ValueError(f"gate '{self.id}': 'ends' goes with 'do: skip'")
+        return self
 
 
 class FlowStep(Part):
@@ -205,6 +216,7 @@ class FlowStep(Part):
     create_once: create exactly once per key; upsert: create, or update what changed; find: what another flow made,
     else wait; lookup: read-only search by `match` for the value at `value`, before anything is mapped: fields take
     what it found with `lookup_remote`, what is missing is noted; mark_as_sent: of an agreed invoice.
+    identity: what stays the same when the key changes, such as a product's id beside its SKU.
     """
 
     id: str
@@ -213,6 +225,7 @@ class FlowStep(Part):
     target: str | None = None
     of: str | None = None
     key: tuple[str, ...] = ()
+    identity: tuple[str, ...] = ()
     match: tuple[str, ...] = ()
     value: PathField | None = None
     each: PathField | None = None
@@ -223,7 +236,7 @@ class FlowStep(Part):
 
     @model_validator(mode="after")
     def _members_fit_the_step(self) -> FlowStep:
-        for text in (*self.key, self.otherwise or ""):
+        for text in (*self.key, *self.identity, self.otherwise or ""):
             placeholders(text)
         for name in STEP_NEEDS[self.do]:
             if not getattr(self, name):

@@ -64,7 +64,17 @@ class Applier:
         self.missing: list[tuple[str, str, str]] = []
         """Notes on what lookups did not find: kind, message, subject."""
         self._keys: dict[str, Action] = {}
+        self._expected: tuple[Action, ...] = ()
         self._entries: dict[str, Entry | None] = {}
+
+    @property
+    def invoices_anew(self) -> bool:
+        """Whether this event is about to make an invoice that is not there yet."""
+        return any(action.entity == "invoice" and self._is_new(action) for action in self._expected)
+
+    def _is_new(self, action: Action) -> bool:
+        entry = self.entry(action.key)
+        return action.kind == "create_once" and (entry is None or entry.remote_id is None)
 
     def expect(self, actions: Iterable[Action]) -> None:
         """Read what the ledger knows of all these actions at once.
@@ -72,7 +82,8 @@ class Applier:
         What is read here may be old when it is used. That costs a second try at most: no write begins unless the
         ledger's row is still as it was read.
         """
-        keys = [action.key for action in actions if action.key]
+        self._expected = tuple(actions)
+        keys = [action.key for action in self._expected if action.key]
         self._entries = {**dict.fromkeys(keys), **ledger.get_all(self.context.store, keys)}
 
     def apply(self, action: Action) -> None:
@@ -302,9 +313,13 @@ class Applier:
         for passing in ("looks", "change", "meant"):
             detail.pop(passing, None)
         if content:
-            detail["fields"] = dict(action.fields or {})
+            # What the source leaves out now was written once all the same.
+            kept = detail.get("fields", {}) if action.kind == "upsert" else {}
+            detail["fields"] = {**kept, **(action.fields or {})}
         elif content is None:
             detail.pop("fields", None)
+        if action.identity:
+            detail["identity"] = action.identity
         if action.entity == "payment":
             detail |= {"invoice": str(row.get("invoiceid")), "weak": action.weak_key}
         return self.enter(
@@ -325,12 +340,24 @@ class Applier:
         )
 
     def put(
-        self, action: Action, remote_id: str, body: Mapping[str, Any], send: Callable[[], Row], *, phase: str = ""
+        self,
+        action: Action,
+        remote_id: str,
+        body: Mapping[str, Any],
+        send: Callable[[], Row],
+        *,
+        phase: str = "",
+        reserved: Reserved | None = None,
+        detail: Mapping[str, Any] | None = None,
+        reached: str | None = None,
     ) -> Row:
         """Send a change of an existing object; no later change of it is sent before this one has a known end.
 
         Args:
             phase: Given when the object is all that the action wants then: the phase that this brings the entry to.
+            reserved: Read before it was looked whether another object has what is written here.
+            detail: Of the entry once it is done; None for what it was.
+            reached: Without `phase`: the phase of an entry whose content is as before.
 
         Raises:
             EndedError: In doubt: it may be applied later than whatever would be sent now.
@@ -346,8 +373,7 @@ class Applier:
             "version": self.source_version,
             "fields": dict(action.fields or {}),
         }
-        detail = {**before.detail, "change": change}
-        entry = self._renewed(before, detail)
+        entry = self._renewed(before, {**before.detail, "change": change}, reserved)
         request = {"method": "PUT", "entity": action.entity, "id": remote_id, "body": dict(body)}
 
         def again() -> None:
@@ -368,7 +394,7 @@ class Applier:
         if phase:
             self.confirm(action, {**row, "id": remote_id}, phase=phase, tried=tried)
         else:
-            self._set(entry, "confirmed", tried, detail=before.detail)
+            self._set(entry, "confirmed", tried, detail=before.detail if detail is None else detail, phase=reached)
         return row
 
     def mark(
@@ -425,8 +451,24 @@ class Applier:
             )
         )
 
-    def _renewed(self, entry: Entry, detail: Mapping[str, Any] | None = None) -> Entry:
-        return self.enter(ledger.renew_intent(self.context.store, entry, self.event, detail=detail, now=self.now))
+    def _renewed(
+        self, entry: Entry, detail: Mapping[str, Any] | None = None, reserved: Reserved | None = None
+    ) -> Entry:
+        return self.enter(
+            ledger.renew_intent(self.context.store, entry, self.event, detail=detail, reserved=reserved, now=self.now)
+        )
+
+    def note_detail(self, entry: Entry, detail: Mapping[str, Any], *, phase: str | None = None) -> Entry:
+        """Remember something of an object without a request."""
+        return self._set(entry, entry.state, detail=detail, phase=phase)
+
+    def link(self, action: Action, remote_id: str, *, phase: str, detail: Mapping[str, Any] | None = None) -> Entry:
+        """Let a key stand for another object from now on, of which nothing is known to be ours."""
+        entry = self.entry(action.key)
+        if entry is None or entry.state not in (*ledger.LIVE, "confirmed"):
+            entry = self._intent(action, phase)
+        entry = self.confirm(action, {"id": remote_id}, phase=phase, content=None)
+        return entry if detail is None else self.note_detail(entry, {**entry.detail, **detail})
 
     @property
     def _source(self) -> Source:

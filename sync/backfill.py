@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from connectors.cef_lists import hash_of
 from connectors.clarity_port import DigestPort
 from connectors.errors import AuthError, ConnectorError, RateLimitedError, RejectedError, TransientError
 from sync import inbox, runner
@@ -201,7 +202,7 @@ class _Reader:
                 head = clarity.head(row)
                 if self._span.holds(day_of(entity, row)):
                     envelopes.append(envelope_of(entity, row, head, reading))
-                    hashes[head.id or "?"] = row.get("Hash") if isinstance(clarity, DigestPort) else None
+                    hashes[head.id or "?"] = hash_of(row) if isinstance(clarity, DigestPort) else None
                 else:  # a flat row did not tell its day
                     counts.outside += 1
         except RejectedError as error:  # about one record, after the others

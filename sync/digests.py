@@ -6,7 +6,6 @@ A hash is kept only after its record is in the inbox, so a poll that ends early 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -24,12 +23,12 @@ def known_hashes(store: Store, entity: str) -> dict[str, int | None]:
         return {row.id: int(row.hash) for row in conn.execute(statement)}
 
 
-def keep_hashes(store: Store, entity: str, hashes: Mapping[str, Any]) -> None:
-    """Remember the hashes of records that are in the inbox now; what is no whole number is none."""
+def keep_hashes(store: Store, entity: str, hashes: Mapping[str, int | None]) -> None:
+    """Remember the hashes of records that are in the inbox now; None is none."""
     rows = [
         {"connection": "clarity", "stream": entity, "id": one, "hash": str(value)}
         for one, value in hashes.items()
-        if isinstance(value, int) and not isinstance(value, bool)
+        if value is not None
     ]
     if not rows:
         return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from connectors.errors import AuthError, ConnectorError, ReconnectError, RejectedError
 from mapspec import CompiledSpec, Draft, Reason
-from sync import inbox, ledger, records
+from sync import catalogue, endings, inbox, ledger, records
 from sync.apply import Applier, OrderMissingError
 from sync.assumptions import broken, is_test
 from sync.errors import IntentOpenError
@@ -53,11 +53,17 @@ def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
         return Outcome("done")
     context.aliases.refresh()
     approved = replace(approved, compiled=context.aliases.widened(approved.compiled))
+    ended = _ended(event, context, approved, None)
+    if ended is not None:
+        return ended
     draft = _draft(event, context, approved)
     spec = approved.compiled.spec
     newest = records.latest(context.store, event.record_key)
     if newest is not None and not event.attempts:
         context.drift.observe(approved, newest.payload)
+    ended = _ended(event, context, approved, draft)
+    if ended is not None:
+        return ended
     if draft.decision in ("skip", "wait"):
         return _not_wanted(event, context, draft.reasons)
     settings = context.settings
@@ -74,7 +80,9 @@ def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
     notes = [(warning.id, warning.message, warning.message) for warning in draft.warnings]
     if newest is not None:
         notes += _broken_assumptions(event, newest.payload, context)
-    actions = plan_actions(spec, draft)
+    actions = plan_actions(spec, draft, exact_skus=context.exact_skus)
+    if event.entity == "product":
+        actions = catalogue.one_for_each_sku(actions)
     for action in () if context.dry_run else actions:
         if action.kind == "create_once" and action.entity == "invoice" and action.total is not None:
             # Before its client is created for nothing.
@@ -82,8 +90,12 @@ def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
     applier = Applier(context, event, approved.fingerprint, draft.updated, spec.spec)
     applier.expect(actions)
     try:
+        if event.entity == "product":
+            catalogue.claim(applier, actions)
         for action in actions:
             applier.apply(action)
+        if event.entity == "product":
+            catalogue.end_others(applier, actions)
     except OrderMissingError as missing:
         return _without_order(missing.order_id, context)
     finally:
@@ -91,12 +103,41 @@ def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
     return Outcome("done", settled=None if newest is None else Settled(newest.sha256, approved.fingerprint))
 
 
+def _ended(event: Event, context: Context, approved: ApprovedSpec, draft: Draft | None) -> Outcome | None:
+    """The outcome of a customer or product that was deleted, deactivated or merged; None for one that goes on.
+
+    Args:
+        draft: None before anything was mapped: an event that tells of the end needs no record.
+    """
+    if event.entity not in endings.KEPT_UP:
+        return None
+    newest = records.latest(context.store, event.record_key)
+    known = newest.version if newest is not None else None
+    applier = Applier(context, event, approved.fingerprint, event.version or known, approved.compiled.spec.spec)
+    if draft is None:
+        if not event.type.endswith(".deleted") or (event.version is not None and (known or "") > event.version):
+            return None
+        reason = Reason(f"{event.entity}-deleted-at-source", f"the {event.entity} was deleted at its source")
+    else:
+        reason = draft.reasons[0] if draft.reasons else Reason(f"{event.entity}-merged", "merged")
+    into = endings.merged_into(applier, newest.payload if newest is not None else None)
+    if into is None and draft is not None and not draft.ends:
+        return None
+    try:
+        if into is not None:
+            return endings.of_merged(applier, into, event.version or known)
+        number = event.number if draft is None else draft.number
+        return endings.of_ended(applier, number=number, version=event.version or known, reason=reason)
+    finally:
+        records.set_notes(context.store, event.record_key, applier.missing, now=context.now())
+
+
 def _is_settled(event: Event, context: Context, approved: ApprovedSpec) -> bool:
     """Polling, backfill and repeated webhooks bring what is done: the same snapshot under the same mapping."""
     known = records.latest(context.store, event.record_key)
     if known is None or known.settled != str(Settled(known.sha256, approved.fingerprint)):
         return False
-    if event.type.endswith(".cancelled"):  # says more than its record does: the two have to be compared
+    if event.type.endswith((".cancelled", ".deleted")):  # says more than its record does: the two have to be compared
         return False
     return not _tells_of_a_change(event, known)
 

@@ -47,17 +47,23 @@ def _poll(context: Context) -> bool:
 LONGEST_WAIT_S = 120.0
 """For the source's rate limit; a longer pause is the next poll's."""
 
+MOST_IDLE = 5
+"""Polls in a row that the rate limit ended before they brought anything."""
+
 
 def poll(context: Context) -> PollReport:
     """Ask Clarity, which must be configured, for what changed.
 
-    Where the rate limit ends a poll that has brought something, and the next one can go on from there, it does.
+    Where the rate limit ends a poll, and the next one can go on from there, it does.
     """
     report = _poll_once(context)
-    total = report.result
-    while (wait_s := report.go_on_in_s) is not None and wait_s <= LONGEST_WAIT_S and not context.stop.wait(wait_s):
+    total, idle = report.result, 0
+    while (wait_s := report.go_on_in_s) is not None and wait_s <= LONGEST_WAIT_S and idle < MOST_IDLE:
+        if context.stop.wait(wait_s):
+            break
         report = _poll_once(context)
         total += report.result
+        idle = 0 if report.result.new else idle + 1
     return replace(report, result=total)
 
 

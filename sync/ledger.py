@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
+from sqlalchemy.exc import IntegrityError
 
 from connectors.scrub import scrub
 from sync.envelope import dumps, loads
@@ -305,15 +306,24 @@ _OPEN = Prepared(_opening)
 
 
 def renew_intent(
-    store: Store, entry: Entry, event: Event, *, detail: Mapping[str, Any] | None = None, now: float
+    store: Store,
+    entry: Entry,
+    event: Event,
+    *,
+    detail: Mapping[str, Any] | None = None,
+    reserved: Reserved | None = None,
+    now: float,
 ) -> Entry:
     """Commit that a write is about to be sent and leave all that is known as it is.
 
     It is the write of an open intent, nothing of which has left before, or a change of an object that is there. The
     lane's lease is renewed by the same commit.
 
+    Args:
+        reserved: As for `open_intent`.
+
     Raises:
-        IntentOpenError: Somebody else has changed the row.
+        IntentOpenError: Somebody else has changed the row, or taken the reservation.
         LaneLostError: Another worker has the event's lane.
     """
     values = {
@@ -326,6 +336,8 @@ def renew_intent(
 
     def opened(conn: Connection) -> Row[Any]:
         renew_in(conn, event, now=now)
+        if reserved is not None:
+            _take(store, conn, reserved, entry.key)
         row: Row[Any] | None = _RENEW(conn, values).first()
         if row is None:
             raise IntentOpenError(f"{shown_key(entry.key)}: another runner has taken this write over")
@@ -419,6 +431,34 @@ def confirm(
         tried=tried,
         now=now,
     )
+
+
+def rekey(store: Store, entry: Entry, key: str, *, now: float) -> Entry:
+    """Give an entry and its attempts another natural key.
+
+    Raises:
+        IntentOpenError: Its row has changed, or the key is taken.
+    """
+    moved = (
+        sa.update(ledger_table)
+        .where(ledger_table.c.key == entry.key, ledger_table.c.revision == entry.revision)
+        .values(key=key, at=now, revision=ledger_table.c.revision + 1)
+    )
+
+    def renamed(conn: Connection) -> bool:
+        if conn.execute(moved).rowcount != 1:
+            return False
+        conn.execute(sa.update(attempt_table).where(attempt_table.c.key == entry.key).values(key=key))
+        return True
+
+    try:
+        done = store.transact(renamed)
+    except IntegrityError:
+        done = False
+    there = get(store, key)
+    if not done or there is None:
+        raise IntentOpenError(f"{shown_key(entry.key)}: it was changed or its new key taken meanwhile; looking again")
+    return there
 
 
 def set_state(

@@ -33,6 +33,7 @@ class Action:
         of: For mark_as_sent the step id of the invoice.
         total: What the invoice must come to, the amount of a payment.
         weak_key: The source gave the payment no id, so its key is made of the order's.
+        identity: What stays the same when the key changes, as a product's id does beside its SKU.
     """
 
     kind: ActionKind
@@ -48,6 +49,7 @@ class Action:
     currency: str | None = None
     lookups: tuple[Lookup, ...] = ()
     weak_key: bool = False
+    identity: str | None = None
 
     @property
     def content_hash(self) -> str:
@@ -55,12 +57,13 @@ class Action:
         return digest(sorted((self.fields or {}).items()))
 
 
-def natural_key(entity: str, key: str) -> str:
-    """The readable key that outlives spec versions; SKUs and e-mails compare without case."""
-    return f"{CONNECTION}:{entity}:{key.strip().casefold()}"
+def natural_key(entity: str, key: str, *, exact_skus: bool = False) -> str:
+    """The readable key that outlives spec versions; e-mails, and SKUs unless they are exact (A36), without case."""
+    text = key.strip()
+    return f"{CONNECTION}:{entity}:{text if exact_skus and entity == 'item' else text.casefold()}"
 
 
-def plan_actions(spec: MappingSpec, draft: Draft) -> list[Action]:
+def plan_actions(spec: MappingSpec, draft: Draft, *, exact_skus: bool = False) -> list[Action]:
     """The actions of a draft that goes through, in the order of the flow's steps."""
     actions: list[Action] = []
     for step in spec.flow:
@@ -73,11 +76,11 @@ def plan_actions(spec: MappingSpec, draft: Draft) -> list[Action]:
         elif step.do == "mark_as_sent":
             actions.append(Action("mark_as_sent", step.id, "invoice", of=step.of))
         else:
-            actions += _documents(spec, step, draft)
+            actions += _documents(spec, step, draft, exact_skus)
     return actions
 
 
-def _documents(spec: MappingSpec, step: FlowStep, draft: Draft) -> list[Action]:
+def _documents(spec: MappingSpec, step: FlowStep, draft: Draft, exact_skus: bool) -> list[Action]:
     target = step.target or ""
     entity = spec.entity_of(target)
     made = []
@@ -88,13 +91,14 @@ def _documents(spec: MappingSpec, step: FlowStep, draft: Draft) -> list[Action]:
                 kind=step.do,
                 step=step.id,
                 entity=entity,
-                key=natural_key(entity, document.key or ""),
+                key=natural_key(entity, document.key or "", exact_skus=exact_skus),
                 body=document.body,
                 create_only=document.create_only,
                 match=step.match,
                 fields={name: digest(value) for name, value in document.body.items()},
                 total=total,
                 currency=currency,
+                identity=document.identity,
                 weak_key=entity == "payment" and (document.key or "").startswith(f"{draft.id}-"),
             )
         )

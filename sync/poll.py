@@ -113,7 +113,7 @@ def poll_clarity(
             break
         except RateLimitedError as error:
             report.problems.append(f"Clarity, {entity} list: {error.message}")
-            if isinstance(clarity, DigestPort) and report.result.new and report.go_on_in_s is None:
+            if isinstance(clarity, DigestPort) and report.go_on_in_s is None:
                 report.go_on_in_s = error.retry_after_s
         except ConnectorError as error:
             report.problems.append(f"Clarity, {entity} list: {error.message}")

@@ -33,6 +33,7 @@ class Reading:
         id: Member that identifies a record (A17).
         number: What people call an order (A18).
         customer: The order's own customer, and the member that names one by id (A28); "" where members are flat.
+        merged_into: Member of a merged customer that names the one it became part of (A28).
         account_id: Member that names the company a buyer buys for, which wins over the buyer (A28); "" where none does.
         emails: Paths of a customer's e-mail, in an order or in the customer's own record.
         lines: The list that only an order has.
@@ -55,6 +56,7 @@ class Reading:
     number: str = "orderNumber"
     customer: str = "customer"
     customer_id: str = "customerId"
+    merged_into: str = "mergedIntoId"
     account_id: str = ""
     emails: tuple[str, ...] = ("customer.email", "email", "billingAddress.email")
     lines: str = "lineItems"
@@ -124,6 +126,7 @@ def reading_of(profile: SystemProfile) -> Reading:
             "order_number": number,
             "customer": customer,
             "customer_id": assumed(profile, "A28")["by_id"],
+            "merged_into": assumed(profile, "A28")["merged_into"],
             "emails": (f"{customer}.email", "email", "billingAddress.email"),
             "attributes": assumed(profile, "A38"),
         }

@@ -132,7 +132,10 @@ def _lists(found: Mapping[str, Any], limit: int) -> list[str]:
     lines += _section("To be tried again", (f"{line['record']}: {line['reason']}" for line in retried), limit)
     lines += _section("Skipped", (f"{line['record']}: {line['reason']}" for line in found["skipped"]), limit)
     skus = (f"{json.dumps(row['sku'])}: {', '.join(row['records'][:5])}" for row in found["unknown_skus"])
-    return lines + _section("Unknown SKUs", skus, limit)
+    lines += _section("Unknown SKUs", skus, limit)
+    # What else is told stops nothing; unknown SKUs are listed above.
+    told = (f"{row['record']}: {row['message']}" for row in found["notes"] if row["kind"] != "unknown-sku")
+    return lines + _section("Noted", told, limit)
 
 
 def _section(title: str, items: Iterable[str], limit: int) -> list[str]:

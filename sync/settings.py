@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, time
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
@@ -48,6 +48,40 @@ class PaymentPolicies(_Part):
     in_doubt: Literal["look", "person"] = "look"
 
 
+class ClientPolicies(_Part):
+    """What becomes of clients (``[policies.clients]`` of mapper.toml); nothing is ever deleted.
+
+    Attributes:
+        ended: A customer was deleted, deactivated or merged: its client is left, or archived once it owes nothing.
+        archived: An order comes for an archived client: it is restored, used as it is, or the order is held.
+        deleted: The client was deleted: the one other client with the e-mail follows it, or a person decides.
+        both_changed: Source and FreshBooks changed a field: a person decides, or FreshBooks' value is kept.
+        found: A client that was there before: brought up to date, or only filled in where it is empty.
+    """
+
+    ended: Literal["leave", "archive"] = "leave"
+    archived: Literal["restore", "use", "hold"] = "restore"
+    deleted: Literal["follow", "hold"] = "follow"
+    both_changed: Literal["hold", "keep"] = "hold"
+    found: Literal["update", "fill"] = "update"
+
+
+class ItemPolicies(_Part):
+    """What becomes of items (``[policies.items]`` of mapper.toml); nothing is ever deleted.
+
+    Attributes:
+        ended: A product or variant was deleted, deactivated or taken out: its item is left, or archived.
+        new_sku: A product gets another SKU: its item gets it too, or ends, and a new one is made.
+        both_changed: Source and FreshBooks changed a field: a person decides, or FreshBooks' value is kept.
+        found: An item that was there before: brought up to date, or only filled in where it is empty.
+    """
+
+    ended: Literal["leave", "archive"] = "leave"
+    new_sku: Literal["rename", "new"] = "rename"
+    both_changed: Literal["hold", "keep"] = "hold"
+    found: Literal["update", "fill"] = "update"
+
+
 class Policies(_Part):
     """Choices of the operator (``[policies]`` of mapper.toml); what a mapping decides stands in its spec.
 
@@ -59,6 +93,8 @@ class Policies(_Part):
     lock_date: date | None = None
     lock_date_action: Literal["hold", "today"] = "hold"
     payments: PaymentPolicies = PaymentPolicies()
+    clients: ClientPolicies = ClientPolicies()
+    items: ItemPolicies = ItemPolicies()
 
 
 class PollSettings(_Part):
@@ -429,7 +465,17 @@ def _checked(path: Path, name: str, model: type[BaseModel], section: Any) -> Any
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join([name, *(str(part) for part in first["loc"])])
-        raise SettingsError(f"{path}: {key}: {_mend(first['type'], first['msg'], model)}") from None
+        raise SettingsError(f"{path}: {key}: {_mend(first['type'], first['msg'], _at(model, first['loc']))}") from None
+
+
+def _at(model: type[BaseModel], place: Sequence[int | str]) -> type[BaseModel]:
+    """The part of a section that holds the last member of a place."""
+    for name in place[:-1]:
+        field = model.model_fields.get(str(name))
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            break
+        model = field.annotation
+    return model
 
 
 def _inside(section: Any, name: str) -> Any:

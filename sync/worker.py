@@ -100,9 +100,10 @@ class Context:
     leases: Leases = field(init=False)
     first_run: FirstRun = field(init=False)
     rebuilt: bool = field(init=False)
+    exact_skus: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        exact = assumed(self.settings.profile, "A36") == "exact"
+        exact = self.exact_skus = assumed(self.settings.profile, "A36") == "exact"
         self.aliases = Aliases(self.store)
         self.finder = Finder(self.freshbooks, self.now, exact_skus=exact, alias=self.aliases.sku)
         self.drift = DriftWatch(self.store, self.settings.profile, now=self.now)

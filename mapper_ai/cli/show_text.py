@@ -27,7 +27,8 @@ def as_lines(spec: MappingSpec) -> Iterator[str]:
         yield _row(f"table {name}", f"missing: {missing}")
         yield from (_row(f"table {name}", f"{scalar(key)}: {scalar(text)}") for key, text in table.rows.items())
     for gate in spec.gate:
-        yield _row(f"gate {gate.id}", gate.do, flow(gate.when.plain()), scalar(gate.reason))
+        does = f"{gate.do}, ends" if gate.ends else gate.do
+        yield _row(f"gate {gate.id}", does, flow(gate.when.plain()), scalar(gate.reason))
     for step in spec.flow:
         rest = [f"{name}: {text}" for name, text in _members(step, leave=("id", "do"))]
         yield _row(f"step {step.id}", step.do, *rest)

@@ -83,7 +83,7 @@ def _read(entry: FieldProfile, reading: Surroundings, vocabulary: Vocabulary, mo
             letter_side, leaf_words = _LETTER_SIDES[leaf_words[0]], leaf_words[1:]
             if leaf_words == ["code"]:
                 leaf_words = ["postal", "code"]
-    number = leaf_words[-1] if leaf_words and leaf_words[-1].isdigit() else ""
+    number = leaf_words[-1] if leaf_words and leaf_words[-1].isdecimal() else ""
     scope, scope_depth = _scope(entry.segments, parents, reading, vocabulary, root)
     if leaf_words == ["code"] and entry.segments[:-1] in reading.addresses:
         leaf_words = ["postal", "code"]

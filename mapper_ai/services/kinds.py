@@ -45,12 +45,13 @@ def blueprint(kind: str, system: str = SYSTEMS[0]) -> MappingSpec:
 def why_left_out(spec: MappingSpec, target: str, path: str) -> str:
     """Why no flow writes a field of a target, empty for fields that may be proposed."""
     rows = left_out()
-    return rows.get(f"{target}.*") or rows.get(f"{spec.entity_of(target)}.{path}", "")
+    names = (f"{target}.*", f"{target}.{path}", f"{spec.entity_of(target)}.{path}")
+    return next((rows[name] for name in names if name in rows), "")
 
 
 @cache
 def left_out() -> Mapping[str, str]:
-    """Entity and path (`client.s_street`), or target name and star (`guest.*`) -> reason."""
+    """Entity or target name and path (`client.s_street`), or target name and star (`guest.*`) -> reason."""
     text = resources.files("mapper_ai.services").joinpath("blueprints/left-out.yaml").read_text(encoding="utf-8")
     data, _ = read_yaml(text, where="blueprints/left-out.yaml")
     return {f"{name}.{path}": reason for name, rows in data.items() for path, reason in rows.items()}

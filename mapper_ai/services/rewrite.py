@@ -334,6 +334,7 @@ class _Rewriter:
                 "when": truth if isinstance(truth, Condition) else None,
                 "otherwise": self._try_template(step.otherwise, each),
                 "key": keys,
+                "identity": tuple(t for old in step.identity if (t := self._try_template(old, each)) is not None),
                 "needs": tuple(name for name in step.needs if name in self._steps),
             }
         )

@@ -54,9 +54,10 @@ def _money(money: LineMoney) -> str:
 
 
 def _gate(rule: GateRule) -> str:
+    ends = " and has ended, so that what was made of it is left or archived by policy" if rule.ends else ""
     if rule.when.present is not None and not rule.when.present.segments:
-        return f"Otherwise the record {_ACTIONS[rule.do]}: {rule.reason}."
-    return f"If {condition_in_words(rule.when)}, the record {_ACTIONS[rule.do]}: {rule.reason}."
+        return f"Otherwise the record {_ACTIONS[rule.do]}{ends}: {rule.reason}."
+    return f"If {condition_in_words(rule.when)}, the record {_ACTIONS[rule.do]}{ends}: {rule.reason}."
 
 
 def _flow_step(step: FlowStep) -> str:
@@ -75,6 +76,7 @@ def _flow_step(step: FlowStep) -> str:
     if step.when is not None:
         text += f", if {condition_in_words(step.when)}"
     keys = f" (key {' or '.join(step.key)})" if step.key else ""
+    keys += f", the same by {' or '.join(step.identity)} when its key changes" if step.identity else ""
     return f"{text}{keys}."
 
 

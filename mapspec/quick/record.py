@@ -155,7 +155,7 @@ class _Writer:
                         text = c.name(message_of(rule.reason, self._context))
                         c.put(f"reasons.append({c.name(Reason)}({c.name(rule.id)}, {text}(scope)))")
                     if rule.do in ("skip", "wait"):
-                        made = f"{identity}, '{rule.do}', tuple(reasons), {{}}, {{}}, (), (), None, None"
+                        made = f"{identity}, '{rule.do}', tuple(reasons), {{}}, {{}}, (), (), None, None, {rule.ends}"
                         c.put(f"return {c.name(Draft)}({made})")
                     else:
                         c.put("break")
@@ -260,6 +260,8 @@ class _Writer:
 
     def _key(self, step: FlowStep, at: At) -> str:
         """A variable with the natural key; the first of the templates that can be filled."""
+        if step.identity:  # of products, of which there are few
+            raise UnusualSpecError
         if not step.key:
             return "None"
         c = self.code

@@ -63,6 +63,8 @@ class Known:
             detail = loads(row.detail)
             day = detail.get("fields", {}).get("create_date" if row.entity == "invoice" else "date")
             values = {column.name: getattr(row, column.name) for column in _LEDGER}
+            if not detail.keys().isdisjoint(("merged", "was")):
+                values["remote_id"] = None  # a customer's invoices stand with its former client and with the new one
             self._tables.add("ledger", {**values, "day_digest": day})
 
     def _add_verdicts(self, store: Store, record_keys: Sequence[str]) -> None:

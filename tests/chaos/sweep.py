@@ -26,6 +26,7 @@ class Flow:
         writes: What the disturbed events do to the books without a crash; a flow that does nothing is no test.
         held: Reason ids at the end, by record.
         switches: Of the sandbox.
+        policies: Of mapper.toml, by key.
         store_lost: What was before is in the books, and the store knows nothing of it.
     """
 
@@ -35,6 +36,7 @@ class Flow:
     before: Callable[[], Sequence[Event]] | None = None
     held: Mapping[str, str] = field(default_factory=dict)
     switches: Mapping[str, Any] = field(default_factory=dict)
+    policies: Mapping[str, str] = field(default_factory=dict)
     store_lost: bool = False
 
 
@@ -48,10 +50,10 @@ def _customer(revision: int, updated: str, **changes: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _product(revision: int, price: str, updated: str) -> dict[str, Any]:
+def _product(revision: int, price: str, updated: str, **changes: Any) -> dict[str, Any]:
     return {
         "id": "7001", "sku": "KTL-GSN-17", "name": "Gooseneck kettle", "description": f"Rev {revision}",
-        "price": price, "currency": "USD", "active": True, "updatedAt": updated,
+        "price": price, "currency": "USD", "active": True, "updatedAt": updated, **changes,
     }  # fmt: skip
 
 
@@ -67,6 +69,7 @@ def _edited(**changes: Any) -> Callable[[], Sequence[Event]]:
     return lambda: [envelope("order.updated", order(updatedAt=_LATER, **changes))]
 
 
+_ARCHIVE: Final = {"clients.ended": "archive", "items.ended": "archive"}
 _POSTED: Final = ("create client", "create invoice", "update invoice", "create payment")
 
 FLOWS: Final = (
@@ -76,6 +79,13 @@ FLOWS: Final = (
         lambda: [envelope("customer.updated", _customer(2, _LAST, phone="+1 512 555 0199"))],
         ("update client",),
         before=lambda: [envelope("customer.created", _customer(1, _LATER))],
+    ),
+    Flow(
+        "customer-ended",
+        lambda: [envelope("customer.updated", _customer(1, _LAST, active=False))],
+        ("update client",),
+        before=lambda: [envelope("customer.created", _customer(1, _LATER))],
+        policies=_ARCHIVE,
     ),
 )
 """For `make test`: everything that is created, and a change of what is there."""
@@ -142,6 +152,60 @@ MORE_FLOWS: Final = (
         ],
     ),
     Flow(
+        "customer-back",
+        lambda: [envelope("customer.updated", _customer(2, "2026-03-11T00:00:00Z"))],
+        ("update client", "update client"),
+        before=lambda: [
+            envelope("order.created", order()),
+            envelope("customer.deleted", {"id": "540", "updatedAt": _LAST}),
+        ],
+        policies=_ARCHIVE,
+    ),
+    Flow(
+        "order-of-an-ended-customer",
+        lambda: [envelope("order.created", order(id="67", orderNumber="WEB-26-67", payments=[]))],
+        ("update client", "create invoice", "update invoice"),
+        before=lambda: [
+            envelope("order.created", order()),
+            envelope("customer.deleted", {"id": "540", "updatedAt": _LAST}),
+        ],
+        policies=_ARCHIVE,
+    ),
+    Flow(
+        "customers-merged",
+        lambda: [envelope("customer.updated", _customer(1, _LAST, mergedIntoId="541"))],
+        ("update client",),
+        before=lambda: [
+            envelope("order.created", order()),
+            envelope("customer.created", _customer(1, _LATER, id="541", email="other@example.org")),
+        ],
+        policies=_ARCHIVE,
+    ),
+    Flow(
+        "e-mail-changed",
+        lambda: [envelope("customer.updated", _customer(1, _LAST, email="pavel@example.net"))],
+        ("update client",),
+        before=lambda: [envelope("customer.created", _customer(1, _LATER))],
+    ),
+    Flow(
+        "sku-changed",
+        lambda: [envelope("product.updated", _product(1, "64.50", _LAST, sku="KTL-NEW"))],
+        ("update item",),
+        before=lambda: [envelope("product.created", _product(1, "64.50", _LATER))],
+    ),
+    Flow(
+        "variant-gone",
+        lambda: [envelope("product.updated", _product(1, "66.00", _LAST, variants=[{"id": "2", "sku": "V-2"}]))],
+        ("update item", "update item", "update item"),
+        before=lambda: [
+            envelope(
+                "product.created",
+                _product(1, "64.50", _LATER, variants=[{"id": "1", "sku": "V-1"}, {"id": "2", "sku": "V-2"}]),
+            )
+        ],
+        policies=_ARCHIVE,
+    ),
+    Flow(
         "customer-known-from-an-order",
         lambda: [envelope("customer.updated", _customer(3, _LAST))],
         ("update client",),
@@ -183,10 +247,15 @@ def sweep(flow: Flow, books: Books, recorder: Recorder, runs: Forker, *, every: 
         every: Also at the boundaries that leave what the one before left.
     """
     books.sandbox.state.change_switches(**flow.switches)
+    config = books.folder / "mapper.toml"
+    lines = [f'{key} = "{value}"' for key, value in flow.policies.items()]
+    config.write_text("\n".join(["[policies]", *lines, ""]), encoding="utf-8")
+    environ = {**books.environ(), "MAPPER_CONFIG": str(config)}
     beginning = books.folder / "beginning"
     beginning.mkdir()
     if flow.before is not None:
-        runs.run(books.environ(), books.mappings, books.file(flow.before()))
+        for event in flow.before():
+            runs.run(environ, books.mappings, books.file([event]))
         for path in () if flow.store_lost else books.folder.glob("store.db*"):
             shutil.copy2(path, beginning / path.name)
     start = recorder.snapshot()
@@ -200,7 +269,7 @@ def sweep(flow: Flow, books: Books, recorder: Recorder, runs: Forker, *, every: 
         recorder.restore(start)
 
     def run(crash_at: int = 0) -> dict[str, Any] | None:
-        return runs.run(books.environ(), books.mappings, events, crash_at=crash_at, every=every)
+        return runs.run(environ, books.mappings, events, crash_at=crash_at, every=every)
 
     def crashing(number: int) -> dict[str, Any] | None:
         begin()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from connectors.sandbox.cef_books import failed
 from connectors.sandbox.generator import generate
 from connectors.sandbox.generator_catalogue import REGIONS
 from connectors.sandbox.generator_cef import CefCase, cef_batch
 from connectors.sandbox.generator_order import Payload
 from connectors.sandbox.server import running_sandbox
+from sync import adoption
+from sync.backfill import Span, backfill
+from sync.connections import open_freshbooks
 from sync.runner import RunReport
+from sync.store import open_store
 from tests import oracle
 from tests.flows import Books, reasons
 from tests.framework import ZONE, CefBooks, plain, put
@@ -249,3 +254,96 @@ def test_an_empty_digest_is_not_believed(empty: CefBooks) -> None:
         empty.sandbox.state.cef.records["SalesOrder"].clear()
     (problem,) = empty.run().problems
     assert "lists nothing" in problem
+
+
+def test_what_was_held_is_posted_when_it_is_mended_under_the_same_time(empty: CefBooks) -> None:
+    order = plain()
+    wrong = {**order, "Totals": {**order["Totals"], "Total": order["Totals"]["Total"] + 1}, "Hash": None}
+    put(empty.sandbox, "SalesOrder", wrong)
+    assert reasons(empty.run()) == {f"order:{order['ID']}": "totals-do-not-add-up"}
+    put(empty.sandbox, "SalesOrder", {**order, "Hash": None})
+    assert reasons(empty.run()) == {}
+    (invoice,) = empty.table("invoice")
+    assert Decimal(invoice["amount"]["amount"]) == order["Totals"]["Total"]
+
+
+@pytest.mark.parametrize("by_itself", [False, True])
+def test_a_payment_that_is_received_under_the_same_time_is_posted_once(empty: CefBooks, by_itself: bool) -> None:
+    order = plain()
+    relation = order["SalesOrderPayments"][0]
+    unpaid = {**relation["Slave"], "StatusKey": "No Payment Received", "Received": False, "ReceivedDate": None}
+    put(empty.sandbox, "SalesOrderPayment", {key: value for key, value in relation.items() if key != "Slave"})
+    put(empty.sandbox, "SalesOrder", {**order, "SalesOrderPayments": [{**relation, "Slave": unpaid}], "Hash": None})
+    put(empty.sandbox, "Payment", {**unpaid, "Hash": None})
+    empty.run()
+    assert (len(empty.table("invoice")), empty.table("payment")) == (1, [])
+    put(empty.sandbox, "Payment", {**relation["Slave"], "Hash": None})
+    if not by_itself:
+        put(empty.sandbox, "SalesOrder", {**order, "Hash": None})
+    report = empty.run()
+    (payment,) = empty.table("payment")
+    assert Decimal(payment["amount"]["amount"]) == relation["Slave"]["Amount"]
+    assert reasons(report) == {}
+
+
+def test_a_user_who_changes_under_the_same_time_changes_the_client(empty: CefBooks) -> None:
+    user = {"ID": 9, "Email": "ana@example.com", "Contact": {"ID": 1, "FirstName": "Ana", "LastName": "One"}}
+    user |= {"CreatedDate": "2026-03-01T10:00:00", "UpdatedDate": "2026-03-01T10:00:00"}
+    put(empty.sandbox, "User", user)
+    empty.run()
+    put(empty.sandbox, "User", {**user, "Contact": {"ID": 1, "FirstName": "Ana", "LastName": "Two"}, "Hash": None})
+    empty.run()
+    (client,) = empty.table("client")
+    assert client["lname"] == "Two"
+
+
+def test_after_a_backfill_a_poll_has_nothing_to_bring(empty: CefBooks) -> None:
+    order = plain()
+    put(empty.sandbox, "SalesOrder", order)
+    report = backfill(empty.settings, empty.mappings, span=Span(date(2026, 1, 1)))
+    assert (report.problems, len(empty.table("invoice"))) == ([], 1)
+    with empty.sandbox.state.lock:
+        empty.sandbox.state.history.clear()
+    assert empty.run().polled.new == 0
+    with empty.sandbox.state.lock:
+        paths = [entry["path"] for entry in empty.sandbox.state.history if "/Ordering/" in entry["path"]]
+    assert [path.rpartition("/")[2] for path in paths] == ["SalesOrdersDigest"]
+
+
+def test_an_order_that_was_invoiced_by_hand_is_proposed_for_adoption(empty: CefBooks) -> None:
+    """The first poll brings the past, whose orders may stand in the books already."""
+    order = {name: value for name, value in plain().items() if name != "SalesOrderPayments"}
+    person = open_freshbooks(empty.settings, lambda: open_store("sqlite://"))
+    email = order.get("UserContactEmail") or order["BillingContact"]["Email1"]
+    client = person.create("client", {"email": email, "organization": order.get("AccountName", "")})
+    line = {"name": "All of it", "qty": "1"}
+    total = {"amount": f"{order['Totals']['Total']:.2f}", "code": "USD"}
+    body = {"customerid": client["id"], "create_date": order["OriginalDate"][:10], "currency_code": "USD"}
+    person.create("invoice", {**body, "invoice_number": "HAND-1", "lines": [{**line, "unit_cost": total}]})
+    person.close()
+    put(empty.sandbox, "SalesOrder", order)
+    report = empty.run()
+    assert reasons(report) == {f"order:{order['ID']}": "adoption-proposed"}
+    store = open_store(empty.settings.store_url)
+    adoption.accept(store, f"order:{order['ID']}", invoice=None, now=1.0)
+    store.close()
+    assert reasons(empty.run()) == {}
+    assert [row["invoice_number"] for row in empty.table("invoice")] == ["HAND-1"]
+
+
+def test_an_order_that_cannot_be_read_keeps_nobody_back(empty: CefBooks) -> None:
+    order = plain()
+    other = {**order, "ID": 5, "CustomKey": "WEB-5", "SalesOrderPayments": []}
+    put(empty.sandbox, "SalesOrder", other, order)
+    get = empty.sandbox.state.cef.get
+
+    def failing(entity: str, by: str, value: str) -> Any:
+        return failed("ERROR! Object reference") if (entity, value) == ("SalesOrder", "5") else get(entity, by, value)
+
+    empty.sandbox.state.cef.get = failing  # type: ignore[method-assign]
+    report = empty.run()
+    assert "Object reference" in report.problems[0]
+    assert [row["invoice_number"] for row in empty.table("invoice")] == [order["CustomKey"]]
+    empty.sandbox.state.cef.get = get  # type: ignore[method-assign]
+    assert empty.run().problems == []
+    assert len(empty.table("invoice")) == 2

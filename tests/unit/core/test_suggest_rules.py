@@ -243,3 +243,8 @@ def test_a_text_contract_takes_any_format() -> None:
     found = suggest(source, profile_contract([Described("contact_email"), Described("currency_code")]))
     assert [first(entry) for entry in found] == ["email", "currency"]
     assert all(entry.accepted for entry in found)
+
+
+def test_signs_that_only_look_like_numbers_number_no_field() -> None:
+    made = profile_records([{"line ❶": "a", "m ²": "b", "street 2": "c"}])
+    assert {row.target for row in suggest(made, made)} == {"line ❶", "m ²", "street 2"}

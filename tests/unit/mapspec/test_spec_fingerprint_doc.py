@@ -70,6 +70,7 @@ OTHERS: dict[str, Any] = {
     "tables": {"kinds": {"rows": {"a": "B"}}, "rates": {"rows": {"TX": "8.25"}}},
     "tables.NAME.rows": {"b": "B"}, "tables.NAME.missing": "keep", "tables.NAME.default": "A",
     "gate": [], "gate[].id": "h", "gate[].do": "hold", "gate[].when": {"absent": "x"}, "gate[].reason": "s",
+    "gate[].ends": True, "flow[].identity": ["{uid}"],
     "flow": SPEC["flow"][:1], "flow[].id": "d", "flow[].do": "upsert", "flow[].entity": "client",
     "flow[].target": "invoice", "flow[].of": "x", "flow[].key": ["{uid}"], "flow[].match": ["email"],
     "flow[].value": "v", "flow[].each": "e[]", "flow[].when": {"present": "x"}, "flow[].otherwise": "o",

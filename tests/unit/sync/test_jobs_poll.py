@@ -54,3 +54,8 @@ def test_a_long_pause_is_left_to_the_next_poll(monkeypatch: pytest.MonkeyPatch) 
 def test_it_ends_when_the_runner_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     found, stop = polled(monkeypatch, limited(100, 60), limited(5, 60), after=2)
     assert (found.result.new, len(stop.waits)) == (105, 2)
+
+
+def test_it_does_not_go_on_for_ever_without_bringing_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, stop = polled(monkeypatch, *(limited(0, 60) for _ in range(jobs.MOST_IDLE + 1)))
+    assert len(stop.waits) == jobs.MOST_IDLE

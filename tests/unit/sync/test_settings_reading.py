@@ -104,12 +104,17 @@ def test_the_toml_file(tmp_path: Path) -> None:
     [
         (
             "[policies]\nlok_date = 2026-01-01",
-            "policies.lok_date: unknown key; known here: lock_date, lock_date_action, payments",
+            "policies.lok_date: unknown key; known here: clients, items, lock_date, lock_date_action, payments",
         ),
         ('[policies]\nlock_date_action = "guess"', "policies.lock_date_action: input should be 'hold' or 'today'"),
         ("[policies]\npayments.in_doubt = 1", "policies.payments.in_doubt: "),
         ("[poll]\noverlap_s = -1", "poll.overlap_s: "),
         ("poll = 3", "poll: "),
+        ('[policies]\nclients.ended = "delete"', "policies.clients.ended: input should be 'leave' or 'archive'"),
+        (
+            '[policies]\nitems.newsku = "new"',
+            "items.newsku: unknown key; known here: both_changed, ended, found, new_sku",
+        ),
         ('[runner]\nengine = "cron"', "runner.engine: input should be 'dbos' or 'inprocess'"),
         ("[runner]\nworkers = -1", "runner.workers: input should be greater than or equal to 0"),
         ("[policies\n", "not valid TOML"),
