@@ -38,7 +38,11 @@ def _presence_chart(fields: Sequence[FieldProfile]) -> alt.Chart:
     chart: alt.Chart = alt.Chart(data, height=28 * max(len(fields), 1)).mark_bar()
     encoded: alt.Chart = chart.encode(
         x=alt.X("Share:Q", stack=True, axis=alt.Axis(format="%", title=None)),
-        y=alt.Y("Field:N", sort=[field.path for field in fields], axis=alt.Axis(title=None, labelLimit=260, labelOverlap=False)),
+        y=alt.Y(
+            "Field:N",
+            sort=[field.path for field in fields],
+            axis=alt.Axis(title=None, labelLimit=260, labelOverlap=False),
+        ),
         color=alt.Color(
             "What:N",
             scale=alt.Scale(domain=list(_COLOURS), range=list(_COLOURS.values())),
