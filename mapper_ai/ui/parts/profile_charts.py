@@ -35,10 +35,14 @@ def profile_charts(found: Profile) -> None:
 
 def _presence_chart(fields: Sequence[FieldProfile]) -> alt.Chart:
     data = alt.Data(values=presence(fields))  # type: ignore[no-untyped-call]  # altair's own
-    chart: alt.Chart = alt.Chart(data, height=24 * max(len(fields), 1)).mark_bar()
+    chart: alt.Chart = alt.Chart(data, height=28 * max(len(fields), 1)).mark_bar()
     encoded: alt.Chart = chart.encode(
         x=alt.X("Share:Q", stack=True, axis=alt.Axis(format="%", title=None)),
-        y=alt.Y("Field:N", sort=[field.path for field in fields], axis=alt.Axis(title=None, labelLimit=260)),
+        y=alt.Y(
+            "Field:N",
+            sort=[field.path for field in fields],
+            axis=alt.Axis(title=None, labelLimit=260, labelOverlap=False),
+        ),
         color=alt.Color(
             "What:N",
             scale=alt.Scale(domain=list(_COLOURS), range=list(_COLOURS.values())),
