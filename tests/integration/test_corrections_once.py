@@ -18,7 +18,7 @@ from sync.store import open_store
 from tests.chaos.crash import forker, until_it_ends
 from tests.chaos.recorder import Recorder
 from tests.flows import Books, envelope, order, reasons
-from tests.integration.test_admin_api import SECRET, TOKEN, Runner, serving
+from tests.integration.test_admin_api import SECRET, TOKEN, serving
 
 LATER = "2026-03-09T00:00:00Z"
 
