@@ -78,7 +78,7 @@ def _compared_invoice(row: Row, rules: Rules, refunded: Decimal) -> Judged:
     differs, causes, details = [], [], []
     if row["currency"] != row["books_currency"]:
         differs.append("currency")
-    elif row["amount"] != row["books_amount"] - (row["edits"] or 0):
+    elif row["amount"] != ((row["books_amount"] or 0) - row["edits"] if row["edits"] else row["books_amount"]):
         differs.append("total")
     if differs:
         cause, detail = _who_changed_the_amount(row)
