@@ -35,7 +35,6 @@ from mapper_ai.ui.parts.rows import (
 from mapper_ai.ui.parts.values import percent
 
 MOST_FINDINGS = 200
-_TABLE = "review-table"
 _ROW_HEIGHT = 66  # from 65 px on, Streamlit wraps text in cells
 
 
@@ -232,16 +231,20 @@ def _table(work: Workspace, flow: str, shown: Sequence[TargetRow], part: str, co
     parts = [row.part for row in visible]
     after = sample_after(visible, work.values_after(flow, parts))
 
+    # A table of its own for these rows: what is chosen in one comes as a row number, and a late one must not choose
+    # in the next table, where another part stands at that place.
+    table = f"review-table-{hash(tuple(parts))}"
+
     def selected() -> None:
-        chosen = st.session_state[_TABLE]["selection"]["rows"]
+        chosen = st.session_state[table]["selection"]["rows"]
         if chosen and chosen[0] < len(parts):
             session.look_at("part", parts[chosen[0]])
 
-    if (st.session_state.get(_TABLE) or {}).get("selection", {}).get("rows") != [position - first]:
-        st.session_state[_TABLE] = {"selection": {"rows": [position - first], "columns": [], "cells": []}}
+    if (st.session_state.get(table) or {}).get("selection", {}).get("rows") != [position - first]:
+        st.session_state[table] = {"selection": {"rows": [position - first], "columns": [], "cells": []}}
     st.dataframe(
         table_data(visible, after, conflicts),
-        key=_TABLE,
+        key=table,
         on_select=selected,
         selection_mode="single-row-required",
         hide_index=True,
@@ -270,7 +273,9 @@ def _pages(shown: Sequence[TargetRow], first: int) -> None:
     key = f"review-page-{current}-of-{pages}"  # a new widget when the selection moves to another page by itself
 
     def turned() -> None:
-        session.look_at("part", shown[(st.session_state[key] - 1) * PAGE_ROWS].part)
+        chosen = st.session_state[key]
+        if chosen != current:  # also told when the widget of this page is drawn again: no choice of anybody
+            session.look_at("part", shown[(chosen - 1) * PAGE_ROWS].part)
 
     st.pagination(pages, default=current, key=key, on_change=turned)
 
