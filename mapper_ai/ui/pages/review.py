@@ -231,9 +231,12 @@ def _table(work: Workspace, flow: str, shown: Sequence[TargetRow], part: str, co
     parts = [row.part for row in visible]
     after = sample_after(visible, work.values_after(flow, parts))
 
-    # A table of its own for these rows: what is chosen in one comes as a row number, and a late one must not choose
-    # in the next table, where another part stands at that place.
-    table = f"review-table-{hash(tuple(parts))}"
+    # A table of its own, never used again, for these rows: what is chosen in one comes as a row number, and a late one
+    # must not choose in the next table, where another part stands at that place.
+    if st.session_state.get("review-parts") != parts:
+        st.session_state["review-parts"] = parts
+        st.session_state["review-tables"] = st.session_state.get("review-tables", 0) + 1
+    table = f"review-table-{st.session_state['review-tables']}"
 
     def selected() -> None:
         chosen = st.session_state[table]["selection"]["rows"]
