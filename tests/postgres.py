@@ -15,6 +15,8 @@ import pytest
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
+from sync.store import Store, open_store
+
 POSTGRES = "MAPPER_TEST_POSTGRES"
 """URL of a server to use instead of the packaged one; its user may create databases."""
 
@@ -72,3 +74,11 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'store.db'}"
     url: str = request.getfixturevalue("postgres_url")
     return url
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """An open store, on SQLite and on PostgreSQL."""
+    opened = open_store(store_url)
+    yield opened
+    opened.close()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from watching import Demo, Watched
+from watching import Demo, Watched, picture, settled
 
 pytestmark = pytest.mark.browser
 
@@ -36,21 +34,6 @@ def press(page: Page, name: str, *, nth: int = 0) -> None:
     page.get_by_role("button", name=name).nth(nth).click()
 
 
-def settled(page: Page) -> None:
-    """Wait until the app has drawn everything."""
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
-    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
-
-
-def picture(page: Page, name: str) -> None:
-    """Keep a picture where MAPPER_SCREENSHOTS names a folder."""
-    folder = os.environ.get("MAPPER_SCREENSHOTS")
-    if folder:
-        settled(page)
-        page.mouse.move(2, 2)
-        page.screenshot(path=Path(folder) / f"{name}-{page.viewport_size['width']}.png")
-
-
 def approved(page: Page) -> int:
     text = page.get_by_text(re.compile(r"^\d+ of \d+ parts approved$")).inner_text()
     return int(text.split()[0])
@@ -62,7 +45,7 @@ def test_samples_review_approve_save_dry_run_run(demo: Demo, watched: Watched) -
     press(page, "Start from samples")
     press(page, "Take these 15")
     expect(page.get_by_text("15 samples stored:")).to_be_visible()
-    picture(page, "samples")
+    picture(page, "samples-1280")
     press(page, "Propose a mapping")
     expect(page.get_by_text(NOTHING_APPROVED)).to_be_visible()
 
@@ -84,7 +67,7 @@ def test_samples_review_approve_save_dry_run_run(demo: Demo, watched: Watched) -
     expect(page).to_have_url(re.compile(r"part=client\.note"))
     expect(page.get_by_test_id("stCode").filter(has_text="client.note").first).to_be_visible()
     assert approved(page) == before
-    picture(page, "review")
+    picture(page, "review-1280")
 
     # The rest one by one, by key.
     while not page.get_by_text("Everything is decided").count():
@@ -111,7 +94,7 @@ def test_samples_review_approve_save_dry_run_run(demo: Demo, watched: Watched) -
     expect(posted).to_be_visible()
     expect(page.get_by_text(re.compile("^Run is at work"))).to_have_count(0)
     settled(page)
-    picture(page, "run")
+    picture(page, "run-1280")
     books = sandbox_page(watched, demo)
     assert re.search(r"Invoices \((?!0\))\d+\)", books)
     assert re.search(r"Payments \((?!0\))\d+\)", books)
@@ -131,7 +114,7 @@ def test_nothing_is_cut_off(demo: Demo, watched: Watched, width: int, height: in
         page.goto(f"{demo.app}/{name.removeprefix('projects')}?flow=order-to-invoice")
         expect(page.get_by_text("development identity").first).to_be_visible()
         settled(page)
-        picture(page, f"page-{name}")
+        picture(page, f"page-{name}-{width}")
         assert page.evaluate(OVERFLOWING) == [], name
         assert page.evaluate(HIDDEN_COLUMNS) == [], f"{name}: a table hides that many pixels of its columns"
     watched.check()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from watching import Demo, Watched
+from watching import Demo, Watched, picture, settled
 
 from mapper_ai.services.workspace import Sample, Workspace
 
@@ -59,22 +57,6 @@ class Person:
     def go(self, name: str) -> None:
         self.page.get_by_role("link", name=name).click()
         self.clicks += 1
-
-
-def settled(page: Page) -> None:
-    """Wait until the app has drawn everything; parts that draw themselves again now and then are no matter."""
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
-    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
-
-
-def picture(page: Page, name: str) -> None:
-    """Keep a picture where MAPPER_SCREENSHOTS names a folder."""
-    folder = os.environ.get("MAPPER_SCREENSHOTS")
-    if folder:
-        settled(page)
-        page.mouse.move(2, 2)
-        page.wait_for_timeout(700)  # a picture alone waits for charts to grow
-        page.screenshot(path=Path(folder) / f"{name}.png")
 
 
 def workspace(demo: Demo) -> Workspace:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from test_journey import HIDDEN_COLUMNS, OVERFLOWING, approved, press, settled
-from watching import Demo, Watched
+from test_journey import HIDDEN_COLUMNS, OVERFLOWING, approved, press
+from watching import Demo, Watched, settled
 
 from mapper_ai.services.workspace import Sample, TargetRow, Workspace
 from mapper_ai.ui.parts.records import read_folder

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 
 @dataclass(frozen=True)
@@ -30,3 +31,19 @@ class Watched:
         assert not self.foreign, f"requests that leave this machine: {self.foreign}"
         assert not self.errors, self.errors
         assert not self.console, self.console
+
+
+def settled(page: Page) -> None:
+    """Wait until the app has drawn everything; parts that draw themselves again now and then are no matter."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+
+
+def picture(page: Page, name: str) -> None:
+    """Keep a picture where MAPPER_SCREENSHOTS names a folder."""
+    folder = os.environ.get("MAPPER_SCREENSHOTS")
+    if folder:
+        settled(page)
+        page.mouse.move(2, 2)
+        page.wait_for_timeout(700)  # a picture alone waits for charts to grow
+        page.screenshot(path=Path(folder) / f"{name}.png")

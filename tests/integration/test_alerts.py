@@ -21,20 +21,13 @@ from sync.channels import open_channels
 from sync.errors import SettingsError
 from sync.jobs import jobs_of
 from sync.settings import AlertSettings, load_settings
-from sync.store import Store, open_store
+from sync.store import Store
 from sync.worker import Context
 from tests.flows import Books, envelope, order
 
 NOW = 1_750_000_000.0
 QUIET_S = 3600
 SETTINGS = AlertSettings(quiet_s=QUIET_S)
-
-
-@pytest.fixture
-def store(store_url: str) -> Iterator[Store]:
-    opened = open_store(store_url)
-    yield opened
-    opened.close()
 
 
 class Endpoint:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,10 @@ from sync.metrics import Metrics
 from sync.spec_safety import LiveMappings
 from sync.specs import ApprovedSpec
 from sync.status import status
-from sync.store import Store, drift, open_store
+from sync.store import Store, drift
 from tests.flows import MAPPINGS, Books, envelope, order
 
 DAY_S = 86_400.0
-
-
-@pytest.fixture
-def store(store_url: str) -> Iterator[Store]:
-    opened = open_store(store_url)
-    yield opened
-    opened.close()
 
 
 class Days:

@@ -26,7 +26,7 @@ from connectors.webhooks import sign_clarity
 from sync.engine.dbos_parts import SCHEMA
 from sync.inbox import ingest
 from sync.status import read_status, status
-from sync.store import Store, lane, open_store
+from sync.store import Store, lane
 from tests.engines import PATIENCE_S, wait_until
 from tests.flows import MAPPINGS, ROOT, envelope, order
 
@@ -74,13 +74,6 @@ class Child:
 def sandbox() -> Iterator[Sandbox]:
     with running_sandbox() as started:
         yield started
-
-
-@pytest.fixture
-def store(store_url: str) -> Iterator[Store]:
-    opened = open_store(store_url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,20 +17,13 @@ from sync.masked import COVERED
 from sync.runner import RunReport, run
 from sync.settings import Settings
 from sync.status import grouped_errors, status
-from sync.store import Store, open_store
+from sync.store import Store
 from sync.story import story
 from tests.flows import MAPPINGS, Books, envelope, order, reasons
 
 NOW = 1_750_000_000.0
 ON_SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 """For what does not depend on the store."""
-
-
-@pytest.fixture
-def store(store_url: str) -> Iterator[Store]:
-    opened = open_store(store_url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

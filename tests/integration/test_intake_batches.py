@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,13 +16,6 @@ from sync.envelope import Delivery, dumps, loads, parse_delivery
 from sync.intake import Prepared, prepare, store_all, store_in
 from sync.store import Store, inbox, lane, open_store, record
 from tests.engines import wait_until
-
-
-@pytest.fixture
-def store(store_url: str) -> Iterator[Store]:
-    opened = open_store(store_url)
-    yield opened
-    opened.close()
 
 
 def delivery(event_id: str, entity: str, record_id: str, day: int | None, **resource: Any) -> Prepared:

@@ -15,17 +15,10 @@ from sync.__main__ import main
 from sync.runner import RunReport, run
 from sync.settings import Settings
 from sync.status import status
-from sync.store import Store, open_store
+from sync.store import Store
 from tests.flows import MAPPINGS, Books, envelope, order
 
 NOW = 1_750_000_000.0
-
-
-@pytest.fixture
-def store(store_url: str) -> Iterator[Store]:
-    opened = open_store(store_url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

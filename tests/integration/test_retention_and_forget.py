@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +20,12 @@ from sync.retention import DAY_S, Erased, erase_old
 from sync.runner import run
 from sync.settings import Settings
 from sync.status import status
-from sync.store import Store, metadata, open_store
+from sync.store import Store, metadata
 from sync.store import adoption as adoption_table
 from sync.store import reservation as reservation_table
 from tests.flows import MAPPINGS, Books, envelope, order, reasons
 
 NOW = 1_750_000_000.0
-
-
-@pytest.fixture
-def store(store_url: str) -> Iterator[Store]:
-    opened = open_store(store_url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
@@ -15,7 +14,7 @@ from connectors.freshbooks import FreshBooks
 from connectors.sandbox.server import running_sandbox
 from connectors.tokens import StaticToken
 from sync.budget import Budget, budgets
-from sync.store import Store, open_store
+from sync.store import Store
 from sync.store import budget as budget_table
 from tests.flows import Books, envelope, order
 
@@ -34,13 +33,6 @@ while time.time() < until:
     sent.append(time.time())
 print(json.dumps(sent))
 """
-
-
-@pytest.fixture
-def store(store_url: str) -> Iterator[Store]:
-    opened = open_store(store_url)
-    yield opened
-    opened.close()
 
 
 class Clock:

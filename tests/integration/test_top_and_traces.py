@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -25,13 +24,6 @@ from sync.watch import Watch
 from tests.flows import ROOT, Books, envelope, order
 
 NOW = 1_750_000_000.0
-
-
-@pytest.fixture
-def store(store_url: str) -> Iterator[Store]:
-    opened = open_store(store_url)
-    yield opened
-    opened.close()
 
 
 def put(store: Store, number: int, state: inbox.State | None, *, at: float = NOW) -> None:

@@ -226,13 +226,6 @@ def test_two_processes_share_a_store_and_one_goes_on_alone_when_the_other_is_kil
     assert Counter(row["email"] for row in books.table("client")) == {f"c{n}@example.org": 1 for n in range(5)}
 
 
-@pytest.fixture
-def store(store_url: str) -> Iterator[Store]:
-    opened = open_store(store_url)
-    yield opened
-    opened.close()
-
-
 def intent(store: Store, key: str, **more: Any) -> ledger.Entry:
     given: dict[str, Any] = {"entity": "client", "record_key": f"customer:{key}", "phase": "created", "now": 1.0}
     return ledger.open_intent(store, key, **{**given, **more})
