@@ -87,7 +87,8 @@ def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
     except OrderMissingError as missing:
         return _without_order(missing.order_id, context)
     finally:
-        records.set_notes(context.store, event.record_key, [*notes, *applier.missing], now=context.now())
+        told = [*notes, *applier.missing]
+        event.carried.add(lambda conn: records.set_notes_in(conn, event.record_key, told, now=context.now()))
     return Outcome("done", settled=None if newest is None else Settled(newest.sha256, approved.fingerprint))
 
 
