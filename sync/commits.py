@@ -72,14 +72,25 @@ class _Piece(Generic[T]):
         self.error: BaseException | None = None
 
     def run(self, conn: Connection, *, alone: bool) -> None:
+        driver: Any = conn.connection.driver_connection
         try:
             if alone:
                 self.result = self.work(conn)
-            else:
-                with conn.begin_nested():
-                    self.result = self.work(conn)
+                return
+            driver.execute("SAVEPOINT piece")
+            try:
+                self.result = self.work(conn)
+            except Exception:
+                if driver.in_transaction:
+                    driver.execute("ROLLBACK TO piece")
+                raise
+            finally:
+                if driver.in_transaction:
+                    driver.execute("RELEASE piece")
         except Exception as error:
             self.error = error
+            if not driver.in_transaction:  # SQLite has undone all of it, as for a full disk
+                raise
 
 
 class GroupCommit:

@@ -49,13 +49,13 @@ def process(event: Event, context: Context) -> Outcome:
 
 
 def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
-    if _is_settled(event, context, approved):
+    known = records.latest(context.store, event.record_key)
+    if _is_settled(event, known, approved):
         return Outcome("done")
     context.aliases.refresh()
     approved = replace(approved, compiled=context.aliases.widened(approved.compiled))
-    draft = _draft(event, context, approved)
+    draft, newest = _draft(event, known, context, approved)
     spec = approved.compiled.spec
-    newest = records.latest(context.store, event.record_key)
     if newest is not None and not event.attempts:
         context.drift.observe(approved, newest.payload)
     if draft.decision in ("skip", "wait"):
@@ -92,9 +92,8 @@ def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
     return Outcome("done", settled=None if newest is None else Settled(newest.sha256, approved.fingerprint))
 
 
-def _is_settled(event: Event, context: Context, approved: ApprovedSpec) -> bool:
+def _is_settled(event: Event, known: Snapshot | None, approved: ApprovedSpec) -> bool:
     """Polling, backfill and repeated webhooks bring what is done: the same snapshot under the same mapping."""
-    known = records.latest(context.store, event.record_key)
     if known is None or known.settled != str(Settled(known.sha256, approved.fingerprint)):
         return False
     if event.type.endswith(".cancelled"):  # says more than its record does: the two have to be compared
@@ -115,22 +114,29 @@ def _without_mapping(entity: str, problem: str) -> Outcome:
     return Outcome("waiting", (Reason("mapping-stopped", why),), due_in_s=MAPPING_AGAIN_S)
 
 
-def _draft(event: Event, context: Context, approved: ApprovedSpec) -> Draft:
-    """Map the newest snapshot; what does not fulfil the contract is fetched once, where Clarity can be asked."""
-    known = records.latest(context.store, event.record_key)
+def _draft(
+    event: Event, known: Snapshot | None, context: Context, approved: ApprovedSpec
+) -> tuple[Draft, Snapshot | None]:
+    """Map the newest snapshot; what does not fulfil the contract is fetched once, where Clarity can be asked.
+
+    Returns:
+        The draft, and the snapshot it was made of: one that comes in meanwhile has an event of its own.
+    """
     payload: Mapping[str, Any] | None = known.payload if known is not None else event.resource
     if event.resource is None and (known is None or _tells_of_a_change(event, known)):
-        payload = _fetch(event.entity, event.record_id, context) or payload
+        fetched = _fetch(event.entity, event.record_id, context)
+        if fetched:
+            payload, known = fetched, records.latest(context.store, event.record_key)
     draft = _mapped(payload, context, approved.compiled) if payload else None
     if draft is not None and draft.decision != "hold":
-        return draft
+        return draft, known
     fetched = _fetch(event.entity, event.record_id, context)
     if fetched is not None:
-        return _mapped(fetched, context, approved.compiled)
+        return _mapped(fetched, context, approved.compiled), records.latest(context.store, event.record_key)
     if draft is not None:
-        return draft
+        return draft, known
     reason = Reason("no-snapshot", "the event carries no record, and no Clarity connection is set up to fetch it")
-    return Draft(event.record_id, event.number, None, "hold", (reason,), {}, {}, (), (), None, None)
+    return Draft(event.record_id, event.number, None, "hold", (reason,), {}, {}, (), (), None, None), known
 
 
 def _mapped(payload: Mapping[str, Any], context: Context, compiled: CompiledSpec) -> Draft:
