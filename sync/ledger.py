@@ -407,12 +407,7 @@ _RENEW = Prepared(
 
 
 def _take(conn: Connection, reserved: Reserved, key: str) -> None:
-    held = _LOCKED_RESERVATION(conn, {"wanted": reserved.name}).first()
-    if held is None:
-        if _RESERVE(conn, {"name": reserved.name, "key": key}).first() is not None:
-            return
-    elif held.revision == reserved.revision:
-        _TAKE(conn, {"wanted": reserved.name, "by": key})
+    if _RESERVE(conn, {"name": reserved.name, "key": key, "seen": reserved.revision}).first() is not None:
         return
     raise IntentOpenError(f"{shown_key(key)}: another record that may be the same was written meanwhile; looking again")
 
@@ -420,21 +415,19 @@ def _take(conn: Connection, reserved: Reserved, key: str) -> None:
 def _reserving(dialect: str) -> sa.Executable:
     names: dict[str, Any] = {name: sa.bindparam(name) for name in ("name", "key")}
     taken = insert_into(reservation_table, dialect).values(revision=1, **names)
-    return taken.on_conflict_do_nothing(index_elements=["name"]).returning(reservation_table.c.name)
+    return taken.on_conflict_do_update(
+        index_elements=["name"],
+        set_={"key": taken.excluded.key, "revision": reservation_table.c.revision + 1},
+        where=reservation_table.c.revision == sa.bindparam("seen"),
+    ).returning(reservation_table.c.name)
 
 
 _RESERVE = Prepared(_reserving)
 _RESERVED = sa.select(reservation_table).where(reservation_table.c.name == sa.bindparam("wanted"))
-_LOCKED_RESERVATION = Prepared(_RESERVED.with_for_update())
 _RESERVATION = Prepared(
     _RESERVED.add_columns(ledger_table.c.state).outerjoin_from(
         reservation_table, ledger_table, ledger_table.c.key == reservation_table.c.key
     )
-)
-_TAKE = Prepared(
-    sa.update(reservation_table)
-    .where(reservation_table.c.name == sa.bindparam("wanted"))
-    .values(key=sa.bindparam("by"), revision=reservation_table.c.revision + 1)
 )
 _STATE = Prepared(sa.select(ledger_table.c.state).where(ledger_table.c.key == sa.bindparam("wanted")))
 
@@ -655,19 +648,16 @@ def _add_attempt(conn: Connection, key: str, tried: Tried, *, now: float) -> int
         "outcome": tried.outcome,
     }
     while True:
-        number = (_LAST_ATTEMPT(conn, {"wanted": key}).scalar() or 0) + 1
+        added = _ADD_ATTEMPT(conn, values).first()
         # Two workers may change one remote object, an invoice for instance, from two lanes.
-        if _ADD_ATTEMPT(conn, {**values, "n": number}).first() is not None:
-            return number
-
-
-_LAST_ATTEMPT = Prepared(sa.select(sa.func.max(attempt_table.c.n)).where(attempt_table.c.key == sa.bindparam("wanted")))
+        if added is not None:
+            return int(added.n)
 
 
 def _adding(dialect: str) -> sa.Executable:
-    fresh = insert_into(attempt_table, dialect).values(
-        {column.name: sa.bindparam(column.name) for column in attempt_table.c}
-    )
+    last = sa.select(sa.func.max(attempt_table.c.n)).where(attempt_table.c.key == sa.bindparam("key"))
+    told: dict[str, Any] = {column.name: sa.bindparam(column.name) for column in attempt_table.c if column.name != "n"}
+    fresh = insert_into(attempt_table, dialect).values(n=sa.func.coalesce(last.scalar_subquery(), 0) + 1, **told)
     return fresh.on_conflict_do_nothing().returning(attempt_table.c.n)
 
 
