@@ -275,7 +275,8 @@ class Transport(Closing):
         check = None if method == "GET" else _check.get()
         more = {} if check is None else {"trace": _before_sending(check)}
         # Built by itself: what a client would add, such as cookies of earlier answers, has no place in an API call.
-        named = {**self._headers, **{name.lower(): value for name, value in headers.items()}}
+        given = {name.lower() for name in headers}
+        named = {**{name: value for name, value in self._headers.items() if name not in given}, **headers}
         extensions = {"timeout": self._waits, **more}
         request = httpx2.Request(method, url, headers=named, content=content, extensions=extensions)
         try:

@@ -41,6 +41,7 @@ from sync.reading import assumed
 from sync.recovery import RATE_LIMIT, WRITE_UNDER_WAY, outcome_of
 from sync.settings import Settings
 from sync.store import Store
+from sync.traffic import Traffic
 from sync.watch import ToldEvent, Watch
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class Context:
         rebuilt: Whether the ledger holds what a rebuild found and nobody has claimed yet.
         stop: Set when the run shall end after the write in hand.
         saved_specs: Fingerprints of the specs that this process knows to be in the store.
+        traffic: Webhooks that arrive at this process; workers give way to them.
     """
 
     settings: Settings
@@ -94,6 +96,7 @@ class Context:
     stop: threading.Event = field(default_factory=threading.Event)
     saved_specs: set[str] = field(default_factory=set)
     watch: Watch = field(default_factory=Watch)
+    traffic: Traffic = field(default_factory=Traffic)
     aliases: Aliases = field(init=False)
     finder: Finder = field(init=False)
     drift: DriftWatch = field(init=False)
@@ -204,6 +207,7 @@ class Worker:
         drained = Drained()
         event = self._claim(lane_key)
         while event is not None:
+            self._context.traffic.give_way(self._context.stop)
             step, event = self._work_on(event, follow=drained.events + 1 != most, lane_key=lane_key)
             if step is None:
                 break
