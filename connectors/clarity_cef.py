@@ -8,7 +8,6 @@ Card data and secrets are removed before a record leaves this module.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -16,12 +15,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from connectors.cef_answers import OrdersOfPayments, result_of
 from connectors.cef_session import session_header
-from connectors.clarity_port import Flavour, Head, Page, Row
-from connectors.errors import (
-    ConnectorError,
-    RejectedError,
-)
-from connectors.http import Api, Closing, Pace, Pacing, root_url, unusable
+from connectors.clarity_port import Changes, Flavour, Head, Page, Row
+from connectors.errors import ConnectorError, RateLimitedError, RejectedError, TransientError
+from connectors.http import Answer, Api, Closing, Pace, Pacing, root_url, unusable
 from connectors.profiles import SystemProfile, load_profile
 from connectors.scrub import scrub
 from connectors.tokens import TokenSource
@@ -30,22 +26,9 @@ from connectors.tokens import TokenSource
 _OTHER_NAMES = {"refund": "return", "user": "customer"}
 _WRITABLE = ("order", "customer", "account")
 _CHILD_TYPE = "sales order child"
+# So many records in a row that cannot be had are the server's fault.
+_FAILING = 3
 _ORDER_CHOICES = ("masters", "children", "all")
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What a digest says of an entity.
-
-    Attributes:
-        ids: New records and records whose hash changed, in the server's order.
-        gone: Known before, no longer listed.
-        hashes: Id to hash of everything listed, to be handed in the next time; None where the server has no hash.
-    """
-
-    ids: tuple[str, ...]
-    gone: tuple[str, ...]
-    hashes: Mapping[str, int | None]
 
 
 class ClarityCef(Closing):
@@ -82,6 +65,8 @@ class ClarityCef(Closing):
         self._routes: Mapping[str, Mapping[str, str]] = settings["A6"].value
         self._page_size = int(settings["A7"].value["size"])
         self._since_param = str(settings["A8"].value["since_param"])
+        self._digests = settings["A8"].value["by"] == "digest"
+        self._prices = bool((settings["A37"].value or {}).get("fetch"))
         self._whole_with: Mapping[str, str] = settings["A9"].value or {}
         self._zone = _zone(settings["A21"].value)
         self._orders = str(settings["A44"].value)
@@ -118,10 +103,7 @@ class ClarityCef(Closing):
             ConnectorError: A page was repeated, so the list cannot be trusted to end; or the request failed.
             ValueError: since has no time zone, or no such entity.
         """
-        orders_of = self._orders_of_payments()
-        for page in self.pages(entity, since):
-            for row in page.rows:
-                yield self._whole(entity, row, orders_of)
+        yield from self.whole(entity, (row for page in self.pages(entity, since) for row in page.rows))
 
     def pages(self, entity: str, since: datetime | None, position: str | None = None) -> Iterator[Page]:
         """As `list_updated`, in pages of rows that may be flat; a position is the number of the next page.
@@ -134,15 +116,91 @@ class ClarityCef(Closing):
         entity = _OTHER_NAMES.get(entity, entity)
         query = [] if since is None else [(self._since_param, self._wall_text(since))]
         for number, rows in self._numbered(self._route(entity, "list"), query, first=int(position or 1)):
-            # A server may ignore a filter it does not know, so what came is looked at again.
-            wanted = [row for row in rows if since is None or not self._is_before(row, since)]
-            yield Page([row for row in wanted if entity != "order" or not self._left_out(row)], str(number + 1))
+            yield Page([row for row in rows if self._wanted(entity, row, since)], str(number + 1))
+
+    def list_changed(
+        self, entity: str, known: Mapping[str, int | None], since: datetime | None = None
+    ) -> tuple[Changes, Iterator[Row]] | None:
+        """What a digest says changed, and those records, as `list_updated` gives them.
+
+        A few are fetched one by one. Many are picked from one unpaged bulk answer where its flat rows are whole (A9),
+        else from the pages where those have them whole.
+
+        Args:
+            entity: As for `list_updated`.
+            known: Hashes of the last time.
+            since: Aware instant; leaves out what changed before, None keeps everything.
+
+        Returns:
+            None where A8 asks by last change, or the server has no digest or no hashes.
+
+        Raises:
+            ConnectorError: The digest lists nothing although records are known; or a request failed.
+        """
+        if not self._digests:
+            return None
+        try:
+            changes = self.fetch_changes(entity, known)
+        except RejectedError as error:
+            if error.status == 404:
+                return None
+            raise
+        if any(value is None for value in changes.hashes.values()):
+            return None
+        if known and not changes.hashes:
+            raise ConnectorError(f"the digest of {entity} lists nothing, {len(known)} were known; not believed")
+        entity = _OTHER_NAMES.get(entity, entity)
+        return changes, self._finished(entity, self._changed(entity, changes.ids, len(changes.hashes)), since)
+
+    def _changed(self, entity: str, ids: Sequence[str], listed: int) -> Iterator[Row]:
+        """The records of these ids, with as few requests as may be; `listed` is how many the digest has."""
+        left = dict.fromkeys(ids)
+        if len(left) > max(self._page_size // 2, -(-listed // self._page_size)):
+            inside = self._whole_with.get(entity)
+            for row in self._in_bulk(entity) if inside is None else self._pages(self._route(entity, "list"), []):
+                if inside is not None and inside not in row:
+                    break  # pages of flat rows save nothing, and cannot be gone on with
+                if str(row["ID"]) in left:
+                    del left[str(row["ID"])]
+                    yield row
+                if not left:
+                    return
+        failures = _Failures()
+        for one in left:
+            try:
+                row = self._one(entity, one)
+            except ConnectorError as error:
+                if not (isinstance(error, RejectedError) and error.status == 404):  # else gone since the digest
+                    failures.add(error)
+                continue
+            failures.in_a_row = 0
+            yield row
+        failures.tell()
+
+    def _in_bulk(self, entity: str) -> Iterator[Row]:
+        """Nothing where the store has no such route."""
+        try:
+            yield from self._bulk(entity)
+        except RejectedError as error:
+            if error.status != 404:
+                raise
 
     def whole(self, entity: str, rows: Iterable[Row]) -> Iterator[Row]:
-        """Rows of pages with their inside, fetched where the list leaves that out (A9)."""
-        orders_of = self._orders_of_payments()
+        """Rows of pages with their inside, fetched where the list leaves that out (A9).
+
+        Raises:
+            ConnectorError: A row could not be had whole; raised after the others, or when it seems to be the server.
+        """
+        orders_of, failures = self._orders_of_payments(), _Failures()
         for row in rows:
-            yield self._whole(entity, row, orders_of)
+            try:
+                whole = self._whole(entity, row, orders_of)
+            except ConnectorError as error:
+                failures.add(error)
+                continue
+            failures.in_a_row = 0
+            yield whole
+        failures.tell()
 
     def count(self, entity: str, since: datetime | None) -> int | None:
         """How many records changed since an instant, as the server says; children that A44 leaves out count too."""
@@ -154,11 +212,27 @@ class ClarityCef(Closing):
         total = body.get("TotalCount") if isinstance(body, dict) else None
         return total if isinstance(total, int) else None
 
+    def _wanted(self, entity: str, row: Row, since: datetime | None) -> bool:
+        # A server may ignore a filter it does not know, so what came is looked at again.
+        if since is not None and self._is_before(row, since):
+            return False
+        return entity != "order" or not self._left_out(row)
+
+    def _finished(self, entity: str, rows: Iterator[Row], since: datetime | None) -> Iterator[Row]:
+        """Rows without those that are left out, whole, with what stands elsewhere, and without secrets."""
+        yield from self.whole(entity, (row for row in rows if self._wanted(entity, row, since)))
+
     def _whole(self, entity: str, row: Row, orders_of: OrdersOfPayments) -> Row:
         entity = _OTHER_NAMES.get(entity, entity)
         whole_with = self._whole_with.get(entity)
         whole = self._one(entity, row["ID"]) if whole_with and whole_with not in row else row
-        return _scrubbed(orders_of.joined(whole) if entity == "payment" else whole)
+        return self._complete(entity, whole, orders_of)
+
+    def _complete(self, entity: str, row: Row, orders_of: OrdersOfPayments) -> Row:
+        """A record with what stands elsewhere, and without secrets."""
+        if entity == "payment":
+            row = orders_of.joined(row)
+        return _scrubbed(self._priced(row) if entity == "product" else row)
 
     def _orders_of_payments(self) -> OrdersOfPayments:
         return OrdersOfPayments(self._pages(self._route("order_payment", "list"), []))
@@ -194,10 +268,7 @@ class ClarityCef(Closing):
             RejectedError: Unknown id (status 404, also where the server answers nothing).
         """
         entity = _OTHER_NAMES.get(entity, entity)
-        row = self._one(entity, id)
-        if entity == "payment":
-            row = self._orders_of_payments().joined(row)
-        return _scrubbed(row)
+        return self._complete(entity, self._one(entity, id), self._orders_of_payments())
 
     def get_by_key(self, entity: str, key: str) -> Row:
         """One record by its `CustomKey`: an order by its number, a product by its SKU.
@@ -214,10 +285,7 @@ class ClarityCef(Closing):
 
     def list_for_connect(self, entity: str) -> Iterator[Row]:
         """Every record in one unpaged answer, flat members only: the vendor's own bulk route."""
-        path = self._route(_OTHER_NAMES.get(entity, entity), "list") + "ForConnect"
-        operation = f"GET {path.removeprefix(self._prefix)}"
-        rows, _ = self._rows(self._request("GET", path, operation=operation), operation)
-        yield from map(_scrubbed, rows)
+        yield from map(_scrubbed, self._bulk(_OTHER_NAMES.get(entity, entity)))
 
     def fetch_changes(self, entity: str, known: Mapping[str, int | None]) -> Changes:
         """Compare the entity's digest with the hashes known from the last time; a missing hash counts as changed."""
@@ -227,6 +295,27 @@ class ClarityCef(Closing):
         hashes = {str(row["ID"]): row.get("Hash") for row in rows}
         changed = tuple(key for key, value in hashes.items() if value is None or known.get(key) != value)
         return Changes(changed, tuple(key for key in known if key not in hashes), hashes)
+
+    def answer(self, entity: str, kind: str = "", *, query: Sequence[tuple[str, str]] = ()) -> Answer:
+        """The whole answer of a list, whatever it says; for those who study the store.
+
+        Args:
+            kind: "", or what the framework appends to a list: "Digest", "ForConnect".
+
+        Raises:
+            ConnectorError: There was no complete answer, or no session.
+        """
+        path = self._route(_OTHER_NAMES.get(entity, entity), "list") + kind
+        return self._api.answer("GET", path, query=query, operation=f"GET {path.removeprefix(self._prefix)}")
+
+    @property
+    def since_param(self) -> str:
+        """The filter by last change (A8)."""
+        return self._since_param
+
+    def whole_with(self, entity: str) -> str | None:
+        """The member without which a list's row is fetched by its ID (A9)."""
+        return self._whole_with.get(_OTHER_NAMES.get(entity, entity))
 
     def set_attributes(self, entity: str, id: int | str, values: Mapping[str, str]) -> None:  # noqa: A002  API's word
         """Write custom attributes, the only way back to this flavour (A43, off by default); nothing moves money.
@@ -262,6 +351,21 @@ class ClarityCef(Closing):
             None if identifier is None else str(identifier),
             None if stamp is None else stamp.astimezone(UTC).isoformat().replace("+00:00", "Z"),
         )
+
+    def _bulk(self, entity: str) -> Iterator[Row]:
+        path = self._route(entity, "list") + "ForConnect"
+        operation = f"GET {path.removeprefix(self._prefix)}"
+        rows, _ = self._rows(self._request("GET", path, operation=operation), operation)
+        yield from rows
+
+    def _priced(self, product: Row) -> Row:
+        """A product with its prices, which stand on a route of their own (A37)."""
+        if not self._prices:
+            return product
+        try:
+            return {**product, "RawPrices": self.fetch_prices(product["ID"])}
+        except RejectedError:  # a product without a price, or a user who may not see them
+            return product
 
     def _route(self, entity: str, kind: str) -> str:
         name = "invoice" if entity == "order" and self._document == "SalesInvoice" else entity
@@ -361,6 +465,27 @@ class ClarityCef(Closing):
         if moment is None or moment.tzinfo is not None:
             return moment
         return moment.replace(tzinfo=self._zone, fold=fold)
+
+
+class _Failures:
+    """What single records failed with: the store fails at some that way for ever, and the others are to be read."""
+
+    def __init__(self) -> None:
+        self.in_a_row = 0
+        self._first: ConnectorError | None = None
+
+    def add(self, error: ConnectorError) -> None:
+        """Go on after this one; raises it where going on is of no use."""
+        self.in_a_row += 1
+        about_one = isinstance(error, RejectedError | TransientError) and not isinstance(error, RateLimitedError)
+        if not about_one or self.in_a_row == _FAILING:
+            raise error
+        self._first = self._first or error
+
+    def tell(self) -> None:
+        """Raise the first of what was passed over."""
+        if self._first is not None:
+            raise self._first
 
 
 def _scrubbed(row: Row) -> Row:

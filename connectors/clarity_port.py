@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 Row = dict[str, Any]
 Flavour = Literal["rest", "cef"]
@@ -27,6 +27,32 @@ class Head:
 
     id: str | None
     updated: str | None
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a digest says of an entity.
+
+    Attributes:
+        ids: New records and records whose hash changed, in the server's order.
+        gone: Known before, no longer listed.
+        hashes: Id to hash of everything listed, to be handed in the next time; None where the server has no hash.
+    """
+
+    ids: tuple[str, ...]
+    gone: tuple[str, ...]
+    hashes: Mapping[str, int | None]
+
+
+@runtime_checkable
+class DigestPort(Protocol):
+    """A store that can also tell what changed by comparing hashes."""
+
+    def list_changed(
+        self, entity: str, known: Mapping[str, int | None], since: datetime | None = None
+    ) -> tuple[Changes, Iterator[Row]] | None:
+        """What changed since `known`, with its rows; None where this store has no digests, or none are wanted."""
+        ...
 
 
 @dataclass(frozen=True)

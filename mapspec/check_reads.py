@@ -7,8 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from mapspec.conditions import Condition
-from mapspec.expressions import ExpressionNode
-from mapspec.model import Assertion, ChargeRule, FieldRule, FlowStep, LineMoney, ListBlock, MappingSpec, operations_of
+from mapspec.expressions import ExpressionNode, split_at_list
+from mapspec.model import (
+    MONEY_ROW_MEMBERS,
+    Assertion,
+    ChargeRule,
+    FieldRule,
+    FlowStep,
+    LineMoney,
+    ListBlock,
+    MappingSpec,
+    operations_of,
+)
 from mapspec.ops import (
     Allocate,
     Coalesce,
@@ -31,7 +41,9 @@ from mapspec.paths import Path
 from mapspec.yamltext import Loc
 
 # Members of a money block that belong to the order line; the others belong to the order.
-_OF_A_LINE: Final = {"quantity", "unit_price", "line_total", "discount", "tax", "taxes", "kind"}
+_OF_A_LINE: Final = {
+    *("quantity", "unit_price", "unit_price_else", "line_total", "discount", "discounts", "tax", "taxes", "kind"),
+}
 
 
 @dataclass(frozen=True)
@@ -162,7 +174,7 @@ def _expression_reads(node: ExpressionNode, at: Loc, each: str | None) -> Iterat
     if node.path is not None:
         yield Read(node.path, "flow", at, each, grave=True)
         if node.where is not None:
-            rows = node.path.source_path(each or "").rpartition(".")[0]
+            rows = split_at_list(node.path)[0].source_path(each or "")
             yield from _condition(node.where, at, rows)
     for inner in (*(node.sum or ()), node.abs, node.negate):
         if inner is not None:
@@ -230,9 +242,12 @@ def _block_reads(block: ListBlock, part: str, outer: str | None) -> Iterator[Rea
 
 def _money_reads(money: LineMoney, part: str, at: Loc, each: str, outer: str | None) -> Iterator[Read]:
     for name, value in money.__dict__.items():
-        if isinstance(value, Path) and not name.startswith("tax_"):
+        if isinstance(value, Path) and name not in MONEY_ROW_MEMBERS:
             here = each if name in _OF_A_LINE else outer
             yield Read(value, part, (*at, name), here, grave=name in ("currency", "quantity", "unit_price", "total"))
+    yield from _all(money.more_quantity, part, (*at, "more_quantity"), each)
+    if money.discounts is not None:
+        yield from _all((money.discount_amount,), part, at, money.discounts.source_path(each))
     for taxes in (money.taxes, money.order_taxes):
         rows = None if taxes is None else taxes.source_path(each)
         if rows is not None:

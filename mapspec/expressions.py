@@ -65,16 +65,15 @@ class ExpressionNode(BaseModel):
                 return sum((to_decimal(v, text) for v in values if is_present(v)), ZERO)
 
             return number
-        # `where` looks at the elements of the list that the path ends in: payments[].amount where .status is ...
-        rows = compile_path(Path(path.root, path.segments[:-1], text))
-        last = path.segments[-1][0]
+        # `where` looks at the elements of the last list on the path: payments[].amount where .status is ...
+        rows, member = map(compile_path, split_at_list(path))
         test = self.where.compile()
 
         def chosen(scope: Scope) -> Decimal:
             total = ZERO
             for row in rows(scope) or []:
                 inner = Scope(scope.record, scope.settings, scope.value_of, item=row)
-                value = row.get(last) if isinstance(row, Mapping) else None
+                value = member(inner) if isinstance(row, Mapping) else None
                 if is_present(value) and test(inner):
                     total += to_decimal(value, text)
             return total
@@ -96,8 +95,8 @@ def parse_expression(data: Any) -> ExpressionNode:
         if "path" in data and set(data) <= {"path", "where"}:
             where = _condition(data["where"]) if "where" in data else None
             path = parse_path(str(data["path"]))
-            if where is not None and (len(path.segments) < 2 or not path.segments[-2][1]):
-                raise ValueError("'where' needs a path that ends in a list member, such as payments[].amount")
+            if where is not None and not _after_list(path):
+                raise ValueError("'where' needs a path to a member inside a list, such as payments[].amount")
             return ExpressionNode(path=path, where=where)
         if len(data) == 1:
             name, argument = next(iter(data.items()))
@@ -108,6 +107,20 @@ def parse_expression(data: Any) -> ExpressionNode:
             if name == "negate":
                 return ExpressionNode(negate=parse_expression(argument))
     raise ValueError("expected a path, or one of {sum: [...]}, {abs: ...}, {negate: ...}, {path: ..., where: ...}")
+
+
+def split_at_list(path: Path) -> tuple[Path, Path]:
+    """The last list on a path, and the member of its elements that the path leads to."""
+    end = _after_list(path)
+    member = Path("item", path.segments[end:], path.text)
+    return Path(path.root, path.segments[:end], path.text), member
+
+
+def _after_list(path: Path) -> int:
+    """How many segments lead to the elements of the last list on a path to one of their members; 0 without one."""
+    if path.segments and path.segments[-1][1]:
+        return 0
+    return max((number for number, (_, many) in enumerate(path.segments, 1) if many), default=0)
 
 
 def _condition(data: Any) -> Condition:

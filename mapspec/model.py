@@ -83,20 +83,31 @@ class ChargeRule(Part):
     row_tax: PathField | None = None
 
 
+MONEY_ROW_MEMBERS: Final = frozenset({"tax_name", "tax_rate", "tax_amount", "discount_amount"})
+"""Members of a money block that stand in a row of another of its members."""
+
+
 class LineMoney(Part):
     """Where the money of an order stands in the source; the arithmetic is fixed (rules 3-6, `mapspec.lines`).
 
-    Paths starting with a dot are members of the order line. `rate_factor` turns the source's rate into percent
-    (100 for fractions such as 0.0825); `totals_within` is how far the order's total may be from the sum of its parts
-    (clarity A39) before the order is held.
+    Paths starting with a dot are members of the order line. `more_quantity` adds to `quantity` what stands in members
+    of its own; `unit_price_else` stands in where a line has no `unit_price`. `discounts` are rows of the line, each
+    with its `discount_amount`, subtracted whatever its sign. Rows of `rates` named `PLACE/NAME` count only where
+    `rates_place` gives that place or one inside it (`CA/GST` for `CA-ON`). `rate_factor` turns the source's rate into
+    percent (100 for fractions such as 0.0825); `totals_within` is how far the order's total may be from the sum of
+    its parts (clarity A39) before the order is held.
     """
 
     currency: PathField
     quantity: PathField
     unit_price: PathField
     total: PathField
+    more_quantity: tuple[PathField, ...] = ()
+    unit_price_else: PathField | None = None
     line_total: PathField | None = None
     discount: PathField | None = None
+    discounts: PathField | None = None
+    discount_amount: PathField = parse_path(".amount")
     tax: PathField | None = None
     taxes: PathField | None = None
     kind: PathField | None = None
@@ -115,12 +126,15 @@ class LineMoney(Part):
     negative_lines: str = "false"
     totals_within: Decimal = Field(default=Decimal("0.01"), ge=0, le=Decimal("0.05"))
     rates: str | None = None
+    rates_place: PathField | None = None
     combined_taxes: str | None = None
 
     def paths(self) -> list[Path]:
-        """Every path the block reads, tax members left out."""
-        own = [v for k, v in self.__dict__.items() if isinstance(v, Path) and not k.startswith("tax_")]
-        return own + [v for charge in self.charges for v in charge.__dict__.values() if isinstance(v, Path)]
+        """Every path the block reads, members of tax and discount rows left out."""
+        own = [v for k, v in self.__dict__.items() if isinstance(v, Path) and k not in MONEY_ROW_MEMBERS]
+        return [*own, *self.more_quantity] + [
+            v for charge in self.charges for v in charge.__dict__.values() if isinstance(v, Path)
+        ]
 
 
 class ListBlock(Part):

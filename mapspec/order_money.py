@@ -34,9 +34,14 @@ class OrderReader:
         self._order_discount = number.get("order_discount", _no_number)
         self._order_tax = number.get("order_tax", _no_number)
         self._quantity = _needed(number["quantity"], rule.quantity.source_path(each.text))
-        self._unit_price = _needed(number["unit_price"], rule.unit_price.source_path(each.text))
+        self._more_quantity = [_number_reader(path, path.source_path(each.text)) for path in rule.more_quantity]
+        self._unit_price = _needed(
+            _first_of(number["unit_price"], number.get("unit_price_else")), rule.unit_price.source_path(each.text)
+        )
         self._line_total = number.get("line_total", _no_number)
         self._discount = number.get("discount", _no_number)
+        self._discounts = compile_path(rule.discounts) if rule.discounts else None
+        self._discount_amount = number["discount_amount"]
         self._tax = number.get("tax", _no_number)
         self._tax_name = compile_path(rule.tax_name)
         self._tax_rate = number["tax_rate"]
@@ -58,6 +63,7 @@ class OrderReader:
             name: to_decimal(percent, f"table {rule.rates}") for name, percent in _rows(context, rule.rates).items()
         }
         self._combined = dict(_rows(context, rule.combined_taxes))
+        self._place = compile_path(rule.rates_place) if rule.rates_place else None
         # What is the same for every order, in the order of OrderMoney's members.
         self.fixed = (self._places, self._negative, self._within, self._rates, self._combined)
 
@@ -71,6 +77,16 @@ class OrderReader:
         if code is None:
             raise TransformError("the order has no currency", reason="currency-missing")
         return well_formed(code.upper())
+
+    def rates_of(self, place: str | None) -> Mapping[str, Decimal]:
+        """The approved rates that count in a place: `GB/VAT` only there and inside it, `VAT` everywhere."""
+        here = fold(place) if place is not None else ""
+        found = {}
+        for row, percent in self._rates.items():
+            where, slash, name = row.partition("/")
+            if not slash or here == fold(where) or here.startswith(fold(where) + "-"):
+                found[name if slash else row] = percent
+        return found
 
     def read(self, rows: Sequence[Any], scope: Scope) -> OrderMoney:
         """The order's money.
@@ -106,7 +122,7 @@ class OrderReader:
             unit_cost_places=self._places,
             negative_lines=self._negative,
             totals_within=self._within,
-            approved_rates=self._rates,
+            approved_rates=self._rates if self._place is None else self.rates_of(plain_text(self._place(scope))),
             combined_taxes=self._combined,
         )
 
@@ -119,13 +135,33 @@ class OrderReader:
             return Item(index, Decimal(1), amount, amount, ZERO, None, (), is_discount=True)
         return Item(
             index,
-            self._quantity(scope),
+            self._whole_quantity(scope),
             self._unit_price(scope),
             line_total,
-            abs(self._discount(scope) or ZERO),
+            abs(self._discount(scope) or ZERO) + self._discount_rows(scope),
             self._tax(scope),
             self._taxes(scope),
         )
+
+    def _whole_quantity(self, scope: Scope) -> Decimal:
+        quantity = self._quantity(scope)
+        for more in self._more_quantity:
+            quantity += more(scope) or ZERO
+        return quantity
+
+    def _discount_rows(self, scope: Scope) -> Decimal:
+        """What the line's own discounts come to, each subtracted whatever its sign (clarity A24)."""
+        rows = rows_of(self._discounts(scope)) if self._discounts is not None else ()
+        if not rows:
+            return ZERO
+        outer, total = scope.item, ZERO
+        for row in rows:
+            if type(row) is not dict and not isinstance(row, Mapping):
+                raise TransformError("a discount of an order line is no object", reason="bad-line")
+            scope.item = row
+            total += abs(self._discount_amount(scope) or ZERO)
+        scope.item = outer
+        return total
 
     def _taxes_reader(self, path: Path | None, each: Path) -> Callable[[Scope], tuple[TaxAmount, ...]]:
         if path is None:
@@ -233,3 +269,16 @@ def _rows(context: CompileContext, table: str | None) -> Mapping[str, str]:
     if found is None:
         raise ValueError(f"there is no table '{table}'")
     return found.rows
+
+
+def _first_of(
+    read: Callable[[Scope], Decimal | None], other: Callable[[Scope], Decimal | None] | None
+) -> Callable[[Scope], Decimal | None]:
+    if other is None:
+        return read
+
+    def number(scope: Scope) -> Decimal | None:
+        found = read(scope)
+        return other(scope) if found is None else found
+
+    return number

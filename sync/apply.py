@@ -13,18 +13,18 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from connectors.errors import AmbiguousWriteError, AuthError, ConnectorError, RejectedError, TransientError
-from connectors.freshbooks import DELETED, normalised
 from connectors.http import checked_writes
 from mapspec import Lookup
-from mapspec.engine import record_instant
 from sync import found, ledger, skips
 from sync.errors import IntentOpenError, StaleLeaseError
+from sync.fields import same_value
 from sync.findings import refusals
 from sync.invoices import InvoiceWriter
 from sync.ledger import Change, Entry, LedgerState, Reserved, Source, Tried
 from sync.masked import shown_key
 from sync.outcome import dead, held, later
-from sync.plan import Action, digest, filled
+from sync.plan import Action, digest, filled, id_on_wire
+from sync.upserts import Upserter, named
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -39,7 +39,6 @@ LOOKS_BEFORE_RESEND: Final = 2  # rule 13: look, wait the settle time, look once
 SENDS: Final = 5  # tries to get a write out on a machine that pauses before every one of them
 NAMES_OF_A_CLIENT: Final = ("email", "organization", "fname", "lname")  # one is expected (facts §5)
 EXTRAS: Final = ("transactionid",)  # sources disagree whether it is a number; the note carries it anyway
-NOT_OURS_TO_OVERWRITE: Final = {"client": ("note",)}  # a person's note stays; ours is only a marker
 
 
 class OrderMissingError(Exception):
@@ -93,7 +92,7 @@ class Applier:
         elif action.kind == "find":
             self._find(action)
         elif action.kind == "upsert":
-            self._upsert(action)
+            Upserter(self).upsert(action)
         elif action.kind == "mark_as_sent":
             InvoiceWriter(self, self._keys[action.of or ""]).send()
         elif action.entity == "invoice":
@@ -102,7 +101,7 @@ class Applier:
             if not skips.stands(self.context.store, f"payment:{action.key.rsplit(':', 1)[-1]}"):
                 self._payment(action)
         else:
-            self._ensure(action)
+            Upserter(self).ensure(action)
 
     # --- writing, once -------------------------------------------------------------------------------------------
 
@@ -557,160 +556,6 @@ class Applier:
             return max(datetime.fromtimestamp(self.now, UTC).date(), policies.lock_date).isoformat()
         raise held("closed-period", f"the {what} is dated {day}, before the lock date {policies.lock_date.isoformat()}")
 
-    # --- clients and items ---------------------------------------------------------------------------------------
-
-    def _ensure(self, action: Action) -> None:
-        """Create when missing, never change what is there (rule 11: an order only creates a missing client)."""
-        entry = self.entry(action.key)
-        if entry is not None and entry.stands:
-            self.outputs[action.step] = {"id": _id(entry.remote_id)}
-            return
-        body = filled(action.body or {}, self.outputs)
-        row = self._look_or_create(action, body)
-        self.outputs[action.step] = row
-
-    def _look_or_create(self, action: Action, body: Mapping[str, Any]) -> Row:
-        there, reserved = self._looked(action, body)
-        if there is not None:
-            return self.adopt(action, there)
-        made = self.create(action, body, phase="created", after=lambda: self._match(action, body), reserved=reserved)
-        if made is None:
-            return self.placeholder(action)
-        self._still_alone(action, body)
-        return made
-
-    def _looked(self, action: Action, body: Mapping[str, Any]) -> tuple[Row | None, Reserved | None]:
-        """The record when it is there; and the reservation for creating it when it is not."""
-        field = _matched_by(action, body)
-        reserved = self.reservation(action, None if field is None else f"{field}:{normalised(str(body[field]))}")
-
-        def look() -> Row | None:
-            there = self._match(action, body)
-            return self._just_written(action, body, reserved) if there is None else there
-
-        return self.settle(action, look) or look(), reserved
-
-    def _just_written(self, action: Action, body: Mapping[str, Any], reserved: Reserved | None) -> Row | None:
-        """What another key of ours wrote with this e-mail or marker, which a search may not show yet."""
-        if reserved is None or reserved.key is None or reserved.key == action.key:
-            return None
-        other = ledger.get(self.context.store, reserved.key)
-        if other is None or not other.stands or other.remote_id is None:
-            return None
-        row, field = self.context.freshbooks.get(action.entity, other.remote_id), _matched_by(action, body)
-        same = field is not None and normalised(str(row.get(field) or "")) == normalised(str(body[field]))
-        return row if same and row.get("vis_state") != DELETED else None
-
-    def _match(self, action: Action, body: Mapping[str, Any]) -> Row | None:
-        """The one record that the match fields find; the first match field with a value decides.
-
-        Raises:
-            EndedError: Several, or only deleted ones (rule 11).
-        """
-        field = _matched_by(action, body)
-        if field is None:
-            return None
-        rows = self._rows(action.entity, field, str(body[field]))
-        live = [row for row in rows if row.get("vis_state") != DELETED]
-        if len(live) == 1:
-            return live[0]
-        if len(live) > 1:
-            ids = ", ".join(sorted(str(row["id"]) for row in live))
-            raise held(
-                f"several-{action.entity}s",
-                f"FreshBooks has {len(live)} {action.entity}s with this {_named(field)} ({ids}): merge or link them",
-            )
-        if rows:
-            ids = ", ".join(sorted(str(row["id"]) for row in rows))
-            raise held(
-                f"{action.entity}-deleted",
-                f"the {action.entity} with this {_named(field)} is deleted in FreshBooks ({ids}): restore it",
-            )
-        return None
-
-    def _rows(self, entity: str, field: str, value: str) -> list[Row]:
-        freshbooks = self.context.freshbooks
-        if (entity, field) == ("client", "email"):
-            return freshbooks.find_clients_by_email(value)
-        if (entity, field) == ("client", "note"):
-            return [row for row in freshbooks.find("client", {"note_like": value}) if row.get("note") == value]
-        if (entity, field) == ("item", "sku"):
-            return freshbooks.find_items_by_sku(value)
-        raise held("no-such-match", f"{entity}s cannot be matched by {field}")
-
-    def _still_alone(self, action: Action, body: Mapping[str, Any]) -> None:
-        """A second look after a create: another one may have appeared that the first look did not see."""
-        if action.entity != "client":
-            return
-        try:
-            self._match(action, body)
-        except Exception:
-            store, carried = self.context.store, self.event.carried
-            self.enter(ledger.set_state(store, action.key, "held", carried=carried, now=self.now))
-            raise
-
-    def _upsert(self, action: Action) -> None:
-        """Create, or change what differs. Newest source version wins; a person's change is kept (rules 10, 11)."""
-        entry = self.settled(action)
-        body = filled(action.body or {}, self.outputs)
-        if entry is None or entry.state != "confirmed" or entry.remote_id is None:
-            there, reserved = self._looked(action, body)
-            if there is None:
-                made = self.create(
-                    action, body, phase="created", after=lambda: self._match(action, body), reserved=reserved
-                )
-                if made is not None:
-                    self._still_alone(action, body)
-                self.outputs[action.step] = made or self.placeholder(action)
-                return
-            self.adopt(action, there)
-            self._change(action, there, body, None)
-            return
-        # Versions of two records do not compare: that of an order says nothing about the client it has made.
-        comparable = entry.record_key.partition(":")[0] == self.event.entity
-        older = comparable and _older(self.source_version, entry.source_version)
-        if entry.content_hash == action.content_hash or older or entry.phase == "planned":
-            self.outputs[action.step] = {"id": _id(entry.remote_id)}
-            return
-        self._change(action, self.context.freshbooks.get(action.entity, entry.remote_id), body, entry)
-
-    def _change(self, action: Action, current: Row, body: Mapping[str, Any], entry: Entry | None) -> None:
-        remote_id = str(current["id"])
-        keep = {*action.create_only, *NOT_OURS_TO_OVERWRITE.get(action.entity, ())}
-        wanted = {
-            name: value for name, value in body.items() if name not in keep and not same_value(current.get(name), value)
-        }
-        before = dict(entry.detail.get("fields", {})) if entry is not None else {}
-        meant = list(entry.detail.get("meant", ())) if entry is not None else []
-        touched = sorted(
-            name
-            for name in wanted
-            if name in before
-            and not any(
-                _as_written(current.get(name), written[name], body[name])
-                for written in (before, *meant)
-                if name in written
-            )
-        )
-        if touched:
-            raise held(
-                "changed-in-freshbooks",
-                f"{', '.join(touched)} of {action.entity} {remote_id} were changed in FreshBooks by a person: decide",
-            )
-        if wanted and self.context.dry_run:
-            self.plan("PUT", action.entity, remote_id, wanted)
-        elif wanted:
-            self.put(
-                action,
-                remote_id,
-                wanted,
-                lambda: self.context.freshbooks.update(action.entity, remote_id, wanted),
-                phase="updated",
-            )
-        elif not self.context.dry_run:
-            self.confirm(action, current, phase="updated")
-        self.outputs[action.step] = current
-
     def _note_missing(self, lookup: Lookup) -> None:
         """What FreshBooks does not have: lines need no item, so an unknown one is only told (rule 3, pitfall 10)."""
         try:
@@ -722,7 +567,7 @@ class Applier:
             return
         note, message = (
             f"unknown-{lookup.entity}",
-            f"FreshBooks has no {lookup.entity} with this {_named(lookup.field)}",
+            f"FreshBooks has no {lookup.entity} with this {named(lookup.field)}",
         )
         if lookup.entity == "item":
             note, message = "unknown-sku", f"{message}; the line is free text"
@@ -735,7 +580,11 @@ class Applier:
         entry = self.entry(action.key)
         if entry is None or not entry.stands or entry.phase != "sent":
             raise OrderMissingError(action.key.rsplit(":", 1)[-1])
-        self.outputs[action.step] = {"id": _id(entry.remote_id), "total": entry.total, "currency": entry.currency}
+        self.outputs[action.step] = {
+            "id": id_on_wire(entry.remote_id),
+            "total": entry.total,
+            "currency": entry.currency,
+        }
 
     def _payment(self, action: Action) -> None:
         body = filled(action.body or {}, self.outputs)
@@ -817,60 +666,6 @@ class Applier:
         return output.get("total"), output.get("currency")
 
 
-def same_value(current: Any, wanted: Any) -> bool:
-    """True when FreshBooks holds what we would write: texts trimmed, numbers by value, {amount, code} by both."""
-    if isinstance(wanted, Mapping) and "amount" in wanted:
-        return (
-            isinstance(current, Mapping)
-            and _decimal(current.get("amount")) == _decimal(wanted["amount"])
-            and current.get("code") == wanted.get("code")
-        )
-    if isinstance(wanted, bool) or isinstance(current, bool):
-        return current is wanted
-    left, right = _decimal(current), _decimal(wanted)
-    if left is not None and right is not None:
-        return left == right
-    return str(current if current is not None else "").strip() == str(wanted if wanted is not None else "").strip()
-
-
-def _as_written(current: Any, written: str, wanted: Any) -> bool:
-    """True when the current value is the one last written, judged by its digest in the shape we would write it."""
-    if isinstance(wanted, Mapping) and isinstance(current, Mapping):
-        places = str(wanted.get("amount", "")).partition(".")[2]
-        amount = _decimal(current.get("amount"))
-        text = None if amount is None else f"{amount:.{len(places)}f}"
-        return digest({"amount": text, "code": current.get("code")}) == written
-    return digest(current) == written or digest(str(current)) == written or current in (None, "")
-
-
-def _decimal(value: Any) -> Decimal | None:
-    try:
-        return None if value is None or isinstance(value, bool) else Decimal(str(value))
-    except ArithmeticError:
-        return None
-
-
-def _older(version: str | None, known: str | None) -> bool:
-    left, right = record_instant(version), record_instant(known)
-    if left is None or right is None or (left.tzinfo is None) != (right.tzinfo is None):
-        return False
-    return bool(left < right)
-
-
 def _response(row: Row) -> Row:
     """What is kept of an answer."""
     return {name: row.get(name) for name in ("id", "amount", "v3_status") if name in row}
-
-
-def _matched_by(action: Action, body: Mapping[str, Any]) -> str | None:
-    """The match field that decides: the first that has a value."""
-    return next((name for name in action.match if body.get(name)), None)
-
-
-def _id(remote_id: str | None) -> int | str | None:
-    """Ids are integers on FreshBooks' wire."""
-    return int(remote_id) if remote_id is not None and remote_id.isdigit() else remote_id
-
-
-def _named(field: str) -> str:
-    return {"email": "e-mail", "sku": "SKU", "note": "Clarity marker"}.get(field, field)

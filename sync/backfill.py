@@ -20,11 +20,13 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from connectors.clarity_port import DigestPort
 from connectors.errors import AuthError, ConnectorError, RateLimitedError, RejectedError, TransientError
 from sync import inbox, runner
 from sync.adoption import BACKFILL
 from sync.backfill_pages import Book, day_of, open_book, settled
 from sync.backfill_report import BackfillProgress, BackfillReport
+from sync.digests import keep_hashes
 from sync.errors import SettingsError
 from sync.first_run import reached
 from sync.inbox import ingest
@@ -193,17 +195,26 @@ class _Reader:
                 counts.settled += 1
             else:
                 wanted.append(row)
-        envelopes = []
-        for row in book.whole(entity, wanted):
-            envelope = envelope_of(entity, row, clarity.head(row), reading)
-            if self._span.holds(day_of(entity, row)):
-                envelopes.append(envelope)
-            else:  # a flat row did not tell its day
-                counts.outside += 1
+        envelopes, hashes, failed = [], {}, None
+        try:
+            for row in book.whole(entity, wanted):
+                head = clarity.head(row)
+                if self._span.holds(day_of(entity, row)):
+                    envelopes.append(envelope_of(entity, row, head, reading))
+                    hashes[head.id or "?"] = row.get("Hash") if isinstance(clarity, DigestPort) else None
+                else:  # a flat row did not tell its day
+                    counts.outside += 1
+        except RejectedError as error:  # about one record, after the others
+            self._report.problems.append(f"Clarity, {entity} list: {error}")
+        except ConnectorError as error:
+            failed = error
         if envelopes:
             taken = ingest(context.store, envelopes, source=BACKFILL, now=context.now(), reading=reading)
+            keep_hashes(context.store, entity, hashes)  # a poll by digests then has no need to bring them again
             counts.new += taken.new
             counts.settled += taken.duplicate
+        if failed is not None:
+            raise failed
 
     def _work_off(self) -> None:
         """Whatever is due, by this process and by others; retries come at the end."""

@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _configured(settings: Settings) -> list[str]:
-    examinable = settings.clarity.configured and settings.source_system.name == "clarity-rest"
+    examinable = settings.clarity.configured and settings.source_system.name in ("clarity-rest", "clarity-cef")
     return [system for system in SYSTEMS if system == "freshbooks" or examinable]
 
 
@@ -107,20 +107,25 @@ def _freshbooks(
 
 def _clarity(settings: Settings) -> tuple[list[Finding], dict[str, Any], dict[str, Any]]:
     from connectors.clarity import Clarity
+    from connectors.clarity_cef import ClarityCef
     from sync.connections import open_clarity, require_reachable
     from sync.doctor.clarity import clarity_probes
+    from sync.doctor.clarity_cef import framework_probes
     from sync.errors import SettingsError
 
     client = open_clarity(settings)
     if client is None:
         raise SettingsError("CLARITY_API_URL is not set: set it and CLARITY_CLIENT_ID, CLARITY_CLIENT_SECRET")
-    if not isinstance(client, Clarity):
+    if not isinstance(client, Clarity | ClarityCef):
         client.close()
         name = settings.source_system.name
-        raise SettingsError(f"the doctor examines Clarity's REST flavour only, the source here is {name}")
+        raise SettingsError(f"the doctor examines Clarity's two flavours only, the source here is {name}")
     require_reachable(settings.clarity.api_url or "", "CLARITY_API_URL")
     with client:
-        findings = list(clarity_probes(client))
+        if isinstance(client, ClarityCef):
+            findings = list(framework_probes(client, settings.reading, now=datetime.now(UTC)))
+        else:
+            findings = list(clarity_probes(client))
     return findings, {"date": datetime.now(UTC).date(), "url": settings.clarity.api_url}, {}
 
 

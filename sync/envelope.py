@@ -163,14 +163,14 @@ def file_delivery(delivery: Delivery, reading: Reading | None = None) -> Filing:
     entity = (_plain(data.get("object")) or event.partition(".")[0]).lower()
     record_id = _plain(data.get("id")) or _plain(resource.get(reading.id))
     record_key = f"{entity}:{record_id or '?'}"
-    order_id = _plain(resource.get("orderId")) if entity in ("payment", "refund") else None
+    order_id = _plain(resource.get(reading.order_id)) if entity in ("payment", "refund") else None
     return Filing(
         delivery_id=_plain(envelope.get("id")) or f"sha256:{delivery.raw_sha256}",
         event=event,
         entity=entity,
         record_id=record_id or "?",
         record_key=record_key,
-        number=_plain(resource.get(reading.number if entity != "product" else "sku")),
+        number=_plain(resource.get(reading.number if entity != "product" else reading.sku)),
         lane_key=lane_of(entity, record_key, resource, reading),
         order_key=f"order:{order_id}" if order_id else None,
         version=version_of(data.get("updatedAt"), reading.zone)
@@ -203,12 +203,11 @@ def lane_of(entity: str, record_key: str, resource: Mapping[str, Any], reading: 
     reading = reading or shipped()
     if entity in ("customer", "product"):
         return record_key
-    customer = resource.get(reading.customer)
-    customer = customer if isinstance(customer, Mapping) else {}
-    customer_id = _plain(customer.get(reading.id)) or _plain(resource.get(reading.customer_id))
+    kind, named = reading.customer_key(resource)
+    customer_id = _plain(named)
     if customer_id and customer_id != "0":  # shops that number their customers give 0 to every guest
-        return f"customer:{customer_id}"
-    email = _plain(customer.get("email")) or _plain(resource.get("email"))
+        return f"{kind}:{customer_id}"
+    email = next(filter(None, map(_plain, reading.emails_of(resource))), None)
     if email:
         # A digest: lanes appear in logs, and logs hold no customer values.
         return f"email:{hashlib.sha256(email.lower().encode()).hexdigest()[:24]}"

@@ -98,7 +98,11 @@ class FreshBooksFindings(_Findings):
 
 
 class ClarityFindings(_Findings):
-    """What is known of one Clarity store; all by reading."""
+    """What is known of one Clarity store; all by reading.
+
+    Attributes:
+        start_index: What it counts in the framework's lists; the members after it are the framework's, too.
+    """
 
     lists: dict[str, Literal["works", "missing", "refused"]] = {}
     paging: Literal["envelope", "bare"] | None = None
@@ -107,6 +111,10 @@ class ClarityFindings(_Findings):
     complete_rows: bool | None = None
     error_shape: Literal["A11", "other"] | None = None
     offsets: bool | None = None
+    start_index: Literal["pages", "rows", "ignored"] | None = None
+    digest: Literal["hashes", "ids", "missing"] | None = None
+    prices: Literal["works", "refused"] | None = None
+    future_times: bool | None = None
 
 
 FINDINGS: Mapping[str, type[FreshBooksFindings] | type[ClarityFindings]] = {

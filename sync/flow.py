@@ -184,15 +184,15 @@ def _completed(record: Mapping[str, Any], context: Context) -> Mapping[str, Any]
     """A record with what it only names: an order's customer by id, a payment's order by number (clarity A28, A32)."""
     reading = context.settings.reading
     customer_id = record.get(reading.customer_id)
-    if customer_id is not None and not record.get(reading.customer) and "lineItems" in record:
+    if reading.customer and customer_id is not None and not record.get(reading.customer) and reading.lines in record:
         known = records.latest(context.store, f"customer:{customer_id}")
         there = known is not None and known.payload  # an empty one was erased after the time for keeping it
         customer = there or _fetch("customer", str(customer_id), context)
         return record if customer is None else {**record, reading.customer: customer}
-    number = record.get(reading.number)
-    if number is not None and not record.get("orderId") and "lineItems" not in record:
+    number = record.get(reading.order_number)
+    if number is not None and not record.get(reading.order_id) and reading.lines not in record:
         order_id = inbox.record_id_of(context.store, "order", str(number))
-        return record if order_id is None else {**record, "orderId": order_id}
+        return record if order_id is None else {**record, reading.order_id: order_id}
     return record
 
 
@@ -233,10 +233,10 @@ def _without_order(order_id: str, context: Context) -> Outcome:
 
 def _order_into_inbox(order_id: str, context: Context) -> None:
     payload = _fetch("order", order_id, context)
-    if payload is None:
+    if payload is None or context.clarity is None:
         return
     reading = context.settings.reading
-    version = payload.get(reading.updated)
+    version = context.clarity.head(payload).updated
     envelope = {
         "id": f"fetch:order:{order_id}:{version}",
         "type": "order.updated",

@@ -129,13 +129,11 @@ def _snapshots(conn: Connection) -> Iterator[tuple[str, str, dict[str, Any]]]:
 def _names(found: Mapping[str, Any], reading: Reading) -> tuple[set[str], set[str]]:
     """Ids and e-mails of the customer that a record belongs to."""
     record = found["resource"]
-    inner = record if found["entity"] == "customer" else record.get(reading.customer)
-    inner = inner if isinstance(inner, Mapping) else {}
-    billing = record.get("billingAddress")
-    billing = billing if isinstance(billing, Mapping) else {}
-    ids = {str(one) for one in (inner.get(reading.id), record.get(reading.customer_id)) if one not in (None, "")}
-    emails = {inner.get("email"), record.get("email"), billing.get("email")}
-    return ids, {normalised(email) for email in emails if isinstance(email, str) and email.strip()}
+    own = record.get(reading.id) if found["entity"] == "customer" else None
+    inner = record.get(reading.customer) if reading.customer else None
+    inner_id = inner.get(reading.id) if isinstance(inner, Mapping) else None
+    ids = {str(one) for one in (own, inner_id, record.get(reading.customer_id)) if one not in (None, "")}
+    return ids, {normalised(email) for email in reading.emails_of(record)}
 
 
 def _keys(conn: Connection, rows: list[tuple[str, str, dict[str, Any]]], person: _Person, reading: Reading) -> set[str]:
@@ -149,7 +147,7 @@ def _keys(conn: Connection, rows: list[tuple[str, str, dict[str, Any]]], person:
             keys.add(key)
     orders = {key for key in keys if key.startswith("order:")}
     for key, entity, payload in rows:
-        if entity in ("payment", "refund") and f"order:{payload['resource'].get('orderId')}" in orders:
+        if entity in ("payment", "refund") and f"order:{payload['resource'].get(reading.order_id)}" in orders:
             keys.add(key)
     for part in _parts(sorted(orders)):
         keys |= set(conn.scalars(sa.select(inbox_table.c.record_key).where(inbox_table.c.waits_for.in_(part))))

@@ -206,12 +206,15 @@ class InvoiceWriter:
 
     def _unchanged(self, entry: Entry, body: Mapping[str, Any]) -> None:
         """An edit after the invoice was sent is a correction that waits for a person (rule 10)."""
-        if entry.content_hash == self.action.content_hash or self.applier.source_version == entry.source_version:
+        if entry.content_hash == self.action.content_hash:
             return
+        same_mapping = entry.spec_fingerprint == self.applier.spec_fingerprint
+        if self.applier.source_version == entry.source_version and not (same_mapping and entry.total != self.total):
+            return  # what is told by hashes may change without its time; only the order can change the money then
         before = entry.detail.get("fields", {})
         fields = self.action.fields or {}
         changed = sorted(name for name in {*before, *fields} if before.get(name) != fields.get(name))
-        if entry.spec_fingerprint != self.applier.spec_fingerprint and entry.total == self.total:
+        if not same_mapping and entry.total == self.total:
             return  # another version of the mapping words it otherwise; the money is the same
         message = f"the order was changed after invoice {entry.remote_id} was sent ({', '.join(changed)})"
         if entry.total != self.total:

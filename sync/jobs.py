@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sync import alerts, retention
 from sync.poll import PollReport, poll_clarity
@@ -44,8 +44,24 @@ def _poll(context: Context) -> bool:
     return poll(context).result.new > 0
 
 
+LONGEST_WAIT_S = 120.0
+"""For the source's rate limit; a longer pause is the next poll's."""
+
+
 def poll(context: Context) -> PollReport:
-    """Ask Clarity, which must be configured, for what changed."""
+    """Ask Clarity, which must be configured, for what changed.
+
+    Where the rate limit ends a poll that has brought something, and the next one can go on from there, it does.
+    """
+    report = _poll_once(context)
+    total = report.result
+    while (wait_s := report.go_on_in_s) is not None and wait_s <= LONGEST_WAIT_S and not context.stop.wait(wait_s):
+        report = _poll_once(context)
+        total += report.result
+    return replace(report, result=total)
+
+
+def _poll_once(context: Context) -> PollReport:
     if context.clarity is None:
         raise ValueError("Clarity is not configured")
     wanted, findings = context.settings.poll, context.settings.clarity_findings

@@ -19,6 +19,7 @@ MENDS: Final[Mapping[str, str]] = {
     "clarity-reconnect": "Sign in with 'mapper-sync auth login clarity'; what waits goes on by itself.",
     "connector-error": f"Look at the message and the story of the record, mend what it names, {_AGAIN}.",
     "gave-up": f"See in the message behind it what failed each time; when that is mended, {_AGAIN[5:]}.",
+    "gone-at-source": "Look whether it was deleted in Clarity on purpose; what FreshBooks has of it stays as it is.",
     "in-doubt": f"{_NOTHING}: it is looked up before anything is sent again.",
     "mapping-stopped": "Have the mapping approved, or put its last approved version back; the events go on.",
     "no-mapping": "Nothing to do, unless this kind of event should be posted: then a mapping has to name it.",

@@ -134,3 +134,8 @@ def _filled(value: Any, outputs: Mapping[str, Mapping[str, Any]]) -> Any:
     if isinstance(value, Mapping):
         return {name: _filled(part, outputs) for name, part in value.items()}
     return [_filled(part, outputs) for part in value] if isinstance(value, list) else value
+
+
+def id_on_wire(remote_id: str | None) -> int | str | None:
+    """Ids are integers on FreshBooks' wire."""
+    return int(remote_id) if remote_id is not None and remote_id.isdigit() else remote_id

@@ -1,7 +1,8 @@
 """Polling of Clarity: what webhooks lost arrives here, through the same inbox.
 
-Every poll starts an overlap before the newest change seen; a change seen twice has the same delivery id and is kept
-once. The cursor moves only after everything of the poll is committed.
+A source that offers digests is asked what differs from the hashes that are known; each is kept as soon as its record
+is committed. Elsewhere every poll starts an overlap before the newest change seen; a change seen twice has the same
+delivery id and is kept once. The cursor moves only after everything of the poll is committed.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import islice
 from typing import Any, Literal, Protocol
 
 import sqlalchemy as sa
 
-from connectors.clarity_port import Head
-from connectors.errors import AuthError, ConnectorError, ReconnectError, RejectedError
+from connectors.clarity_port import DigestPort, Head
+from connectors.errors import AuthError, ConnectorError, RateLimitedError, ReconnectError, RejectedError
 from sync.adoption import BACKFILL
+from sync.digests import keep_hashes, known_hashes, tell_gone
 from sync.envelope import version_of
 from sync.inbox import IngestResult, ingest, wake
 from sync.reading import Reading, shipped
@@ -53,11 +54,18 @@ class Source(Protocol):
 
 @dataclass
 class PollReport:
-    """What one poll found; ``problems`` are one-line messages, ``refused`` is set when no record can succeed."""
+    """What one poll found.
+
+    Attributes:
+        problems: One-line messages.
+        refused: No record can succeed.
+        go_on_in_s: The rate limit ended the poll, and another one then goes on from where it was.
+    """
 
     result: IngestResult = field(default_factory=IngestResult)
     problems: list[str] = field(default_factory=list)
     refused: bool = False
+    go_on_in_s: float | None = None
 
 
 def poll_clarity(
@@ -89,7 +97,7 @@ def poll_clarity(
     spans = Spans(overlap_s, start_date, complete_rows, reading or shipped(), settled_by)
     for entity in entities:
         try:
-            report.result += _poll_entity(store, clarity, entity, spans, now=now)
+            _poll_entity(store, clarity, entity, spans, report, now=now)
         except RejectedError as error:
             if error.status == 404 and entity in ("payment", "product"):
                 log.info("this store has no such list", extra={"entity": entity})
@@ -103,6 +111,10 @@ def poll_clarity(
             report.problems.append(why)
             report.refused = True
             break
+        except RateLimitedError as error:
+            report.problems.append(f"Clarity, {entity} list: {error.message}")
+            if isinstance(clarity, DigestPort) and report.result.new and report.go_on_in_s is None:
+                report.go_on_in_s = error.retry_after_s
         except ConnectorError as error:
             report.problems.append(f"Clarity, {entity} list: {error.message}")
     for problem in report.problems:
@@ -126,45 +138,71 @@ class Spans:
     settled_by: Mapping[str, str] | None = None
 
 
-def _poll_entity(store: Store, clarity: Source, entity: str, spans: Spans, *, now: float) -> IngestResult:
+def _poll_entity(store: Store, clarity: Source, entity: str, spans: Spans, report: PollReport, *, now: float) -> None:
     position, reading = _load_cursor(store, entity), spans.reading
     since = None
     if position is not None:
         since = datetime.fromisoformat(position) - timedelta(seconds=spans.overlap_s)
     elif spans.start_date is not None:
         since = datetime.combine(spans.start_date, time(), UTC)
-    total, newest = IngestResult(), position
-    listed = clarity.list_updated(entity, since)
+    found = None
+    if isinstance(clarity, DigestPort):
+        known = known_hashes(store, entity)
+        # Hashes alone tell what changed, once there are some and a first poll has come to its end.
+        found = clarity.list_changed(entity, known, None if known and position is not None else since)
+    newest = position
+    changes, listed = found if found is not None else (None, clarity.list_updated(entity, since))
     records = listed if spans.complete_rows else (clarity.get(entity, clarity.head(row).id or "") for row in listed)
     for rows in _batches(records):
         heads = [clarity.head(row) for row in rows]
-        envelopes = [envelope_of(entity, row, head, reading) for row, head in zip(rows, heads, strict=True)]
+        hashed = changes is not None
+        envelopes = [envelope_of(entity, row, head, reading, hashed) for row, head in zip(rows, heads, strict=True)]
         # The first poll brings the past, as a backfill does: its orders may have been invoiced by hand.
         source = BACKFILL if position is None else "poll"
-        total += ingest(store, envelopes, source=source, now=now, reading=reading, settled_by=spans.settled_by)
+        report.result += ingest(store, envelopes, source=source, now=now, reading=reading, settled_by=spans.settled_by)
+        if changes is not None:
+            keep_hashes(store, entity, {head.id: changes.hashes.get(head.id) for head in heads if head.id is not None})
         versions = [v for head in heads if (v := version_of(head.updated, reading.zone)) is not None]
         newest = max([*versions, *([newest] if newest else [])], default=None)
     if newest is not None and newest > (limit := _text_of(now)):
         newest = limit  # a record from the future, or the store's clock is ahead: what changes until then counts too
     if newest is not None and newest != position:
         _save_cursor(store, entity, newest, now=now)
-    return total
+    if changes is not None:
+        keep_hashes(store, entity, {one: changes.hashes[one] for one in changes.ids})  # also of what was left out
+        tell_gone(store, entity, changes.gone, now=now)
 
 
 def _batches(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    remaining = iter(rows)
-    while batch := list(islice(remaining, _BATCH)):
+    """In lists; what came before a failure is handed out before that is raised."""
+    remaining, batch = iter(rows), []
+    while True:
+        try:
+            batch.append(next(remaining))
+        except StopIteration:
+            break
+        except ConnectorError:
+            if batch:
+                yield batch
+            raise
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
         yield batch
 
 
-def envelope_of(entity: str, row: dict[str, Any], head: Head, reading: Reading) -> dict[str, Any]:
+def envelope_of(entity: str, row: dict[str, Any], head: Head, reading: Reading, hashed: bool = False) -> dict[str, Any]:
     """A record that was asked for as a delivery of its own, the same however often it is asked for."""
     record_id, version = head.id or "?", version_of(head.updated, reading.zone)
     envelope: dict[str, Any] = {
         "type": EVENTS[entity],
         "data": {"object": entity, "id": head.id, "updatedAt": head.updated, "resource": reading.record(row)},
     }
-    if version is not None:
+    if hashed and row.get("Hash") is not None:
+        # A change need not move the time of the last change; the hash always moves.
+        envelope["id"] = f"poll:{entity}:{record_id}:hash:{row['Hash']}:{version}"
+    elif version is not None:
         envelope["id"] = f"poll:{entity}:{record_id}:{version}"
     return envelope  # without an id the inbox takes the digest of the content
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from connectors.profiles import SystemProfile, load_profile
@@ -32,8 +32,15 @@ class Reading:
         updated: Member with the time of the last change (A8).
         id: Member that identifies a record (A17).
         number: What people call an order (A18).
-        customer: The order's own customer, and the member that names one by id (A28).
+        customer: The order's own customer, and the member that names one by id (A28); "" where members are flat.
+        account_id: Member that names the company a buyer buys for, which wins over the buyer (A28); "" where none does.
+        emails: Paths of a customer's e-mail, in an order or in the customer's own record.
+        lines: The list that only an order has.
+        order_id: A payment's or refund's order, and its number.
+        sku: What people call a product.
+        status: Of an order or payment.
         attributes: Custom attributes, perhaps a list of {key, value} (A38).
+        paid_back: Statuses of a refund whose money has gone back, in small letters; empty where a refund has none.
         edited_order: What the source calls our order.updated (A40).
     """
 
@@ -48,8 +55,36 @@ class Reading:
     number: str = "orderNumber"
     customer: str = "customer"
     customer_id: str = "customerId"
+    account_id: str = ""
+    emails: tuple[str, ...] = ("customer.email", "email", "billingAddress.email")
+    lines: str = "lineItems"
+    order_id: str = "orderId"
+    order_number: str = "orderNumber"
+    sku: str = "sku"
+    status: str = "status"
     attributes: str = "customAttributes"
+    paid_back: frozenset[str] = frozenset()
     edited_order: str = "order.updated"
+
+    def is_paid_back(self, refund: Mapping[str, Any]) -> bool:
+        """Whether a refund counts: not one that was deleted, or is only under way."""
+        status = refund.get(self.status)
+        under_way = bool(self.paid_back) and isinstance(status, str) and status.strip().lower() not in self.paid_back
+        return refund.get("Active") is not False and not under_way
+
+    def customer_key(self, record: Mapping[str, Any]) -> tuple[str, Any]:
+        """Whose an order is, as far as ids tell: ("account", id) or ("customer", id); the id is None for a guest."""
+        account = record.get(self.account_id) if self.account_id else None
+        if account is not None:
+            return "account", account
+        inner = record.get(self.customer) if self.customer else None
+        own = inner.get(self.id) if isinstance(inner, Mapping) else None
+        return "customer", record.get(self.customer_id) if own in (None, "") else own
+
+    def emails_of(self, record: Mapping[str, Any]) -> list[str]:
+        """The customer's e-mails that a record shows, as written."""
+        found = (_at(record, path.split(".")) for path in self.emails)
+        return [email for email in found if isinstance(email, str) and email.strip()]
 
     def canonical(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """A webhook's body with our member names; members of other names stay."""
@@ -77,6 +112,21 @@ class Reading:
 def reading_of(profile: SystemProfile) -> Reading:
     """The reading of a profile; what it has no setting for is as Clarity's REST flavour has it."""
     names = assumed(profile, "A12")
+    if profile.system == "clarity-cef":
+        members = _CEF
+    else:
+        customer = assumed(profile, "A28")["embedded"]
+        number = assumed(profile, "A18")["member"]
+        members = {
+            "updated": assumed(profile, "A8")["updated"],
+            "id": assumed(profile, "A17"),
+            "number": number,
+            "order_number": number,
+            "customer": customer,
+            "customer_id": assumed(profile, "A28")["by_id"],
+            "emails": (f"{customer}.email", "email", "billingAddress.email"),
+            "attributes": assumed(profile, "A38"),
+        }
     return Reading(
         envelope={name: names[name] for name in ("id", "type", "data")},
         data={
@@ -89,14 +139,28 @@ def reading_of(profile: SystemProfile) -> Reading:
         bare=str(names.get("bare") or ""),
         zone=ZoneInfo(assumed(profile, "A21")),
         snapshots=assumed(profile, "A16"),
-        updated=assumed(profile, "A8")["updated"],
-        id=assumed(profile, "A17"),
-        number=assumed(profile, "A18")["member"],
-        customer=assumed(profile, "A28")["embedded"],
-        customer_id=assumed(profile, "A28")["by_id"],
-        attributes=assumed(profile, "A38"),
-        edited_order=assumed(profile, "A40"),
+        edited_order="order.updated" if members is _CEF else assumed(profile, "A40"),
+        **members,
     )
+
+
+# Names of Clarity's framework are known from its public reference, so they are no settings.
+_CEF: Final[dict[str, Any]] = {
+    "updated": "UpdatedDate",
+    "id": "ID",
+    "number": "CustomKey",
+    "customer": "",
+    "customer_id": "UserID",
+    "account_id": "AccountID",
+    "emails": ("UserContactEmail", "BillingContact.Email1", "Email", "ContactEmail", "Contact.Email1"),
+    "lines": "SalesItems",
+    "order_id": "MasterID",
+    "order_number": "MasterKey",
+    "sku": "CustomKey",
+    "status": "StatusKey",
+    "attributes": "SerializableAttributes",
+    "paid_back": frozenset({"payment sent", "completed"}),
+}
 
 
 @cache
@@ -113,6 +177,12 @@ def assumed(profile: SystemProfile, name: str) -> Any:
     if isinstance(base, dict):
         return {**base, **own.value} if isinstance(own.value, dict) else base
     return own.value if isinstance(own.value, type(base)) else base
+
+
+def _at(record: Any, path: list[str]) -> Any:
+    for name in path:
+        record = record.get(name) if isinstance(record, Mapping) else None
+    return record
 
 
 def _renamed(value: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

@@ -213,6 +213,14 @@ _ADD_NOTE = Prepared(_noting)
 _NOTES_OF = Prepared(sa.select(note_table).where(note_table.c.record_key == sa.bindparam("record")))
 
 
+def add_note(store: Store, record_key: str, kind: str, message: str, *, now: float) -> None:
+    """Tell one more thing about a record, beside what its last event told; its next event replaces them all."""
+    values = {"message": message, "at": now}
+    statement = store.insert(note_table).values(record_key=record_key, kind=kind, subject="", **values)
+    with store.write() as conn:
+        conn.execute(statement.on_conflict_do_update(index_elements=["record_key", "kind", "subject"], set_=values))
+
+
 def notes(store: Store, kind: str | None = None, *, most: int | None = None) -> list[Note]:
     """All notes, or those of one kind, by record and subject."""
     order = (note_table.c.record_key, note_table.c.kind, note_table.c.subject)

@@ -422,7 +422,9 @@ def _context(
     budget = Budget(store, "freshbooks", settings.budget.freshbooks_per_minute)
     freshbooks = open_freshbooks(settings, token_store, pace=budget)
     stack.callback(freshbooks.close)
-    clarity = open_clarity(settings, pace=Budget(store, "clarity", assumed(settings.profile, "A10")))
+    limit = settings.profile.settings.get("A10")
+    per_minute = assumed(settings.profile, "A10") if limit is None else limit.value  # null: no limit
+    clarity = open_clarity(settings, pace=Budget(store, "clarity", per_minute))
     if clarity is not None:
         stack.callback(clarity.close)
     context = Context(settings, store, mappings, freshbooks, clarity, dry_run, run_id, now, budget=budget)

@@ -168,6 +168,15 @@ cursor = sa.Table(
     sa.Column("at", sa.Double, nullable=False),
 )
 
+digest = sa.Table(
+    "digest",  # of every record of a source that tells changes by their hashes, as the last poll saw it
+    metadata,
+    sa.Column("connection", sa.Text, primary_key=True),
+    sa.Column("stream", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("hash", sa.Text, nullable=False),
+)
+
 token = sa.Table(
     "token",
     metadata,

@@ -127,6 +127,9 @@ class _Writer:
         order = self._order(case.order)
         children = children_of(order, case)
         tags = (*case.tags, "split-order") if children else case.tags
+        if case.reason == "missing-order-number":  # here the ID stands in for it
+            paid = sum((Decimal(str(row["amount"])) for row in case.order["payments"]), Decimal(0))
+            return CefCase(order, children, "post", "", tags, paid)
         return CefCase(order, children, case.label, case.reason, tags, case.payments)
 
     def _order(self, rest: Payload) -> Payload:

@@ -273,21 +273,22 @@ def _write_spec(
     accept_at: float | None,
 ) -> int:
     from mapper_ai.core.suggest import suggest
-    from mapper_ai.services.kinds import KINDS, blueprint, kind_for
+    from mapper_ai.services.kinds import KINDS, SYSTEMS, blueprint, kind_for
     from mapper_ai.services.plain_spec import propose_plain, slug
     from mapper_ai.services.propose import propose
     from mapper_ai.services.specs import write_spec
 
     rank: Ranker = suggest if colleague is None else colleague.rank
     kind = kind_for(target.name) if target.system else None
+    flavour = ""
     if kind is not None and source.system:
-        wanted = blueprint(kind).source
-        same = source.name == f"{wanted.system}/{wanted.entity}"
+        wanted = blueprint(kind).source.entity
+        flavour = next((name for name in SYSTEMS if source.name == f"{name}/{wanted}"), "")
         # A contract alone shows no values to carry a flow over by; samples of another system's same entity do.
-        kind = kind if same or (source.records and source.name.endswith(f"/{wanted.entity}")) else None
+        kind = kind if flavour or (source.records and source.name.endswith(f"/{wanted}")) else None
     if kind is not None:
         name = source.name.partition("/")[0] if source.system else _named_by(path) or slug(source.name)
-        proposal = propose(kind, source.records, system=name, recall=recall, rank=rank)
+        proposal = propose(kind, source.records, system=name, recall=recall, rank=rank, flavour=flavour)
     else:
         proposal = propose_plain(
             source.profile,

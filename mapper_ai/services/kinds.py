@@ -19,17 +19,27 @@ KINDS: Final = {
 }
 
 
+# Clarity's two flavours share no member name, so each has blueprints of its own; `rest` is the one that other sources
+# are compared with.
+SYSTEMS: Final = ("clarity-rest", "clarity-cef")
+
+
 @cache
-def blueprint(kind: str) -> MappingSpec:
+def blueprint(kind: str, system: str = SYSTEMS[0]) -> MappingSpec:
     """What a flow of this kind looks like.
 
+    Args:
+        kind: One of KINDS.
+        system: Whose paths it is written with, one of SYSTEMS.
+
     Raises:
-        KeyError: No such kind.
+        KeyError: No such kind, or none for this system.
     """
-    if kind not in KINDS:
+    if kind not in KINDS or system not in SYSTEMS:
         raise KeyError(kind)
-    text = resources.files("mapper_ai.services").joinpath(f"blueprints/{kind}.yaml").read_text(encoding="utf-8")
-    return load_spec(text, where=f"blueprint {kind}")
+    name = kind if system == SYSTEMS[0] else f"{system}.{kind}"
+    text = resources.files("mapper_ai.services").joinpath(f"blueprints/{name}.yaml").read_text(encoding="utf-8")
+    return load_spec(text, where=f"blueprint {name}")
 
 
 def why_left_out(spec: MappingSpec, target: str, path: str) -> str:

@@ -1,7 +1,7 @@
 """Propose a spec: a blueprint of the flow, what the suggester finds, steps by rule, and the proof on the samples.
 
-A blueprint says what a flow of its kind looks like, written with Clarity's `rest` paths. Another source's fields are
-found by suggesting them for Clarity's contract first, and the blueprint is carried over.
+A blueprint says what a flow of its kind looks like, written with the paths of one of Clarity's flavours. Another
+source's fields are found by suggesting them for Clarity's `rest` contract first, and the blueprint is carried over.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mapper_ai.services.additions import Additions, fuzzy_origin
 from mapper_ai.services.carried import with_corrections
 from mapper_ai.services.findings import Finding
 from mapper_ai.services.goals import Goal
-from mapper_ai.services.kinds import blueprint, why_left_out
+from mapper_ai.services.kinds import SYSTEMS, blueprint, why_left_out
 from mapper_ai.services.proof import failures
 from mapper_ai.services.rewrite import rewrite_spec
 from mapper_ai.services.shop_flow import (
@@ -91,6 +91,7 @@ def propose(
     system: str = "samples",
     recall: Recall | None = None,
     rank: Ranker = suggest,
+    flavour: str = "",
 ) -> Proposal:
     """Propose a flow of a known kind.
 
@@ -100,14 +101,15 @@ def propose(
         system: What to call the source where it is none of Clarity: small letters, digits and hyphens.
         recall: Earlier decisions.
         rank: Ranks sources for targets.
+        flavour: Clarity's flavour whose blueprint is meant, one of SYSTEMS; told by the samples when empty.
 
     Raises:
         KeyError: No such kind.
     """
-    spec = blueprint(kind)
+    spec = blueprint(kind, flavour or _flavour_of(kind, records))
     told: list[tuple[str, str]] = []
     seen: list[tuple[str, str]] = []
-    if records and not is_native(spec, records):
+    if records and not flavour and not is_native(spec, records):
         samples = profile_records(records)
         found = correspondences(samples, spec)
         as_a_whole = kind == ORDERS and pays_as_a_whole(found)
@@ -126,6 +128,10 @@ def propose(
     carried = [Finding("not-carried-over", "warning", part, f"{part}: {text}") for part, text in told]
     looked = [Finding("look-at", "note", part, f"{part}: {text}") for part, text in seen]
     return replace(proposal, findings=(*carried, *looked, *proposal.findings))
+
+
+def _flavour_of(kind: str, records: Sequence[Record]) -> str:
+    return next((name for name in SYSTEMS if records and is_native(blueprint(kind, name), records)), SYSTEMS[0])
 
 
 def complete(

@@ -15,7 +15,9 @@ from typing import Any, Final
 from mapspec import ops
 from mapspec.check_reads import rows_after, rows_inside, settings_of, tables_of
 from mapspec.conditions import Condition
+from mapspec.expressions import split_at_list
 from mapspec.model import (
+    MONEY_ROW_MEMBERS,
     Assertion,
     ChargeRule,
     FieldRule,
@@ -34,7 +36,6 @@ Truth = Condition | bool
 Each = str | None
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _MONEY_NEEDS: Final = ("quantity", "unit_price", "total", "currency")
-_TAX_MEMBERS: Final = ("tax_name", "tax_rate", "tax_amount")
 
 
 class Missing(Exception):  # noqa: N818  no error: the new source has no such field
@@ -362,14 +363,17 @@ class _Rewriter:
 
     def _money(self, money: LineMoney, each: str) -> LineMoney:
         changed: dict[str, Any] = {"charges": tuple(c for old in money.charges if (c := self._charge(old, each)))}
-        rows = money.taxes or money.order_taxes
+        changed["more_quantity"] = tuple(
+            path for old in money.more_quantity if (path := self._try_amount_path(old, each)) is not None
+        )
         for name, value in money.__dict__.items():
             if not isinstance(value, Path):
                 continue
-            if name in _TAX_MEMBERS:
+            if name in MONEY_ROW_MEMBERS:
+                rows = money.discounts if name == "discount_amount" else money.taxes or money.order_taxes
                 inner = rows.source_path(each if rows.root == "item" else "") if rows is not None else ""
                 member = self._try_path(value, inner)
-                # Members of a tax row stand in the row itself; anything else is another list's.
+                # Members of such a row stand in the row itself; anything else is another list's.
                 changed[name] = member if member and member.root == "item" and not member.many else value
             elif name in _MONEY_NEEDS:
                 changed[name] = self._amount_path(value, each)
@@ -442,14 +446,14 @@ class _Rewriter:
 
     def _expression(self, node: ExpressionNode, each: str) -> ExpressionNode:
         if node.path is not None:
-            rows = node.path.source_path().rsplit(".", 1)[0]
+            rows = split_at_list(node.path)[0].source_path()
             where = self._truth(node.where, rows) if node.where is not None else True
             if not isinstance(where, Condition) and node.where is not None:
                 raise Missing(node.path.text)
             kept = where if isinstance(where, Condition) else None
             path = self._path(node.path, each)
-            if kept is not None and (len(path.segments) < 2 or not path.segments[-2][1]):
-                raise Missing(node.path.text)  # `where` looks at the elements of the list the path ends in
+            if kept is not None and not any(many for _, many in path.segments[:-1]):
+                raise Missing(node.path.text)  # `where` looks at the elements of the last list on the path
             return ExpressionNode(path=path, where=kept)
         if node.sum is not None:
             return ExpressionNode(sum=tuple(self._expression(part, each) for part in node.sum))

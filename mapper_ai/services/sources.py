@@ -8,7 +8,7 @@ from typing import Final
 from mapspec import ops
 from mapspec.check_reads import chain_reads, reads_of
 from mapspec.fingerprint import FLOW
-from mapspec.model import FieldRule, LineMoney, ListBlock, MappingSpec, operations_of
+from mapspec.model import MONEY_ROW_MEMBERS, FieldRule, LineMoney, ListBlock, MappingSpec, operations_of
 from mapspec.paths import Path, path_parts, unquoted_name
 
 # What pricing makes of an order line, and the members of the money block it is made from; the first one names it.
@@ -92,8 +92,8 @@ def _money_paths(block: ListBlock) -> list[Path]:
     """Paths of a money block; members of tax rows and charge rows belong to lists of their own."""
     if block.money is None:
         return []
-    own = [v for k, v in block.money.__dict__.items() if isinstance(v, Path) and not k.startswith("tax_")]
-    return own + [
+    own = [v for k, v in block.money.__dict__.items() if isinstance(v, Path) and k not in MONEY_ROW_MEMBERS]
+    return [*own, *block.money.more_quantity] + [
         path for charge in block.money.charges for path in (charge.amount, charge.tax, charge.rows) if path is not None
     ]
 

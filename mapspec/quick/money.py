@@ -56,10 +56,13 @@ class OrderWriter:
         c.put(f"{charges} = []")
         for charge in rule.charges:
             self._charge(charges, charge)
-        fixed = self._reader.fixed
+        fixed = [c.name(part) for part in self._reader.fixed]
+        if rule.rates_place is not None:
+            place = values.plain_text(rule.rates_place, RECORD)
+            fixed[3] = f"{c.name(self._reader.rates_of)}({place})"
         made = ", ".join(
             [currency, f"tuple({items})", f"tuple({charges})", total, subtotal, discount, tax, taxes, gross,
-             *(c.name(part) for part in fixed)]
+             *fixed]
         )  # fmt: skip
         price = f"{c.name(price_exactly)}({c.name(OrderMoney)}({made}))"
         return WrittenOrder(rows, currency, digits, price)
@@ -79,13 +82,45 @@ class OrderWriter:
             discounts = frozenset(fold(kind) for kind in rule.discount_kinds) - {""}
             c.put(f"if {kind} in {c.name(discounts)}: return None")
         line_total = self._number(rule.line_total, at)
-        quantity, unit_price = (self._number(path, at, needed=True) for path in (rule.quantity, rule.unit_price))
-        discount, tax = self._number(rule.discount, at), self._number(rule.tax, at)
+        quantity, unit_price = self._quantity(at), self._unit_price(at)
+        discount, tax = self._discount(at), self._number(rule.tax, at)
         taxes = self._taxes(rule.taxes, at)
-        zero = c.name(ZERO)
-        discount = f"abs({discount}) if {discount} else {zero}" if rule.discount is not None else zero
         made = ", ".join([at.index, quantity, unit_price, line_total, discount, tax, taxes])
         c.put(f"{items}.append({c.name(Item)}({made}))")
+
+    def _quantity(self, at: At) -> str:
+        c, quantity = self._values.code, self._number(self._rule.quantity, at, needed=True)
+        if not self._rule.more_quantity:
+            return quantity
+        whole = c.local()
+        c.put(f"{whole} = {quantity}")
+        for path in self._rule.more_quantity:
+            more = self._number(path, at)
+            c.put(f"if {more}: {whole} += {more}")
+        return whole
+
+    def _unit_price(self, at: At) -> str:
+        c, rule = self._values.code, self._rule
+        if rule.unit_price_else is None:
+            return self._number(rule.unit_price, at, needed=True)
+        price, other, found = self._number(rule.unit_price, at), self._number(rule.unit_price_else, at), c.local()
+        c.put(f"{found} = {other} if {price} is None else {price}")
+        c.put(f"if {found} is None: return None")
+        return found
+
+    def _discount(self, at: At) -> str:
+        c, values, rule = self._values.code, self._values, self._rule
+        zero, one = c.name(ZERO), self._number(rule.discount, at)
+        single = f"abs({one}) if {one} else {zero}" if rule.discount is not None else zero
+        if rule.discounts is None:
+            return single
+        found = c.local()
+        c.put(f"{found} = {single}")
+        rows = values.rows(rule.discounts, at)
+        with c.block(f"if {rows}:"), values.loop(rule.discounts, at, rows) as inside:
+            amount = values.number(rule.discount_amount, inside)
+            c.put(f"if {amount}: {found} += abs({amount})")
+        return found
 
     def _taxes(self, path: Path | None, at: At) -> str:
         """A variable with the taxes that a list of tax lines names."""

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from mapspec.conditions import Condition, fold, is_present, number_at
 from mapspec.errors import TransformError
-from mapspec.expressions import ExpressionNode
+from mapspec.expressions import ExpressionNode, split_at_list
 from mapspec.numbers import (
     MAX_ADJUSTED,
     MAX_INT,
@@ -684,8 +684,9 @@ class Values:
             return found
         total = c.local()
         c.put(f"{total} = {c.name(ZERO)}")
-        with self.loop(Path(node.path.root, node.path.segments[:-1], node.path.text), at) as inside:
-            value = self.number(parse_path("." + node.path.segments[-1][0]), inside)
+        rows, member = split_at_list(node.path)
+        with self.loop(rows, at) as inside:
+            value = self.number(member, inside)
             c.put(f"if {value} is not None and {self.condition(node.where, inside)}: {total} += {value}")
         return total
 

@@ -126,7 +126,15 @@ def judge_clarity(findings: ClarityFindings) -> Verdict:
             )
     if findings.updated_since == "ignored":
         found.append("updatedSince is ignored (A8): every poll reads everything; raise poll.interval_s")
+    if findings.start_index in ("rows", "ignored"):
+        found.append("StartIndex does not count pages (A7): lists cannot be read to their end")
+    if findings.future_times:
+        found.append("the server's times lie in the future (A21): set its time zone, and the zone in the mapping")
+    if findings.prices == "refused":
+        found.append("prices are refused (A37): give the user that right, or set A37.fetch = false")
     changes = []
+    if findings.digest in ("ids", "missing"):
+        changes.append("there are no hashes to compare (A8): polls ask by last change")
     if findings.complete_rows is False:
         changes.append("list rows are not complete (A9): each polled record is fetched by id")
     if findings.sorted_by_update is False:

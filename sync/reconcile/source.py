@@ -176,6 +176,8 @@ class SourceReader:
         )
 
     def _add_refund(self, record: Record) -> None:
+        if not self._settings.reading.is_paid_back(record):
+            return
         refund_id, day = str(record.get(self._settings.reading.id, "")), _named_day(record, "refund")
         amount = _named_amount(record)
         listed = record.get(_ORDER_LIST)

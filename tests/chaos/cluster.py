@@ -26,7 +26,7 @@ from tests.flows import MAPPINGS, ROOT
 READY_WITHIN_S = 60.0
 _TOML = """
 [poll]
-interval_s = 2
+interval_s = 4
 overlap_s = 10
 
 [runner]

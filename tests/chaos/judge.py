@@ -72,14 +72,12 @@ class Wanted:
         customers: Newest revision by e-mail, lower case; 0 where only orders tell of a customer.
         items: Newest revision by SKU.
         payments: Order id by payment id, of the payments that were told of in events of their own.
-        held: Reason id by "entity:id", of other records that have to be held.
     """
 
     orders: Mapping[str, WantedOrder] = field(default_factory=dict)
     customers: Mapping[str, int] = field(default_factory=dict)
     items: Mapping[str, int] = field(default_factory=dict)
     payments: Mapping[str, str] = field(default_factory=dict)
-    held: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -177,9 +175,6 @@ def lost(wanted: Wanted, books: Books, held: Held) -> list[Finding]:
         reason = held.get(f"payment:{payment_id}")
         if reason is not None and (known is None or not known.held_for):
             found.append(Finding("lost", f"payment {payment_id} is held without need: {reason}"))
-    for key, wanted_reason in wanted.held.items():
-        if held.get(key) != wanted_reason:
-            found.append(Finding("lost", f"{key} is not told of as held ({held.get(key)})"))
     return found
 
 

@@ -130,7 +130,6 @@ def _wanted(cases: Sequence[Case], steps: Sequence[Step]) -> Wanted:
     customers: dict[str, int] = {}
     items: dict[str, int] = {}
     payments: dict[str, str] = {}
-    held: dict[str, str] = {}
     for case in cases:
         email = _plain(case.order["customer"].get("email"))
         if email and case.label == "post":
@@ -141,17 +140,11 @@ def _wanted(cases: Sequence[Case], steps: Sequence[Step]) -> Wanted:
             revision = int(record["billingAddress"]["line2"].removeprefix("Rev "))
             email = _plain(record["email"])
             customers[email] = max(revision, customers.get(email, 0))
-        elif step.list_name == "products" and not _in_cents(record["price"]):
-            held[f"product:{record['id']}"] = "check-failed"  # FreshBooks would round the price
         elif step.list_name == "products" and record["active"]:
             items[record["sku"]] = max(int(record["description"].split()[1]), items.get(record["sku"], 0))
         elif step.list_name == "payments":
             payments[str(record["id"])] = str(record["orderId"])
-    return Wanted(orders, customers, items, payments, held)
-
-
-def _in_cents(price: str) -> bool:
-    return Decimal(price) == Decimal(price).quantize(Decimal("0.01"))
+    return Wanted(orders, customers, items, payments)
 
 
 def _wanted_order(case: Case) -> WantedOrder:

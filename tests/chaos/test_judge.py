@@ -143,11 +143,5 @@ def test_holding_what_must_post_is_losing_it() -> None:
     assert said(held={"payment:9045": "overpaid"}) == ["lost: payment 9045 is held without need: overpaid"]
 
 
-def test_other_records_are_held_for_their_reason_too() -> None:
-    wanted = replace(WANTED, held={"product:9": "check-failed"})
-    assert said(wanted=wanted, held={"product:9": "check-failed"}) == []
-    assert said(wanted=wanted) == ["lost: product:9 is not told of as held (None)"]
-
-
 def test_a_finding_reads_as_a_sentence() -> None:
     assert str(Finding("lost", "x")) == "lost: x"

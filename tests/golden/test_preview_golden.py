@@ -15,6 +15,8 @@ from mapspec import compile_spec, load_spec
 ROOT = Path(__file__).resolve().parents[2]
 FILES = Path(__file__).parent / "files"
 ORDERS = sorted((ROOT / "fixtures" / "clarity").glob("order__*.json"))
+CEF = ROOT / "fixtures" / "clarity-cef"
+CEF_ORDERS = sorted(CEF.glob("order__*.json"))
 LISTS = [
     ("customer-to-client", "customers.json"),
     ("payment-to-payment", "payments.json"),
@@ -22,8 +24,8 @@ LISTS = [
 ]
 
 
-def compare(name: str, flow: str, sample: Path) -> None:
-    text = (ROOT / "mappings" / "clarity-freshbooks" / f"{flow}.yaml").read_text(encoding="utf-8")
+def compare(name: str, flow: str, sample: Path, mappings: str = "clarity-freshbooks") -> None:
+    text = (ROOT / "mappings" / mappings / f"{flow}.yaml").read_text(encoding="utf-8")
     spec = compile_spec(load_spec(text, where=flow))
     made = [draft_as_data(spec.apply(record)) for record in read_samples(sample)]
     shown = json.dumps(made, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
@@ -43,3 +45,13 @@ def test_an_order_maps_as_before(sample: Path) -> None:
 @pytest.mark.parametrize(("flow", "file"), LISTS)
 def test_a_list_maps_as_before(flow: str, file: str) -> None:
     compare(flow, flow, ROOT / "fixtures" / "clarity" / file)
+
+
+@pytest.mark.parametrize("sample", CEF_ORDERS, ids=lambda path: path.stem)
+def test_an_order_of_the_framework_maps_as_before(sample: Path) -> None:
+    compare(f"cef__{sample.stem}", "order-to-invoice", sample, "clarity-cef-freshbooks")
+
+
+@pytest.mark.parametrize(("flow", "file"), LISTS)
+def test_a_list_of_the_framework_maps_as_before(flow: str, file: str) -> None:
+    compare(f"cef__{flow}", flow, CEF / file, "clarity-cef-freshbooks")

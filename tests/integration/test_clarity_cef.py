@@ -148,9 +148,10 @@ def test_other_records_and_names_of_the_rest_flavour(clarity: ClarityCef, cases:
     assert {row["AccountName"] for row in buyers if "AccountName" in row} == companies
     assert all("Address" in row["Contact"] for row in buyers)
     product = next(clarity.fetch_products())
-    assert "Price" not in "".join(product)
-    assert clarity.fetch_prices(product["ID"])["PriceBase"] > 0
-    assert clarity.get_by_key("product", product["CustomKey"]) == product
+    assert product["RawPrices"] == clarity.fetch_prices(product["ID"])
+    assert product["RawPrices"]["PriceBase"] > 0
+    assert clarity.get("product", product["ID"]) == product
+    assert "RawPrices" not in clarity.get_by_key("product", product["CustomKey"])
 
 
 def test_one_record_by_id_and_by_key(clarity: ClarityCef, cases: list[CefCase]) -> None:
@@ -409,8 +410,7 @@ def test_the_runner_polls_the_framework_like_any_store(seeded: Sandbox, cases: l
         assert first.problems == []
         again = poll_clarity(store, clarity, now=2.0)
         assert again.problems == []
-        assert again.result.new == 0
-        assert again.result.duplicate > 0
+        assert (again.result.new, again.result.duplicate) == (0, 0)  # the digests are as they were
         snapshot = records.latest(store, f"order:{cases[0].order['ID']}")
     assert snapshot is not None
     assert snapshot.payload["SalesItems"] == cases[0].order["SalesItems"]

@@ -419,18 +419,3 @@ def test_clarity_is_examined_by_reading(monkeypatch: pytest.MonkeyPatch, tmp_pat
         assert (findings.paging, findings.updated_since, findings.complete_rows) == ("bare", "inclusive", True)
         assert findings.lists["order"] == "works"
         assert {entry["method"] for entry in sandbox.state.history if "/oauth/" not in entry["path"]} == {"GET"}
-
-
-def test_the_frameworks_store_is_left_alone(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name, value in (
-        ("FLAVOUR", "cef"),
-        ("API_URL", "https://x.example"),
-        ("CLIENT_ID", "u"),
-        ("CLIENT_SECRET", "p"),
-    ):
-        monkeypatch.setenv(f"CLARITY_{name}", value)
-    assert main(["doctor", "clarity"]) == 2
-    assert "REST flavour only, the source here is clarity-cef" in capsys.readouterr().err

@@ -113,7 +113,7 @@ def test_three_processes_share_one_token_without_a_refused_refresh(sandbox: Sand
         for child in children:
             assert child.stdout is not None
             assert child.stdout.readline() == "ready\n"
-        with expiring(sandbox, calls=20):
+        with expiring(sandbox, calls=60):
             for child in children:
                 assert child.stdin is not None
                 child.stdin.write("\n")
@@ -126,7 +126,7 @@ def test_three_processes_share_one_token_without_a_refused_refresh(sandbox: Sand
     # Every expiry is met by one renewal, whoever was first; the last expiry may come after the last call.
     answers = token_answers(sandbox)
     assert set(answers) == {200}
-    assert 29 <= len(answers) <= 30
+    assert 9 <= len(answers) <= 10
 
 
 def test_a_kill_between_answer_and_save_ends_in_reconnect_and_work_resumes_after_login(

@@ -24,13 +24,13 @@ def clarity(stub: Any) -> Iterator[ClarityCef]:
 def test_a_repeated_page_is_an_error(stub: Any, reply: Any, clarity: ClarityCef) -> None:
     stub.replies(reply(200, {"Results": [{"ID": 1}, {"ID": 2}], "TotalPages": 9, "TotalCount": 900}))
     with pytest.raises(ConnectorError, match="page 2 repeats the page before"):
-        list(clarity.fetch_products())
+        list(clarity.fetch_accounts())
     assert len(stub.seen) == 2
 
 
 def test_a_list_that_ignores_paging_is_complete(stub: Any, reply: Any, clarity: ClarityCef) -> None:
     stub.replies(reply(200, [{"ID": number} for number in range(1, 141)]))
-    assert len(list(clarity.fetch_products())) == 140
+    assert len(list(clarity.fetch_accounts())) == 140
     assert len(stub.seen) == 1
     assert stub.seen[0].headers["cookie"] == "ss-id=1"
     assert "authorization" not in stub.seen[0].headers

@@ -79,7 +79,7 @@ def test_country_codes_and_numbers_stay_texts() -> None:
             "fields:",
             "assertions:\n  - {id: a, at_most: [{path: total, where: {present: .a}}, total], message: m}\nfields:",
             6,
-            "'where' needs a path that ends in a list member",
+            "'where' needs a path to a member inside a list",
         ),
     ],
 )

@@ -95,7 +95,7 @@ OTHERS: dict[str, Any] = {
     "LIST.each": "rows[]", "LIST.money": None, "LIST.note": "n", "LIST.origin": {"by": "llm"},
     "LIST.fields": SPEC["fields"]["invoice.lines[]"]["fields"] | {"name": {"steps": [{"path": ".n"}]}},
     "LIST.approval": {"state": "rejected"}, "LIST.money.discount_kinds": ["rebate"], "LIST.money.rate_factor": "1",
-    "LIST.money.totals_within": "0.02",
+    "LIST.money.totals_within": "0.02", "LIST.money.more_quantity": [".other"],
     "LIST.money.charges": [], "LIST.money.charges[].name": "Freight", "LIST.money.unit_cost_places": "4",
     "LIST.money.negative_lines": "true", "LIST.money.rates": "rates", "LIST.money.combined_taxes": "rates",
 }  # fmt: skip

@@ -14,6 +14,7 @@ import pytest
 
 from connectors.http import loads
 from connectors.sandbox import generator
+from connectors.sandbox.generator_cef import cef_batch
 from mapspec import compile_spec, load_spec
 from mapspec.lines import price_thoroughly
 from mapspec.numbers import exactly
@@ -24,8 +25,9 @@ from mapspec.ordinary import price_ordinary
 from mapspec.quick.record import _Writer
 from tests.two_ways import assert_same, both_ways
 
-SHIPPED = sorted(Path("mappings/clarity-freshbooks").glob("*.yaml"))
+SHIPPED = sorted(Path("mappings").glob("clarity-*freshbooks/*.yaml"))
 ORDERS = Path("mappings/clarity-freshbooks/order-to-invoice.yaml")
+CEF_ORDERS = Path("mappings/clarity-cef-freshbooks/order-to-invoice.yaml")
 EXAMPLES = [(kind, example) for kind in CATALOGUE.values() for example in kind.examples]
 
 
@@ -33,7 +35,7 @@ def generated(seed: int, count: int) -> list[Any]:
     return [loads(generator.dumps_exact(case.order)) for case in generator.generate(seed, count)]
 
 
-@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: f"{file.parent.name}-{file.stem}")
 def test_every_shipped_spec_has_a_quick_function(file: Path) -> None:
     compiled = compile_spec(load_spec(file.read_text(encoding="utf-8")))
     compiled.warm_up()
@@ -102,6 +104,28 @@ def test_every_member_of_an_order_may_be_odd(name: str) -> None:
                 inside = inside[step]
             inside[place[-1]] = value
             assert_same(*both_ways(compiled, order))
+
+
+def test_every_member_of_an_order_of_the_framework_may_be_odd() -> None:
+    compiled = compile_spec(load_spec(CEF_ORDERS.read_text(encoding="utf-8")))
+    text = Path("fixtures/clarity-cef/order__line-discount.json").read_bytes()
+    for place in leaves(loads(text)):
+        for value in ODD:
+            order = loads(text)
+            inside = order
+            for step in place[:-1]:
+                inside = inside[step]
+            inside[place[-1]] = value
+            assert_same(*both_ways(compiled, order))
+
+
+def test_nearly_all_orders_of_the_framework_are_mapped_quickly_and_as_step_by_step() -> None:
+    compiled = compile_spec(load_spec(CEF_ORDERS.read_text(encoding="utf-8")))
+    orders = [loads(generator.dumps_exact(case.order)) for case in cef_batch(generator.generate(3, 300)).cases]
+    answers = [both_ways(compiled, order) for order in orders]
+    for quick, thorough in answers:
+        assert_same(quick, thorough)
+    assert sum(quick is not None for quick, _ in answers) > 0.8 * len(orders)
 
 
 def test_a_wrong_quick_function_is_seen() -> None:
