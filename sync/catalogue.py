@@ -64,6 +64,7 @@ def end_others(applier: Applier, actions: Sequence[Action]) -> None:
     Raises:
         EndedError: A person has to decide.
     """
+    applier.tell()
     wanted = {action.key for action in actions}
     gone = [entry for entry in _items_of(applier, applier.event.record_key) if entry.key not in wanted]
     told = endings.end_all(Upserter(applier), gone, applier.source_version)

@@ -102,7 +102,7 @@ def _end(upserter: Upserter, action: Action, entry: Entry, version: str | None) 
     if entry.detail.get("ended", {}).get("archived"):
         return True
     ended = {"version": version, "archived": True}
-    others = ledger.of_remote(upserter.context.store, action.entity, remote_id)
+    others = applier.of_remote(action.entity, remote_id)
     if any(other.key != entry.key and other.detail.keys().isdisjoint(("ended", "merged")) for other in others):
         applier.note_detail(entry, {**entry.detail, "ended": {**ended, "archived": False}})
         return False

@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from sync import lane_statements as sql
+from sync.carried import Carried
 from sync.envelope import loads, resource_of
 from sync.errors import LaneLostError
 from sync.outcome import Settled
@@ -73,6 +74,7 @@ class Event:
         attempts: How often in a row the last fate (retry, waiting) was recorded; 0 for a fresh event.
         claimed_at: When it was claimed, unix seconds.
         fence: The lane's fence; it grows with every claim.
+        carried: What its next commit tells the store besides.
     """
 
     seq: int
@@ -92,6 +94,7 @@ class Event:
     owner: str
     fence: int
     lease: Lease = field(compare=False, repr=False)
+    carried: Carried = field(default_factory=Carried, compare=False, repr=False)
 
     @property
     def resource(self) -> dict[str, Any] | None:
