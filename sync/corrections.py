@@ -415,7 +415,6 @@ def book(store: Store, freshbooks: FreshBooks, invoice_id: str) -> Booked:
     if row.get("vis_state") == DELETED:
         raise held("invoice-deleted", f"invoice {invoice_id} was deleted in FreshBooks")
     made: dict[str, tuple[Decimal, tuple[Any, ...]]] = {}
-    lowered: dict[str, Decimal] = {}
     for one in proposals.of_invoice(store, invoice_id):
         if one.state != "done" or one.plan is None:
             continue
@@ -423,8 +422,8 @@ def book(store: Store, freshbooks: FreshBooks, invoice_id: str) -> Booked:
         if one.way == "credit_note":
             before, lines = made.get(one.kind, (Decimal(0), ()))
             made[one.kind] = (before + amount, (*lines, *one.plan["request"]["body"]["lines"]))
-        elif one.way == "lower_payment" and one.payment_id is not None:
-            lowered[one.payment_id] = lowered.get(one.payment_id, Decimal(0)) + amount
+    left = proposals.left_of_payments(store, invoice_id)
+    lowered = {payment_id: one.amount for payment_id, one in left.items() if one.amount}
     payments = [
         Payment(
             id=str(one["id"]),
