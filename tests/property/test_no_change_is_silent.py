@@ -29,7 +29,7 @@ class Life:
         self.desk, self.number, self.luck = desk, number, luck
         self.refunds: list[dict[str, Any]] = []
         self.day = 10
-        paid = {} if luck.random() < 0.7 else {"payments": []}
+        paid: dict[str, Any] = {} if luck.random() < 0.7 else {"payments": []}
         self.record = sale(number, amount=self._amount(), **paid)
         self.put()
 
