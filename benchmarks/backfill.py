@@ -104,7 +104,10 @@ def backfill(count: int = 100_000, fresh: int = 1_000) -> int:
         for kill_at in (count / 100 * PAGES_UNTIL_KILLED, None):
             began, seen = time.monotonic(), []
             child = subprocess.Popen(
-                [sys.executable, "-m", "sync", *words], cwd=ROOT, env=environ, stdout=subprocess.DEVNULL,
+                [sys.executable, "-m", "sync", *words],
+                cwd=ROOT,
+                env=environ,
+                stdout=subprocess.DEVNULL,
             )
             while child.poll() is None:
                 time.sleep(0.5)
