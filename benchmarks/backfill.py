@@ -121,9 +121,9 @@ def backfill(count: int = 100_000, fresh: int = 1_000) -> int:
     wrong = {number for number in left | set(invoiced) if invoiced[number] != (number in left)}
     shown = ", ".join(f"{early:.0f} MB after 5 s, {most:.0f} MB at most" for early, most in memory)
     print(
-        f"backfill             {count:,} orders, {count - len(left):,} of them settled: {took:.0f} s with a kill half-way;"
-        f" {shown}; {len(left) - len(wrong & left)} of {len(left)} invoiced once, {len(wrong)} not"
+        f"backfill             {count:,} orders, {count - len(left):,} settled: {took:.0f} s, killed half-way; {shown};"
     )
+    print(f"                     {len(left) - len(wrong & left)} of {len(left)} invoiced once, {len(wrong)} not")
     return len(wrong)
 
 
