@@ -96,6 +96,7 @@ def _end(upserter: Upserter, action: Action, entry: Entry, version: str | None) 
     applier, policies = upserter.applier, upserter.context.settings.policies
     policy = policies.clients.ended if action.entity == "client" else policies.items.ended
     if policy == "leave" or entry.remote_id is None:
+        _note_end(applier, entry, version)
         return False
     remote_id = entry.remote_id
     entry = applier.settled(action) or entry
@@ -118,6 +119,14 @@ def _end(upserter: Upserter, action: Action, entry: Entry, version: str | None) 
             raise held("open-invoices", f"{message} they are paid")
     upserter.show(action, entry, ARCHIVED, {**entry.detail, "ended": ended})
     return True
+
+
+def _note_end(applier: Applier, entry: Entry, version: str | None) -> None:
+    """Of an item that is left: its product is gone, so that another one may have the SKU."""
+    ended = {"version": version, "archived": False}
+    told = entry.detail.get("ended") == ended or applier.context.dry_run
+    if entry.entity == "item" and entry.state == "confirmed" and not told:
+        applier.note_detail(entry, {**entry.detail, "ended": ended})
 
 
 def _known(applier: Applier, action: Action) -> None:
