@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
-from watching import Watched, settled
+from watching import Watched, running_app, settled
 
 from mapper_ai.services.workspace import TargetRow, Workspace
 from mapper_ai.ui.parts.records import read_folder
@@ -53,27 +49,8 @@ class Shared:
 def shared(tmp_path: Path) -> Iterator[Shared]:
     shutil.copytree(PROJECT / "mappings/clarity-freshbooks", tmp_path / "mappings/clarity-freshbooks")
     (tmp_path / "mapper.toml").write_text("[studio]\nsign_in = true\n", "utf-8")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("MAPPER_")}
-    with (tmp_path / "app.log").open("wb") as log:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "mapper_ai", "app", "--port", str(port)],
-            cwd=tmp_path,
-            env={**environ, "MAPPER_USER": "root", "HOME": str(tmp_path), "PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-    assert child.stdout is not None
-    try:
-        assert any("URL:" in line for line in child.stdout), (tmp_path / "app.log").read_text("utf-8")
-        yield Shared(f"http://127.0.0.1:{port}", tmp_path)
-    finally:
-        child.terminate()
-        child.wait(30)
-        child.stdout.close()
+    with running_app(tmp_path, {"MAPPER_USER": "root"}) as url:
+        yield Shared(url, tmp_path)
 
 
 def test_nobody_approves_without_signing_in_and_approvals_carry_who_did(shared: Shared, watched: Watched) -> None:
