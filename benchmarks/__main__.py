@@ -7,6 +7,7 @@ review    `mapper review` of ten specs with 300 fields each on 200 samples besid
 ingress   durable webhooks a second over 32 connections, on SQLite (also with workers at work) and on PostgreSQL
 runner    `sync.runner.run` beside a bare httpx2 loop that makes the same calls, with one worker and with four; claims
           a second; one poisoned customer; records that are done already
+backfill  100,000 orders, most of them settled, killed half-way (`python -m benchmarks.backfill`, alone: it takes long)
 """
 
 from __future__ import annotations

@@ -350,10 +350,13 @@ def _settled_since(conn: Connection, record_key: str, since: float, *, well: boo
 
 def release(store: Store, event: Event) -> None:
     """Give a claimed event back as it was: nothing about it was decided."""
-    with store.write() as conn:
+
+    def released(conn: Connection) -> None:
         if sql.GIVE_BACK(conn, _own(event)).rowcount == 1:
             conn.execute(sa.update(inbox).where(inbox.c.seq == event.seq).values(claims=0))
             _refresh(conn, event.lane_key, event.claimed_at)
+
+    store.transact(released)
 
 
 def touch(conn: Connection, heads: Mapping[str, int], *, now: float) -> None:

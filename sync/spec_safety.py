@@ -28,7 +28,7 @@ from sync.specs import (
     load_mappings,
     mappings_of,
     place_of,
-    read_spec,
+    read_file,
     second_for,
     spec_files,
     taken_by,
@@ -233,8 +233,9 @@ class LiveMappings:
     ) -> MappingState:
         read: MappingSpec | None = None
         try:
-            read = read_spec(path)
-            approved = self._running(read) or vet(read, path)
+            file = read_file(path)
+            read = file.spec
+            approved = file.vet(path)
             if place_of(read) in chosen:
                 raise second_for(taken_by(read), path)
         except SpecError as error:
@@ -249,12 +250,6 @@ class LiveMappings:
             return self._stated(path.name, spec.spec, taken_by(spec), "last", last.fingerprint, problem)
         chosen[place_of(read)] = approved
         return self._stated(path.name, read.spec, taken_by(read), "runs", approved.fingerprint, None)
-
-    def _running(self, read: MappingSpec) -> ApprovedSpec | None:
-        """What runs already, when a file still says the same: that need not be vetted again."""
-        entity = read.source.entity
-        running = (self._current.by_entity.get(entity), *self._current.corrections.get(entity, ()))
-        return next((one for one in running if one is not None and one.compiled.spec == read), None)
 
     def _last(self, store: Store, row: Mapping[str, Any] | None, read: MappingSpec | None) -> ApprovedSpec | None:
         """The version of a file that was approved last; None when it is about something else than the file now."""
