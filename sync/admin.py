@@ -10,6 +10,7 @@ import hmac
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+from urllib.parse import unquote
 
 from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
@@ -27,7 +28,11 @@ log = logging.getLogger(__name__)
 
 HOST: Final = "127.0.0.1"
 SHORTEST_TOKEN: Final = 16
+PERSON: Final = "X-Mapper-Person"
+"""Header in which whoever has a token, such as the app, says for whom it acts; percent-encoded."""
+
 _MAX_BODY: Final = 64 * 1024
+_LONGEST_NAME: Final = 200
 
 
 def admin_tokens(setting: SecretStr | None) -> dict[str, str]:
@@ -86,7 +91,7 @@ def create_admin_app(
             return _json(401, _problem("unauthorized", "a bearer token is needed: MAPPER_ADMIN_TOKEN of the runner"))
         try:
             body = await _body(request)
-            return _json(200, await asyncio.to_thread(do, f"token {name}", body))
+            return _json(200, await asyncio.to_thread(do, _audited(request, name), body))
         except InputError as error:
             code = 404 if error.message.startswith("no record") else 422
             return _json(code, _problem("refused", error.message))
@@ -133,6 +138,18 @@ def create_admin_app(
             ),
         ]
     )
+
+
+def _audited(request: Request, token: str) -> str:
+    """Who did it: the token, and before it the person that its holder says to act for.
+
+    Raises:
+        InputError: The name is too long or no plain text.
+    """
+    person = unquote(request.headers.get(PERSON, "")).strip()
+    if len(person) > _LONGEST_NAME or not person.isprintable():
+        raise InputError(f"{PERSON}: expected a name of up to {_LONGEST_NAME} characters, percent-encoded")
+    return f"{person} (said by token {token})" if person and person != token else f"token {token}"
 
 
 async def _body(request: Request) -> Mapping[str, Any]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 from mapspec import CompiledSpec, MappingSpec, SpecError, compile_spec, dump_spec, fingerprint, load_spec, unapproved
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,22 @@ def load_mappings(folder: Path) -> Mappings:
         if place in found:
             raise second_for(taken_by(spec.compiled.spec), path)
         found[place] = spec
+    for setting, said in sorted(differing_settings(found.values()).items()):
+        log.warning("mappings of one folder differ in a setting", extra={"setting": setting, "said": said})
     return mappings_of(found)
+
+
+def differing_settings(specs: Iterable[ApprovedSpec]) -> dict[str, dict[str, str]]:
+    """Settings of one name that say different things in specs of one source: the value by spec.
+
+    A payment comes inside its order and by itself; read in two time zones it may fall on two days.
+    """
+    said: dict[tuple[str, str], dict[str, str]] = {}
+    for approved in specs:
+        spec = approved.compiled.spec
+        for name, value in spec.settings.items():
+            said.setdefault((spec.source.system, name), {})[spec.spec] = str(value)
+    return {name: values for (_, name), values in said.items() if len(set(values.values())) > 1}
 
 
 def taken_by(spec: MappingSpec) -> str:

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from connectors.errors import ConnectorError
 from connectors.http import Transport, bearer, dumps, root_url
 from mapper_ai.errors import InputError, MapperError
-from sync.admin import admin_tokens
+from sync.admin import PERSON, admin_tokens
 from sync.errors import StoreError
 from sync.operating import DEEDS, READS, tell
 from sync.settings import Settings, load_settings
@@ -94,7 +94,7 @@ def _over_api(url: str, settings: Settings, user: str) -> Operator:
             " machine's through a tunnel"
         )
     tokens = admin_tokens(settings.admin_token)
-    return ApiOperator(root, SecretStr(tokens.get(user) or next(iter(tokens.values()))))
+    return ApiOperator(root, SecretStr(tokens.get(user) or next(iter(tokens.values()))), user)
 
 
 @dataclass(frozen=True)
@@ -137,10 +137,15 @@ class StoreOperator:
 
 @dataclass(frozen=True)
 class ApiOperator:
-    """A runner's admin API."""
+    """A runner's admin API.
+
+    Attributes:
+        user: Said with every request; the audit keeps it beside the name of the token, which alone is proved.
+    """
 
     url: str
     token: SecretStr
+    user: str
 
     @property
     def place(self) -> str:
@@ -163,7 +168,11 @@ class ApiOperator:
     def _ask(self, method: str, path: str, asked: Mapping[str, str], body: Mapping[str, Any] | None = None) -> Any:
         url = f"{self.url}{path}{'?' + urlencode(asked) if asked else ''}"
         content = None if body is None else dumps({k: v for k, v in body.items() if v is not None}).encode()
-        headers = {**bearer(self.token.get_secret_value()), "Content-Type": "application/json"}
+        headers = {
+            **bearer(self.token.get_secret_value()),
+            "Content-Type": "application/json",
+            PERSON: quote(self.user),
+        }
         try:
             with Transport(self.url, timeout_s=_TIMEOUT_S) as wire:
                 answer = wire.exchange(method, url, headers=headers, content=content, operation="ask the runner")

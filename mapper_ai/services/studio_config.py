@@ -1,4 +1,4 @@
-"""Where the studio keeps its things: the workspace folder, and the file of decisions that several may share."""
+"""The studio's own settings: where it keeps its things, and whether people have to sign in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mapper_ai.services.review.policy import Policy, read_policy
 
 WORKSPACE: Final = ".mapper"
 _CONFIG: Final = "mapper.toml"
-_KEYS: Final = ("decisions",)
+_KEYS: Final = ("decisions", "sign_in")
 
 
 def workspace_root(environ: Mapping[str, str] | None = None) -> Path:
@@ -30,9 +30,7 @@ def decisions_file(environ: Mapping[str, str] | None = None) -> Path:
         InputError: mapper.toml cannot be read, or its [studio] section does not fit.
     """
     env = os.environ if environ is None else environ
-    named = env.get("MAPPER_CONFIG")
-    config = Path(named or _CONFIG)
-    section = _section(config, must_exist=bool(named))
+    config, section = _own_section(env)
     given = section.get("decisions")
     if given is None:
         return workspace_root(env) / FILE
@@ -55,6 +53,25 @@ def studio_policy(environ: Mapping[str, str] | None = None) -> Policy:
         return Policy()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{config}: cannot be read ({type(error).__name__})") from None
+
+
+def sign_in_demanded(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether nothing is shown or approved without signing in: `[studio] sign_in` of mapper.toml.
+
+    Raises:
+        InputError: mapper.toml cannot be read, or its [studio] section does not fit.
+    """
+    config, section = _own_section(os.environ if environ is None else environ)
+    given = section.get("sign_in", False)
+    if not isinstance(given, bool):
+        raise InputError(f"{config}: studio.sign_in: expected true or false")
+    return given
+
+
+def _own_section(env: Mapping[str, str]) -> tuple[Path, dict[str, Any]]:
+    named = env.get("MAPPER_CONFIG")
+    config = Path(named or _CONFIG)
+    return config, _section(config, must_exist=bool(named))
 
 
 def _section(config: Path, *, must_exist: bool) -> dict[str, Any]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from studio_app import FLOW, Studio, button, looked_at, press, shown
+from studio_app import FLOW, PROJECT, Studio, button, looked_at, press, shown
 
 from connectors.sandbox.server import running_sandbox
 from mapper_ai.services.decisions import DecisionStore
 from mapper_ai.services.workspace import Sample, TargetRow
+from mapper_ai.ui.parts.records import read_folder
 from sync.control import paused
 from sync.store import open_store
 
@@ -32,6 +34,15 @@ def test_projects_show_the_four_flows_with_their_counts(studio: Studio) -> None:
     assert "development identity" in " ".join(str(entry.value) for entry in app.markdown)
     assert "ana" in [entry.value for entry in app.text]
     assert not any(entry.label == "Who approves" for entry in app.text_input)
+
+
+def test_a_flow_that_runs_with_conflicts_is_said_so_in_one_place(studio: Studio) -> None:
+    samples = read_folder(PROJECT / "fixtures/clarity", "order")
+    studio.work.set_samples(FLOW, samples)  # some of them fail in the approved mapping
+    app = studio.page("projects")
+    badges = " ".join(str(entry.value) for entry in app.markdown)
+    assert re.search(r"runs, with \d+ in conflict", badges)
+    assert not any("in conflict" in str(entry.value) for entry in app.text)
 
 
 def test_a_mapping_file_is_opened_as_draft(studio: Studio) -> None:

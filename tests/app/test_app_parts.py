@@ -142,6 +142,18 @@ def test_a_file_without_records_is_refused_by_name(text: str) -> None:
         read_text("o.json", text)
 
 
+def test_a_rare_kind_of_event_is_not_lost_among_a_common_one() -> None:
+    kinds = ["order.updated"] * 9 + ["order.created"] * 2 + ["order.deleted"]
+    rows = [{"id": f"e{n}", "type": kind, "data": {"id": str(n)}} for n, kind in enumerate(kinds)]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    chosen = [sample.record["id"] for sample in read_text("hooks.ndjson", text, per_event=2)]
+    assert [sum(int(n) in of for n in chosen) for of in (range(9), range(9, 11), range(11, 12))] == [2, 2, 1]
+    assert chosen == sorted(chosen, key=int)
+    backwards = "".join(json.dumps(row) + "\n" for row in reversed(rows))
+    assert sorted(sample.record["id"] for sample in read_text("hooks.ndjson", backwards, per_event=2)) == sorted(chosen)
+    assert len(read_text("hooks.ndjson", text)) == len(rows)
+
+
 def test_a_folder_gives_the_records_of_one_entity() -> None:
     folder = PROJECT / "fixtures/clarity"
     assert len(read_folder(folder, entity_of("order-to-invoice"))) == 15

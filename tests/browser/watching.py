@@ -1,8 +1,13 @@
-"""What the browser tests share: a running demo, and a page that remembers what went wrong in it."""
+"""What the browser tests share: a running demo or app, and a page that remembers what went wrong in it."""
 
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +36,32 @@ class Watched:
         assert not self.foreign, f"requests that leave this machine: {self.foreign}"
         assert not self.errors, self.errors
         assert not self.console, self.console
+
+
+@contextmanager
+def running_app(folder: Path, environ: Mapping[str, str]) -> Iterator[str]:
+    """The address of `mapper app`, started in a folder with nothing of MAPPER_ but what is given."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MAPPER_")}
+    with (folder / "app.log").open("wb") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "mapper_ai", "app", "--port", str(port)],
+            cwd=folder,
+            env={**kept, **environ, "HOME": str(folder), "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    assert child.stdout is not None
+    try:
+        assert any("URL:" in line for line in child.stdout), (folder / "app.log").read_text("utf-8")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        child.terminate()
+        child.wait(30)
+        child.stdout.close()
 
 
 def settled(page: Page) -> None:

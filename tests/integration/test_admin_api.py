@@ -164,6 +164,19 @@ def test_what_does_not_fit_is_one_clear_line(admin: Runner, path: str, body: Any
     assert says in answer.json()["error"]["message"]
 
 
+def test_whom_the_holder_of_a_token_acts_for_stands_beside_the_token(admin: Runner) -> None:
+    def pause(person: str) -> httpx2.Response:
+        headers = {"Authorization": f"Bearer {TOKEN}", "X-Mapper-Person": person}
+        return httpx2.post(f"{admin.admin}/pause", json={"reason": "lunch"}, headers=headers)
+
+    assert pause("b%C3%A9a@example.com").json()["paused"]["by"] == "béa@example.com (said by token admin)"
+    admin.ask("POST", "/resume")
+    assert pause("").json()["paused"]["by"] == "token admin"
+    for wrong in ("a%0Ab", "x" * 201):
+        assert (pause(wrong).status_code, "X-Mapper-Person" in pause(wrong).text) == (422, True)
+    admin.ask("POST", "/resume")
+
+
 @pytest.fixture(scope="module")
 def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     """The API alone, on an empty store."""

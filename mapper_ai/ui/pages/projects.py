@@ -35,7 +35,8 @@ def _card(work: Workspace, name: str, known: FlowCard | None) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.subheader(flow_title(name) if name in FLOW_TITLES else "Flow", anchor=False, width="content")
-            _badges(card)
+            conflicts = len(conflicts_of(work.findings(name))) if card.rows else 0
+            _badges(card, conflicts)
         st.code(card.spec or name, language=None)
         if card.error:
             notice("error", "This mapping cannot be used", card.error)
@@ -44,7 +45,7 @@ def _card(work: Workspace, name: str, known: FlowCard | None) -> None:
         else:
             st.progress(0.0, text="No mapping yet: start from samples")
         if card.rows:
-            _counts(work, name, card)
+            _counts(work, name, card, conflicts)
         else:
             st.caption("Samples show what the source really sends; the mapping is proposed from them.")
         with st.container(horizontal=True, gap="small"):
@@ -68,17 +69,19 @@ def _card(work: Workspace, name: str, known: FlowCard | None) -> None:
             st.switch_page(PAGES[target], query_params={"flow": name})
 
 
-def _counts(work: Workspace, name: str, card: FlowCard) -> None:
-    rows, findings = work.rows(name), work.findings(name)
+def _counts(work: Workspace, name: str, card: FlowCard, conflicts: int) -> None:
+    rows = work.rows(name)
     covered, required = coverage(rows)
-    conflicts = conflicts_of(findings)
     counts = {
         "to decide": sum(row.state == "proposed" for row in rows),
-        "in conflict": len(conflicts),
+        "in conflict": 0 if card.runnable else conflicts,  # the badge says it there
         "changed since approval": sum(row.stale for row in rows),
     }
     open_ = [f"{count} {word}" for word, count in counts.items() if count]
-    st.text(f"{covered} of {required} required fields have a rule · " + (", ".join(open_) or "nothing open"))
+    st.text(
+        f"{covered} of {required} required fields have a rule · "
+        + (", ".join(open_) or ("nothing to decide" if conflicts else "nothing open"))
+    )
     st.caption(f"Version {work.spec(name).version} · {card.samples} samples stored · {_last_run()}")
 
 
@@ -91,11 +94,19 @@ def _last_run() -> str:
     return f"last run {datetime.fromtimestamp(job.started_at, UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _badges(card: FlowCard) -> None:
+def _badges(card: FlowCard, conflicts: int) -> None:
     if not card.rows:
         st.badge("not started", color="gray", icon=":material/radio_button_unchecked:")
         return
-    if card.runnable:
+    if card.runnable and conflicts:
+        st.badge(
+            f"runs, with {conflicts} in conflict",
+            color="orange",
+            icon=":material/warning:",
+            help="It is approved and saved, so the runner takes it. A check or a sample says that something may be "
+            "wrong with these parts: Review shows them under Conflicts.",
+        )
+    elif card.runnable:
         st.badge("runnable", color="green", icon=":material/check_circle:")
     elif card.approved < card.rows:
         st.badge(f"{card.rows - card.approved} to decide", color="orange", icon=":material/pending:")

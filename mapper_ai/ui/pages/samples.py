@@ -86,10 +86,20 @@ def _from_upload(work: Workspace, flow: str, kind: Literal["primary", "secondary
         accept_multiple_files=True,
         key="sample-files",
     )
+    most = st.number_input(
+        "At most so many of each event",
+        min_value=1,
+        max_value=MAX_SAMPLES,
+        value=None,
+        placeholder="all of them",
+        key="per-event",
+        help="Of a file of webhook bodies: so many of order.created, so many of order.updated and so on, chosen by "
+        f"their ids. {MAX_SAMPLES} samples are stored at most.",
+    )
     st.caption("Before anything is stored, card data and secrets are removed and personal values become pseudonyms.")
     if st.button("Take the files", key="take-upload", icon=":material/upload:", disabled=not files, type=kind):
         with shown_errors("A file cannot be read"):
-            found = [sample for file in files for sample in read_text(file.name, file.getvalue())]
+            found = [sample for file in files for sample in read_text(file.name, file.getvalue(), per_event=most)]
             _store(work, flow, found[:MAX_SAMPLES])
 
 

@@ -66,13 +66,14 @@ def flow_title(name: str) -> str:
 def header(title: str, *, icon: str) -> None:
     """Title of the page with the identity beside it, and the message the last click left."""
     st.html(_STYLE)
-    if identity.required() and not identity.signed_in():
+    with_sign_in = _sign_in_required()
+    if with_sign_in and not identity.signed_in():
         _sign_in()
     session.show_said()
     left, right = st.columns([5, 4], vertical_alignment="center")
     left.subheader(f":material/{icon}: {title}", anchor=False)
     with right, st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", gap="small"):
-        if identity.required():
+        if with_sign_in:
             st.text(identity.signed_in_as())
             st.button("Sign out", key="sign-out", on_click=st.logout)
         else:
@@ -89,10 +90,21 @@ def header(title: str, *, icon: str) -> None:
         notice(*problem)
 
 
+def _sign_in_required() -> bool:
+    """As the settings say; nothing is shown where they cannot be read."""
+    with shown_errors("The settings cannot be read"):
+        return identity.required()
+    st.stop()
+    return True
+
+
 def _sign_in() -> None:
     """All that is shown to somebody who is not signed in."""
-    notice("info", "Sign in to go on. Approvals carry the name that you sign in with.")
-    st.button("Sign in", key="sign-in", type="primary", icon=":material/login:", on_click=st.login)
+    with shown_errors("Nobody can sign in yet"):
+        identity.check_set_up()
+        notice("info", "Sign in to go on. Approvals carry the name that you sign in with.")
+        if st.button("Sign in", key="sign-in", type="primary", icon=":material/login:"):
+            identity.send_to_provider()
     st.stop()
 
 

@@ -57,18 +57,18 @@ def panel(work: Workspace, flow: str, row: TargetRow, findings: Sequence[Finding
         for finding in findings:
             if finding.part == row.part and finding.id != "unapproved":
                 notice("error" if finding.level == "error" else "warning", "To look at", finding.message)
-        _said("What it does", row.words)
-        _others(flow, row)
         section = st.segmented_control(
             "Show", SECTIONS, key=_SECTION, default=SECTIONS[0], required=True, label_visibility="collapsed"
         )
+        if section == "Change":  # first, so that what is worked at stands on the screen without scrolling
+            editor(work, flow, row)
+        _said("What it does", row.words)
+        _others(flow, row)
         if section == "Why":
             _why(row)
-        elif section == "Change":
-            editor(work, flow, row)
         elif section == "Past":
             past(work, flow, row)
-        else:
+        elif section != "Change":
             _samples(work, flow, row)
         _comment(flow, row)
 

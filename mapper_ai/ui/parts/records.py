@@ -8,6 +8,7 @@ from typing import Any
 
 from connectors.http import loads
 from mapper_ai.errors import InputError
+from mapper_ai.services.sampling import choose
 from mapper_ai.services.workspace import Sample
 
 MAX_SAMPLES = 200
@@ -21,13 +22,15 @@ def entity_of(flow: str) -> str:
     return flow.partition("-to-")[0]
 
 
-def read_text(name: str, text: str | bytes) -> list[Sample]:
+def read_text(name: str, text: str | bytes, *, per_event: int | None = None) -> list[Sample]:
     """Records of one file, named after the file and, where there are several, their id or position.
 
     Args:
         name: File name, for sample names and messages.
         text: A JSON object, an array of objects, a page with its rows, or one JSON object a line; an object may be
             a webhook envelope around the record.
+        per_event: Of each kind of webhook event at most so many, the same ones at each upload, so that a rare kind is
+            not lost among thousands of a common one; None takes them as they come. Without envelopes all are one kind.
 
     Raises:
         InputError: Not JSON, or no objects in it; with the line for NDJSON.
@@ -44,6 +47,8 @@ def read_text(name: str, text: str | bytes) -> list[Sample]:
     rows = _rows(found)
     if not rows:
         raise InputError(f"{name}: expected a JSON object or a list of objects")
+    if per_event is not None:
+        rows = _of_each_event(rows, per_event)
     stem = Path(name).stem
     records = [_unwrapped(row) for row in rows[:MAX_SAMPLES]]
     if len(records) == 1:
@@ -92,6 +97,15 @@ def _rows(found: Any) -> list[dict[str, Any]]:
         if isinstance(inner, list) and "id" not in found:
             return [row for row in inner if isinstance(row, dict)]
     return [found]
+
+
+def _of_each_event(rows: list[dict[str, Any]], most: int) -> list[dict[str, Any]]:
+    """At most so many of each kind, in the order of the file."""
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        kinds.setdefault(str(row.get("type", "")) if "data" in row else "", []).append(row)
+    chosen = {id(row) for found in kinds.values() for row in choose(found, most)}
+    return [row for row in rows if id(row) in chosen]
 
 
 def _unwrapped(row: dict[str, Any]) -> dict[str, Any]:

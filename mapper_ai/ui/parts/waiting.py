@@ -38,12 +38,14 @@ def _card(operator: Operator, row: dict[str, Any]) -> None:
     mark = f"{row['kind']}-{row['name']}"
     st.text(f"{row['number'] or row['record']}: {row['text']}")
     choices = {str(choice["id"]): str(choice["text"]) for choice in row["choices"]}
+    choice = None
     if row["kind"] == "correction":
         _effects(row["correction"])
+        if choices:  # their names are ours; whatever else a way says stands above, as text
+            choice = st.radio("Which way", list(choices), format_func=_way, key=f"choice-{mark}", horizontal=True)
     why = st.text_input("Why it is left as it is", key=f"why-{mark}", width=500) if row["asks_why"] else ""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        choice = None
-        if choices:
+        if choices and row["kind"] != "correction":
             choice = st.selectbox(
                 "Which", list(choices), format_func=choices.__getitem__, key=f"choice-{mark}", width=330
             )
@@ -60,18 +62,29 @@ def _card(operator: Operator, row: dict[str, Any]) -> None:
             st.rerun()
 
 
+def _way(name: str) -> str:
+    return name.replace("_", " ")
+
+
 def _effects(correction: dict[str, Any]) -> None:
-    """What each way does to the books, before and after; or why it is not offered."""
+    """The books now, and beside that as each way leaves them; or why a way is not offered."""
+    offered = []
     for way in correction["ways"]:
         if "why_not" in way:
-            st.caption(f"Not {way['name'].replace('_', ' ')}: {way['why_not']}")
-            continue
-        st.text(str(way["does"]))
+            st.caption(f"Not {_way(way['name'])}: {way['why_not']}")
+        else:
+            st.text(f"{_way(way['name'])}: {way['does']}")
+            offered.append(way)
+    if offered:
+        names = [name for name in offered[0]["before"] if any(name in way["after"] for way in offered)]
         st.table(
             [
-                {"": name, "before": way["before"][name], "after": way["after"][name]}
-                for name in way["after"]
-                if name in way["before"]
+                {
+                    "": name,
+                    "now": offered[0]["before"][name],
+                    **{f"with {_way(way['name'])}": way["after"].get(name, "") for way in offered},
+                }
+                for name in names
             ]
         )
 
