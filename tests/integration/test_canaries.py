@@ -29,6 +29,7 @@ from connectors.sandbox.generator import dumps_exact
 from connectors.webhooks import sign_clarity
 from sync.store import CUSTOMER_VALUES
 from tests.flows import MAPPINGS, ROOT, Books, envelope, order
+from tests.starting import mapper_sync
 
 PERSONAL = ("email", "firstName", "lastName", "company", "phone", "taxId")
 ADDRESS = ("line1", "line2", "city", "postalCode", "company", "phone")
@@ -109,15 +110,7 @@ def secrets_in(text: str) -> list[str]:
 
 def child(folder: Path, environ: Mapping[str, str], *arguments: str) -> str:
     """One mapper-sync command with --debug; what it wrote on both streams."""
-    done = subprocess.run(
-        [sys.executable, "-m", "sync", *arguments, "--debug"],
-        cwd=folder,
-        env=clean(environ),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = mapper_sync(*arguments, "--debug", environ=clean(environ), folder=folder)
     return done.stdout + done.stderr
 
 

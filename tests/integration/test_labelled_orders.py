@@ -6,9 +6,10 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from decimal import Decimal
+from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerProcess
 from typing import Any
 
 import pytest
@@ -17,30 +18,24 @@ from connectors.sandbox import generator
 from connectors.sandbox.generator import Case
 from tests import oracle
 from tests.flows import MAPPINGS, Books
+from tests.starting import mapper_sync, start
 
 
-def mapper_sync(books: Books, *arguments: str) -> subprocess.CompletedProcess[str]:
+def command(books: Books, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command with nothing but the FreshBooks connection configured."""
     environ = {"PATH": os.environ["PATH"], **books.environ()}
-    return subprocess.run(
-        [sys.executable, "-m", "sync", *arguments],
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=150,
-    )
+    return mapper_sync(*arguments, environ=environ, folder=books.folder, timeout_s=150)
 
 
 def run_file(books: Books, cases: list[Case], *, shuffle_seed: int | None = 1) -> subprocess.CompletedProcess[str]:
     """The orders' events, shuffled and with duplicates, as one run."""
     path = books.folder / "orders.ndjson"
     path.write_text(generator.to_ndjson(generator.events(cases, shuffle_seed=shuffle_seed)), encoding="utf-8")
-    return mapper_sync(books, "run", "--mappings", str(MAPPINGS), "--events", str(path))
+    return command(books, "run", "--mappings", str(MAPPINGS), "--events", str(path))
 
 
 def status(books: Books) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(mapper_sync(books, "status", "--json").stdout)
+    found: dict[str, Any] = json.loads(command(books, "status", "--json").stdout)
     return found
 
 
@@ -103,7 +98,7 @@ def test_killed_right_after_any_write_nothing_is_lost_or_doubled(
     assert len(cases) == 2
     path = books.folder / "orders.ndjson"
     path.write_text(generator.to_ndjson(generator.events(cases)), encoding="utf-8")
-    victim: list[subprocess.Popen[bytes]] = []
+    victim: list[ForkServerProcess] = []
     freshbooks = books.sandbox.state.freshbooks
     seen = {"writes": 0}
 
@@ -112,19 +107,20 @@ def test_killed_right_after_any_write_nothing_is_lost_or_doubled(
             answer = original(*arguments)
             seen["writes"] += 1
             if seen["writes"] == write:
-                victim[0].send_signal(signal.SIGKILL)
-                victim[0].wait()
+                victim[0].kill()
+                wait([victim[0].sentinel])
             return answer
 
         return write_and_kill
 
     monkeypatch.setattr(freshbooks, "create", killing(freshbooks.create))
     monkeypatch.setattr(freshbooks, "update", killing(freshbooks.update))
-    command = [sys.executable, "-m", "sync", "run", "--mappings", str(MAPPINGS), "--events", str(path)]
     environ = {"PATH": os.environ["PATH"], **books.environ()}
+    run = ("run", "--mappings", str(MAPPINGS), "--events", str(path))
     with books.sandbox.state.lock:  # the child cannot write before it is known here
-        victim.append(subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-    assert victim[0].wait(timeout=60) == -signal.SIGKILL
+        victim.append(start(*run, environ=environ, folder=books.folder))
+    victim[0].join(60)
+    assert victim[0].exitcode == -signal.SIGKILL
     monkeypatch.undo()
-    assert mapper_sync(books, "run", "--mappings", str(MAPPINGS), "--events", str(path)).returncode == 0
+    assert command(books, *run).returncode == 0
     judge(books, cases)
