@@ -22,7 +22,8 @@ PARTS = {
     "runs": ("Dry run", "Error inbox", "Waiting for you", "Record", "Reconciliation", "By hand"),
     "settings": ("Limits & alerts", "Language model", "Masking", "People & roles"),
 }
-AT = {"review": "&part=invoice.notes&filter=All", "runs": "&record=WEB-26-10001"}
+AT = {"samples": "", "review": "&part=invoice.notes&filter=All", "runs": "&record=WEB-26-10001"}
+OF_A_FLOW = ("samples", "review", "lines", "test")
 LOOKS: tuple[tuple[int, int, Any], ...] = ((1920, 1080, "dark"), (1280, 800, "light"))
 
 
@@ -57,6 +58,8 @@ def test_every_page_fits_both_widths_and_shows_values_as_text(shared_demo: Demo,
             page.get_by_role("link", name=title).click()
         expect(page.get_by_role("heading", name=title).first).to_be_visible()
         expect(page.get_by_text("development identity").first).to_be_visible()
+        if name in OF_A_FLOW:
+            expect(page.get_by_text("Order → invoice", exact=True).first).to_be_visible()
         looked_at(page, name)
         for part in PARTS.get(name, ()):  # what fits the narrow page fits a wider one
             page.get_by_role("radio", name=part).click()

@@ -59,8 +59,9 @@ _STYLE = "<style>.stMainBlockContainer {padding: 4.25rem 2.25rem 3rem}</style>"
 
 
 def flow_title(name: str) -> str:
-    """What people call a flow; its own name when it is not one of the four."""
-    return FLOW_TITLES.get(name, name)
+    """What people call a flow: "Payment reversal → correction" of payment-reversal-to-correction."""
+    source, to, target = name.partition("-to-")
+    return FLOW_TITLES.get(name) or (f"{source.capitalize()} → {target}".replace("-", " ") if to else name)
 
 
 def header(title: str, *, icon: str) -> None:
