@@ -39,7 +39,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 
 types: setup
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 
 layers: setup
 	$(BIN)/lint-imports --no-cache

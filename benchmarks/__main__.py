@@ -4,9 +4,10 @@ startup   `mapper --help` and `mapper preview` beside a bare interpreter
 transform a spec's engine beside hand-written Python and JSONata bindings; orders a second; a large spec's start
 suggest   suggestions for 300 and 1,000 fields a side beside valentine's Coma, where it is installed
 review    `mapper review` of ten specs with 300 fields each on 200 samples beside `git diff`
-ingress   durable webhooks a second over 32 connections, on SQLite and on PostgreSQL
+ingress   durable webhooks a second over 32 connections, on SQLite (also with workers at work) and on PostgreSQL
 runner    `sync.runner.run` beside a bare httpx2 loop that makes the same calls, with one worker and with four; claims
           a second; one poisoned customer; records that are done already
+backfill  100,000 orders, most of them settled, killed half-way (`python -m benchmarks.backfill`, alone: it takes long)
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ if __name__ == "__main__":
     suggest_benchmark()
     review_benchmark()
     ingress_benchmark()
+    ingress_benchmark(shipped=True)
     on_postgresql()
     runner()
     claims()

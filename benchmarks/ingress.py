@@ -1,4 +1,4 @@
-"""Durable webhooks a second: ``python -m benchmarks.ingress [--store URL] [--connections 32] [--seconds 6]``.
+"""Durable webhooks a second: ``python -m benchmarks.ingress [--shipped] [--store URL] [--connections 32]``.
 
 Server and load generator are processes of their own; what a delivery costs the server in time of a core tells the
 same on a busy machine. The generator keeps one signed request in flight on each
@@ -16,8 +16,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -164,10 +166,40 @@ def serve(store_url: str) -> None:
     store.close()
 
 
-def measure(store_url: str, *, connections: int = 32, seconds: float = 6.0, most: int = 40_000) -> Load:
-    """Start a server on the store, send, stop it, and hold its answers against the inbox."""
+def serve_all(store_url: str, told: Mapping[str, str]) -> None:
+    """The server's process as shipped: ``mapper-sync serve`` with its engine and workers on a sandbox's FreshBooks."""
+    from sync.runner import serve as serve_as_shipped
+    from sync.settings import load_settings
+
+    environ = {
+        "MAPPER_STORE_URL": store_url,
+        "FRESHBOOKS_API_URL": told["url"],
+        "FRESHBOOKS_ACCOUNT_ID": told["account_id"],
+        "FRESHBOOKS_ACCESS_TOKEN": told["access_token"],
+        "CLARITY_WEBHOOK_SECRET": SECRET,
+    }
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    serve_as_shipped(
+        load_settings(environ),
+        ROOT / "mappings" / "clarity-freshbooks",
+        port=0,
+        on_ready=lambda url: print(url.rpartition(":")[2], flush=True),
+        stop=stop,
+    )
+
+
+def measure(
+    store_url: str, *, connections: int = 32, seconds: float = 6.0, most: int = 40_000, books: str | None = None
+) -> Load:
+    """Start a server on the store, send, stop it, and hold its answers against the inbox.
+
+    Args:
+        books: What a sandbox told of its FreshBooks, as JSON: then the server is the whole of ``mapper-sync serve``.
+    """
     made = requests(most)
     command = [sys.executable, "-m", "benchmarks.ingress", "--serve", store_url]
+    command += ["--books", books] if books else []
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
@@ -191,17 +223,36 @@ def measure(store_url: str, *, connections: int = 32, seconds: float = 6.0, most
     return found
 
 
-def ingress_benchmark(store_url: str | None = None, *, connections: int = 32, seconds: float = 6.0) -> None:
-    """Print what a store takes; a fresh SQLite file when None."""
-    with tempfile.TemporaryDirectory() as folder:
+def ingress_benchmark(
+    store_url: str | None = None, *, connections: int = 32, seconds: float = 6.0, shipped: bool = False
+) -> None:
+    """Print what a store takes; a fresh SQLite file when None.
+
+    Args:
+        shipped: With engine and workers, which work on what arrives against a sandbox meanwhile.
+    """
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         url = store_url or f"sqlite:///{folder}/ingress.db"
-        found = measure(url, connections=connections, seconds=seconds)
+        books = stack.enter_context(_sandbox()) if shipped else None
+        found = measure(url, connections=connections, seconds=seconds, books=books)
     name = "SQLite WAL FULL" if url.startswith("sqlite") else "PostgreSQL"
+    name += ", workers at work" if shipped else ""
     print(
         f"ingress {name:16} {found.rate:,.0f} durable webhooks/s over {connections} connections; p50 "
         f"{found.p50_s * 1000:.1f} ms, p99 {found.p99_s * 1000:.1f} ms, slowest {found.slowest_s * 1000:.0f} ms; "
         f"{found.refused} refused; {found.server_cpu_s / found.accepted * 1e6:.0f} us of a core each"
     )
+
+
+@contextmanager
+def _sandbox() -> Iterator[str]:
+    command = [sys.executable, "-m", "mapper_ai", "sandbox", "--json"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield json.dumps(json.loads(process.stdout.readline())["freshbooks"])
+        finally:
+            process.terminate()
 
 
 def on_postgresql(**options: Any) -> None:
@@ -216,6 +267,8 @@ def main() -> None:
     """Measure from the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ingress", description=__doc__)
     parser.add_argument("--serve", metavar="URL", help=argparse.SUPPRESS)
+    parser.add_argument("--books", help=argparse.SUPPRESS)
+    parser.add_argument("--shipped", action="store_true", help="the whole of 'mapper-sync serve', workers at work")
     parser.add_argument("--store", metavar="URL", help="an empty store (default: a fresh SQLite file)")
     parser.add_argument("--postgresql", action="store_true", help="also on a PostgreSQL server of its own")
     parser.add_argument("--connections", type=int, default=32)
@@ -223,9 +276,16 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.serve:
         with suppress(KeyboardInterrupt):
-            serve(arguments.serve)
+            if arguments.books:
+                serve_all(arguments.serve, json.loads(arguments.books))
+            else:
+                serve(arguments.serve)
         return
-    options = {"connections": arguments.connections, "seconds": arguments.seconds}
+    options = {
+        "connections": arguments.connections,
+        "seconds": arguments.seconds,
+        "shipped": arguments.shipped,
+    }
     ingress_benchmark(arguments.store, **options)
     if arguments.postgresql:
         on_postgresql(**options)

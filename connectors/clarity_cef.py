@@ -232,6 +232,8 @@ class ClarityCef(Closing):
         """A record with what stands elsewhere, and without secrets."""
         if entity == "payment":
             row = joined(row)
+        elif entity == "return":
+            row = _of_one_order(row)
         return _scrubbed(self._priced(row) if entity == "product" else row)
 
     def _relations(self, done: set[int]) -> Iterator[list[Row]]:
@@ -455,6 +457,20 @@ class ClarityCef(Closing):
         if moment is None or moment.tzinfo is not None:
             return moment
         return moment.replace(tzinfo=self._zone, fold=fold)
+
+
+def _of_one_order(row: Row) -> Row:
+    """A return with its order as a payment has it; one of several orders names none."""
+    ids = row.get("SalesOrderIDs")
+    relations = row.get("AssociatedSalesOrders")
+    relations = [one for one in relations if isinstance(one, dict)] if isinstance(relations, list) else []
+    if not isinstance(ids, list) or not ids:
+        ids = [one.get("SlaveID") for one in relations]
+    found = {str(number) for number in ids if number is not None}
+    if "MasterID" in row or len(found) != 1:
+        return row
+    key = next((one["SlaveKey"] for one in relations if one.get("SlaveKey") is not None), None)
+    return {**row, "MasterID": ids[0], **({} if key is None else {"MasterKey": key})}
 
 
 def _scrubbed(row: Row) -> Row:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import quote, urlsplit
@@ -227,13 +228,16 @@ class Transport(Closing):
         connect_s = min(CONNECT_TIMEOUT_S, timeout_s)
         # Plain http never needs the certificate store, and loading that takes 50 ms.
         verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if parts.scheme == "http" else True
+        waits = httpx2.Timeout(timeout_s, connect=connect_s, pool=connect_s)
+        self._waits = waits.as_dict()
         self._client = httpx2.Client(
-            timeout=httpx2.Timeout(timeout_s, connect=connect_s, pool=connect_s),
+            timeout=waits,
             limits=httpx2.Limits(max_connections=32, keepalive_expiry=KEEPALIVE_S),
             follow_redirects=False,
             trust_env=not loopback,  # a proxy of the environment has no business with the own machine
             verify=verify,
         )
+        self._headers = dict(self._client.headers)
         self._host = parts.netloc.rpartition("@")[2]
         self._timeout_s = timeout_s
         self._clock = clock
@@ -270,7 +274,11 @@ class Transport(Closing):
         deadline = self._clock() + self._timeout_s
         check = None if method == "GET" else _check.get()
         more = {} if check is None else {"trace": _before_sending(check)}
-        request = self._client.build_request(method, url, headers=dict(headers), content=content, extensions=more)
+        # Built by itself: what a client would add, such as cookies of earlier answers, has no place in an API call.
+        given = {name.lower() for name in headers}
+        named = {**{name: value for name, value in self._headers.items() if name not in given}, **headers}
+        extensions = {"timeout": self._waits, **more}
+        request = httpx2.Request(method, url, headers=named, content=content, extensions=extensions)
         try:
             response = self._client.send(request, stream=True)
         except _NOTHING_LEFT as error:
@@ -289,7 +297,7 @@ class Transport(Closing):
             chunks.clear()  # the status alone says that nothing changed
         finally:
             response.close()
-        return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, b"".join(chunks))
+        return Answer(response.status_code, response.headers, b"".join(chunks))
 
 
 def _kind(error: Exception) -> str:
@@ -434,7 +442,7 @@ class Api:
         """
         content = None if body is None else dumps(body).encode()
         url = self._base_url + path + (f"?{query_string(query)}" if query else "")
-        sent = [value for _, value in query] + list(_texts(body))
+        sent = partial(_sent, query, body)
         for pause_s in QUICK_PAUSES_S:
             try:
                 return self._once(method, url, content, sent, operation)
@@ -468,11 +476,12 @@ class Api:
         url = self._base_url + path + (f"?{query_string(query)}" if query else "")
         return self._signed_in(method, url, content, operation, headers)[0]
 
-    def _once(self, method: str, url: str, content: bytes | None, sent: Sequence[str], operation: str) -> Any:
+    def _once(
+        self, method: str, url: str, content: bytes | None, sent: Callable[[str], list[str]], operation: str
+    ) -> Any:
         answer, token = self._signed_in(method, url, content, operation)
-        # The token was sent too: a server that repeats a request must not bring it into a message.
-        sent = [*sent, *_parts_of(token)]
-        return judge(answer, method=method, operation=operation, sent=sent, now=self._now(), errors=self._errors)
+        told = partial(sent, token)
+        return judge(answer, method=method, operation=operation, sent=told, now=self._now(), errors=self._errors)
 
     def _signed_in(
         self, method: str, url: str, content: bytes | None, operation: str, more: Mapping[str, str] | None = None
@@ -524,7 +533,7 @@ def judge(
     *,
     method: str,
     operation: str,
-    sent: Sequence[str],
+    sent: Callable[[], Sequence[str]],
     now: float,
     errors: ErrorNames = ErrorNames(),
 ) -> Any:
@@ -546,7 +555,7 @@ def judge(
         answer: Complete.
         method: HTTP method.
         operation: Names the call in messages.
-        sent: Values of the request, masked where the answer repeats them; those under 3 characters are kept.
+        sent: Gives the values of the request, masked where the answer repeats them; those under 3 characters are kept.
         now: Unix seconds, for Retry-After.
         errors: How this system names code and message.
     """
@@ -567,8 +576,11 @@ def judge(
     if status == 204 and not answer.body:
         return None
     body = answer.json_or_none()
-    masked = [value for value in sent if len(value) >= 3]
-    problem = read_problem(errors.canonical(body), masked, accounting_only=status < 300)
+    found = errors.canonical(body)
+    problem = read_problem(found, accounting_only=status < 300)
+    if problem is not None:
+        masked = [value for value in sent() if len(value) >= 3]
+        problem = read_problem(found, masked, accounting_only=status < 300)
     if problem is not None and problem.errno == 409:
         raise TransientError(f"{operation}: errno 409, being changed by another request", wait_s)
     if problem is not None and problem.errno == 500:
@@ -584,6 +596,11 @@ def judge(
 def unusable(method: str, operation: str, missing: str) -> ConnectorError:
     """The error for a 2xx answer that lacks what it must hold: unclear for a write, a failed read else."""
     return _lost(method, operation, f"the answer has no {missing}")
+
+
+def _sent(query: Sequence[tuple[str, str]], body: Mapping[str, Any] | None, token: str) -> list[str]:
+    """Every text of a request; the token too: a server that repeats it must not bring it into a message."""
+    return [*(value for _, value in query), *_texts(body), *_parts_of(token)]
 
 
 def _parts_of(token: str) -> list[str]:

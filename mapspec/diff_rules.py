@@ -7,10 +7,10 @@ what is written. Low may only hold more, or writes what was empty.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from mapspec import strictness
+from mapspec import diff_corrections, strictness
 from mapspec.chains import ANY, ChainError, chain_type
 from mapspec.diff import Change, Diff
 from mapspec.diff_topics import Topics, gravest
@@ -56,6 +56,10 @@ RULES: Final[Mapping[str, Rule]] = _rules(
     ("flow-step-removed", "high", "The flow no longer does something."),
     ("flow-step-changed", "high", "A step of the flow acts on other records or in another way."),
     ("flow-order-changed", "high", "The steps of the flow run in another order."),
+    ("correction-changed", "high", "What is proposed to a person is a correction of another kind."),
+    ("way-added", "high", "A person can choose one more way to bring a correction into the books."),
+    ("way-removed", "low", "A person can no longer choose a way: such corrections are booked by hand."),
+    ("way-first-changed", "medium", "Another way stands first: it is proposed, and taken when nobody names one."),
     ("gate-changed", "high", "Other records are written, skipped, held or waited for."),
     ("resource-changed", "high", "Records come from or go to another kind of record or system."),
     ("remote-lookup-added", "high", "A value now depends on what is found in the other system."),
@@ -179,7 +183,7 @@ def _judge(change: Change, before: Topics, after: Topics) -> Iterator[Judged]:
     elif aspect == "step_order":
         yield finding_of(change, "flow-order-changed", "the order of the steps changed")
     elif aspect == "step":
-        yield _of_step(change)
+        yield from _of_step(change)
     elif aspect == "assertion":
         yield _of_assertion(change)
     elif aspect in ("money", "charge", "each", "list"):
@@ -200,15 +204,22 @@ def _of_setting(change: Change, before: Topics, after: Topics) -> Judged:
     return finding_of(change, rule, f"setting {change.what}")
 
 
-def _of_step(change: Change) -> Judged:
+def _of_step(change: Change) -> Iterator[Judged]:
     step, _, member = change.name.partition(".")
     if not member:
         done = (change.after or change.before).get("do", "")
         if change.what == "added" and done == "lookup":
-            return finding_of(change, "remote-lookup-added", f"step '{step}' looks up in the other system")
-        return finding_of(change, f"flow-step-{change.what}", f"step '{step}' ({done}) {change.what}")
-    rule = "key-changed" if member in ("key", "match") else "flow-step-changed"
-    return finding_of(change, rule, f"step '{step}': {member} changed")
+            yield finding_of(change, "remote-lookup-added", f"step '{step}' looks up in the other system")
+            return
+        more = f": it {diff_corrections.said_of(change.after or change.before)}" if done == "propose" else ""
+        yield finding_of(change, f"flow-step-{change.what}", f"step '{step}' ({done}) {change.what}{more}")
+        return
+    told = list(diff_corrections.of_member(step, member, change.before, change.after))
+    if not told:
+        rule = "key-changed" if member in ("key", "match") else "flow-step-changed"
+        told = [(rule, "", f"step '{step}': {member} changed")]
+    for rule, name, message in told:
+        yield finding_of(replace(change, name=f"{change.name}.{name}" if name else change.name), rule, message)
 
 
 def _of_assertion(change: Change) -> Judged:

@@ -216,7 +216,8 @@ def _made_by(
                 taxed = base if taxed_lines else ZERO
                 taxed += sum((silent.charge_amounts[i] for i in subset), ZERO)
                 miss = abs(tax_of(taxed, rates) - left)
-                if miss <= max(slack, min(half * len(rates[0]) * len(subset), MAX_ROUNDING_UNITS * cent)):
+                rounded = len(rates[0]) * (len(subset) + (len(silent.lines) if taxed_lines else 0))
+                if miss <= max(slack, min(half * rounded, MAX_ROUNDING_UNITS * cent)):
                     found.append(Way(miss, rates, taxed_lines, subset))
     plain_ways = [way for way in found if not way.rates[1]]  # a compound tax only where nothing plainer explains it
     return sorted(plain_ways or found, key=lambda way: way.miss)

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from connectors.freshbooks import DELETED
-from sync import audit, ledger
+from sync import audit
 from sync.envelope import dumps, loads
 from sync.errors import InputError, IntentOpenError
 from sync.inbox import redrive
@@ -118,7 +118,7 @@ _DECIDED = Prepared(sa.select(adoption_table.c.state).where(adoption_table.c.key
 
 def _is_new(applier: Applier, client_id: str) -> bool:
     """True for a client that we made just now: it had no invoices before."""
-    known = ledger.of_remote(applier.context.store, "client", client_id)
+    known = applier.of_remote("client", client_id)
     return any(entry.phase == "created" and applier.now - entry.created_at < _NEW_S for entry in known)
 
 
@@ -139,7 +139,7 @@ def _candidates(applier: Applier, action: Action, body: Mapping[str, Any], clien
             and _same_money(row.get("amount"), action)
             and _is_near(row.get("create_date"), day, near)
             and not _is_anothers(row, marker, applier.event.number or str(body["invoice_number"]))
-            and not ledger.of_remote(context.store, "invoice", str(row["id"]))
+            and not applier.of_remote("invoice", str(row["id"]))
         ):
             paid = row.get("paid")
             found.append(

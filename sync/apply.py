@@ -20,13 +20,15 @@ from sync.errors import IntentOpenError, StaleLeaseError
 from sync.fields import same_value
 from sync.findings import refusals
 from sync.invoices import InvoiceWriter
-from sync.ledger import Entry, LedgerState, Reserved, Source, Tried
+from sync.ledger import Change, Entry, LedgerState, Reserved, Source, Tried
 from sync.masked import shown_key
 from sync.outcome import dead, held, later
 from sync.plan import Action, digest, filled, id_on_wire
 from sync.upserts import Upserter, named
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
     from sync.inbox import Event
     from sync.worker import Context
 
@@ -66,6 +68,11 @@ class Applier:
         self._keys: dict[str, Action] = {}
         self._expected: tuple[Action, ...] = ()
         self._entries: dict[str, Entry | None] = {}
+        self.tell()  # what is read from here on is as it is
+
+    def tell(self) -> None:
+        """Commit what the event carries now: before something that counts on it, or reads the ledger itself."""
+        self.event.carried.flush(self.context.store)
 
     @property
     def invoices_anew(self) -> bool:
@@ -139,6 +146,7 @@ class Applier:
         after: Callable[[], Row | None],
         reserved: Reserved | None = None,
         phase_of: Callable[[Row], str] | None = None,
+        gate: ledger.Gate | None = None,
     ) -> Row | None:
         """Create a remote object exactly once.
 
@@ -146,6 +154,7 @@ class Applier:
             after: Looks again when the server refuses, since a refusal may mean that it is there already.
             reserved: Read before it was looked whether the object is there.
             phase_of: How far the object is, judged by the server's answer; `phase` when None.
+            gate: Asked by the transaction that commits the intent.
 
         Returns:
             The object; None in a dry run.
@@ -159,13 +168,16 @@ class Applier:
         if self.context.dry_run:
             self.plan("PUT" if changes else "POST", entity, changes, body, action)
             return None
-        self.context.may_write()
         if action.entity == "client" and not any(body.get(name) for name in NAMES_OF_A_CLIENT):
             raise held(
                 "customer-unknown",
                 "nothing but the key of the client is known, and it cannot be fetched: send or sync the customer",
             )
-        entry = self._intent(action, phase, reserved=reserved)
+
+        def asked(conn: Connection) -> Exception | None:
+            return self.context.going(conn) or (None if gate is None else gate(conn))
+
+        entry = self._intent(action, phase, reserved=reserved, gate=asked)
         request: Row = {"method": "PUT" if changes else "POST", "entity": entity, "body": dict(body)}
         if changes:
             request["id"] = changes
@@ -190,7 +202,9 @@ class Applier:
             if error.field in EXTRAS and error.field in body:
                 rest = {name: value for name, value in body.items() if name != error.field}
                 again_reserved = None if reserved is None else reserved.taken(action.key)
-                return self.create(action, rest, phase=phase, after=after, reserved=again_reserved, phase_of=phase_of)
+                return self.create(
+                    action, rest, phase=phase, after=after, reserved=again_reserved, phase_of=phase_of, gate=gate
+                )
             there = after()
             if there is not None:
                 return self.adopt(action, there)
@@ -198,16 +212,20 @@ class Applier:
         except (TransientError, AuthError):
             self._set(entry, "refused", Tried(request, "not-applied"))
             raise
-        response = _response(row)
-        reached = phase if phase_of is None else phase_of(row)
-        try:
-            self.confirm(action, row, phase=reached, tried=Tried(request, "done", response))
-        except IntentOpenError:
-            raise held(
+        remote_id = str(row["id"])
+
+        def lost(there: Entry | None) -> Exception | None:
+            if there is not None and there.state == "confirmed" and there.remote_id == remote_id:
+                return None  # somebody found it meanwhile
+            return held(
                 "written-twice",
                 f"this runner was paused while it sent {shown_key(action.key)}, which became {action.entity}"
-                f" {row['id']}; another runner may have written it as well: look in FreshBooks and keep one",
-            ) from None
+                f" {remote_id}; another runner may have written it as well: look in FreshBooks and keep one",
+            )
+
+        tried = Tried(request, "done", _response(row))
+        reached = phase if phase_of is None else phase_of(row)
+        self._confirm_later(action, row, phase=reached, tried=tried, lost=lost)
         self.rows[action.step] = row
         return row
 
@@ -230,7 +248,16 @@ class Applier:
 
     def _set(self, entry: Entry, state: LedgerState, tried: Tried | None = None, **more: Any) -> Entry:
         return self.enter(
-            ledger.set_state(self.context.store, entry.key, state, seen=entry, tried=tried, now=self.now, **more)
+            ledger.set_state(
+                self.context.store,
+                entry.key,
+                state,
+                seen=entry,
+                tried=tried,
+                carried=self.event.carried,
+                now=self.now,
+                **more,
+            )
         )
 
     def _suits_account(self, entity: str, body: Mapping[str, Any]) -> None:
@@ -315,6 +342,45 @@ class Applier:
         Raises:
             IntentOpenError: Somebody else has changed the entry; the request is recorded all the same.
         """
+        entry, change = self.entry(action.key), self._confirming(action, row, phase, content)
+        return self.enter(
+            ledger.change(
+                self.context.store,
+                action.key,
+                change,
+                seen=ledger.ANY if entry is None else entry,
+                tried=tried,
+                carried=self.event.carried,
+                now=self.now,
+            )
+        )
+
+    def _confirm_later(
+        self,
+        action: Action,
+        row: Row,
+        *,
+        phase: str,
+        content: bool = True,
+        tried: Tried,
+        lost: ledger.Lost | None = None,
+    ) -> None:
+        """As `confirm`, by the event's next commit: until then the intent stands, as after a crash."""
+        entry = self.entry(action.key)
+        if entry is None:
+            self.confirm(action, row, phase=phase, content=content, tried=tried)
+            return
+        change = self._confirming(action, row, phase, content)
+        self._carry(entry, change, tried, lost)
+
+    def _carry(self, entry: Entry, change: Change, tried: Tried, lost: ledger.Lost | None = None) -> None:
+        def changed(_: Entry | None) -> Exception:
+            return IntentOpenError(f"{shown_key(entry.key)}: its state has changed meanwhile; looking again")
+
+        carried = self.event.carried
+        self.enter(ledger.confirm_later(carried, entry, change, tried=tried, lost=lost or changed, now=self.now))
+
+    def _confirming(self, action: Action, row: Row, phase: str, content: bool | None) -> Change:
         entry = self.entry(action.key)
         detail = dict(entry.detail) if entry else {}
         for passing in ("looks", "change", "meant"):
@@ -329,21 +395,15 @@ class Applier:
             detail["identity"] = action.identity
         if action.entity == "payment":
             detail |= {"invoice": str(row.get("invoiceid")), "weak": action.weak_key}
-        return self.enter(
-            ledger.confirm(
-                self.context.store,
-                action.key,
-                remote_id=str(row["id"]),
-                phase=phase,
-                content_hash=action.content_hash if content else ledger.UNSURE if content is None else None,
-                source=self._source if content else None,
-                total=action.total,
-                currency=action.currency,
-                detail=detail,
-                seen=ledger.ANY if entry is None else entry,
-                tried=tried,
-                now=self.now,
-            )
+        return Change(
+            "confirmed",
+            phase,
+            str(row["id"]),
+            action.content_hash if content else ledger.UNSURE if content is None else None,
+            self._source if content else None,
+            action.total,
+            action.currency,
+            detail,
         )
 
     def put(
@@ -370,7 +430,6 @@ class Applier:
             EndedError: In doubt: it may be applied later than whatever would be sent now.
         """
         self._suits_account(action.entity, body)
-        self.context.may_write()
         before = self.entry(action.key)
         if before is None or before.state in ledger.LIVE:
             raise IntentOpenError(f"{shown_key(action.key)}: not known well enough to be changed; looking again")
@@ -380,7 +439,8 @@ class Applier:
             "version": self.source_version,
             "fields": dict(action.fields or {}),
         }
-        entry = self._renewed(before, {**before.detail, "change": change}, reserved)
+        begun = {**before.detail, "change": change}
+        entry = self._renewed(before, begun, reserved=reserved, gate=self.context.going)
         request = {"method": "PUT", "entity": action.entity, "id": remote_id, "body": dict(body)}
 
         def again() -> None:
@@ -399,9 +459,10 @@ class Applier:
         self.rows[action.step] = row
         tried = Tried(request, "done", _response(row))
         if phase:
-            self.confirm(action, {**row, "id": remote_id}, phase=phase, tried=tried)
+            self._confirm_later(action, {**row, "id": remote_id}, phase=phase, tried=tried)
         else:
-            self._set(entry, "confirmed", tried, detail=before.detail if detail is None else detail, phase=reached)
+            done = Change("confirmed", reached, detail=before.detail if detail is None else detail)
+            self._carry(entry, done, tried)
         return row
 
     def mark(
@@ -421,7 +482,7 @@ class Applier:
             raise
         self.rows[action.step] = row
         tried = Tried(request, "done", _response(row))
-        self.confirm(action, {**row, "id": remote_id}, phase=phase, content=False, tried=tried)
+        self._confirm_later(action, {**row, "id": remote_id}, phase=phase, content=False, tried=tried)
 
     def plan(
         self, method: str, entity: str, remote_id: str | None, body: Mapping[str, Any], action: Action | None = None
@@ -438,7 +499,14 @@ class Applier:
             planned |= {"total": action.total, "currency": action.currency}
         self.context.planned.append(planned)
 
-    def _intent(self, action: Action, phase: str, *, reserved: Reserved | None = None) -> Entry:
+    def _intent(
+        self,
+        action: Action,
+        phase: str,
+        *,
+        reserved: Reserved | None = None,
+        gate: ledger.Gate | None = None,
+    ) -> Entry:
         return self.enter(
             ledger.open_intent(
                 self.context.store,
@@ -454,15 +522,22 @@ class Applier:
                 seen=self.entry(action.key),
                 reserved=reserved,
                 event=self.event,
+                gate=gate,
                 now=self.now,
             )
         )
 
     def _renewed(
-        self, entry: Entry, detail: Mapping[str, Any] | None = None, reserved: Reserved | None = None
+        self,
+        entry: Entry,
+        detail: Mapping[str, Any] | None = None,
+        *,
+        reserved: Reserved | None = None,
+        gate: ledger.Gate | None = None,
     ) -> Entry:
+        store, now = self.context.store, self.now
         return self.enter(
-            ledger.renew_intent(self.context.store, entry, self.event, detail=detail, reserved=reserved, now=self.now)
+            ledger.renew_intent(store, entry, self.event, detail=detail, reserved=reserved, gate=gate, now=now)
         )
 
     def note_detail(self, entry: Entry, detail: Mapping[str, Any], *, phase: str | None = None) -> Entry:
@@ -502,7 +577,21 @@ class Applier:
         if name is None or self.context.dry_run:
             return None
         text = f"{action.key.partition(':')[0]}:{action.entity}:{digest(name)}"
-        return ledger.reservation(self.context.store, text, action.key)
+        try:
+            return ledger.reservation(self.context.store, text, action.key)
+        except IntentOpenError:
+            if not self.event.carried:
+                raise
+            self.tell()  # it may be our own write, whose end is not told yet
+            return ledger.reservation(self.context.store, text, action.key)
+
+    def of_remote(self, entity: str, remote_id: str) -> list[Entry]:
+        """What the ledger knows of a remote object, with what this event has written and not told yet."""
+        known = {entry.key: entry for entry in ledger.of_remote(self.context.store, entity, remote_id)}
+        if self.event.carried:
+            ours = (entry for entry in self._entries.values() if entry is not None)
+            known |= {entry.key: entry for entry in ours if (entry.entity, entry.remote_id) == (entity, remote_id)}
+        return list(known.values())
 
     def placeholder(self, action: Action) -> Row:
         """Stands for an object that a dry run does not create; the scratch ledger knows it, so it is planned once."""
@@ -594,7 +683,7 @@ class Applier:
         there = self.settle(action, look) or look()
         if there is not None:
             # One remote payment counts once in the ledger, whatever keys its records have.
-            if not ledger.of_remote(self.context.store, "payment", str(there["id"])):
+            if not self.of_remote("payment", str(there["id"])):
                 self.adopt(action, there)
             return
         made = self.create(action, body, phase="created", after=lambda: None, reserved=reserved)
@@ -614,18 +703,18 @@ class Applier:
         transaction = str(body.get("transactionid") or "")
         if not transaction or transaction not in str(row.get("note") or "").split():
             return False
-        known = ledger.of_remote(self.context.store, "payment", str(row["id"]))
+        known = self.of_remote("payment", str(row["id"]))
         return same_value(row.get("amount"), body["amount"]) and any(
             entry.detail.get("weak", False) != action.weak_key for entry in known
         )
 
     def _typed_by_hand(self, rows: list[Row], action: Action, body: Mapping[str, Any]) -> list[Row]:
         """Payments of an adopted invoice that a person entered for this one: same amount, nobody's in the ledger."""
-        store, invoice_id = self.context.store, str(body["invoiceid"])
-        if not any(entry.detail.get("adopted") for entry in ledger.of_remote(store, "invoice", invoice_id)):
+        invoice_id = str(body["invoiceid"])
+        if not any(entry.detail.get("adopted") for entry in self.of_remote("invoice", invoice_id)):
             return []
         same = [row for row in rows if same_value(row.get("amount"), body["amount"])]
-        return [row for row in same if not ledger.of_remote(store, "payment", str(row["id"]))]
+        return [row for row in same if not self.of_remote("payment", str(row["id"]))]
 
     def _invoice_of(self, invoice_id: str) -> tuple[Decimal | None, str | None]:
         for action in self._keys.values():

@@ -20,11 +20,15 @@ from sqlalchemy.engine import Connection
 
 from connectors.errors import RateLimitedError
 from sync.envelope import dumps, loads
+from sync.prepared import Prepared
 from sync.store import Store
 from sync.store import budget as budget_table
 
 AHEAD_S: Final = 1.0
 BATCH: Final = 20
+FREE_BATCH: Final = 100
+"""Where there is no limit to share, so that asking costs nothing."""
+
 LONGEST_SLEEP_S: Final = 5.0
 """A longer wait gives the record back, so that nobody sleeps with a customer's lane in hand."""
 
@@ -101,7 +105,7 @@ def places(line: Line, ceiling: float | None, now: float) -> tuple[Line, list[fl
     begin = max(now, line.not_before) if line.not_before <= now + LONGEST_PAUSE_S else now
     next_at = line.next_at if line.next_at <= now + LONGEST_PAUSE_S else now  # else the clock was set back
     window = [slot for slot in loads(line.window) if now - _KEPT_S < slot[0] <= now]
-    most = BATCH
+    most = BATCH if ceiling is not None or line.per_minute is not None else FREE_BATCH
     if ceiling is not None:
         most = min(BATCH, int(ceiling) - sum(slot[1] for slot in window))
         if most <= 0:
@@ -236,27 +240,36 @@ class Budget:
         return RateLimitedError(f"{self._connection}: its rate limit is used up for {wait_s:.0f} s", wait_s)
 
     def _change(self, change: Callable[[Line, float], Line]) -> tuple[Line, float]:
-        with self._store.write() as conn:
+        def changed(conn: Connection) -> tuple[Line, float]:
             line, now = self._read(conn)
             line = change(counted(line, self._sent, now), now)
-            where = budget_table.c.connection == self._connection
-            conn.execute(sa.update(budget_table).where(where).values(**vars(line)))
+            _PUT(conn, {"of": self._connection, **{f"to_{name}": value for name, value in vars(line).items()}})
+            return line, now
+
+        line, now = self._store.transact(changed)
         self._sent = 0
         return line, now
 
     def _read(self, conn: Connection) -> tuple[Line, float]:
-        first = self._store.insert(budget_table).values(connection=self._connection, **vars(Line()))
-        conn.execute(first.on_conflict_do_nothing())
-        columns = [budget_table.c[name] for name in vars(Line())]
-        where = budget_table.c.connection == self._connection
-        row = conn.execute(sa.select(*columns).where(where).with_for_update()).one()
+        row = _LINE(conn, {"of": self._connection}).first()
+        if row is None:
+            first = self._store.insert(budget_table).values(connection=self._connection, **vars(Line()))
+            conn.execute(first.on_conflict_do_nothing())
+            row = _LINE(conn, {"of": self._connection}).all()[0]
         if self._now is not None:
             now = self._now()
         elif self._store.is_sqlite:
             now = time.time()
         else:
             now = float(conn.scalar(sa.select(sa.extract("epoch", sa.func.clock_timestamp()))) or 0.0)
-        return Line(**row._mapping), now
+        return Line(**row._asdict()), now
+
+
+_OWN: Final = budget_table.c.connection == sa.bindparam("of", type_=sa.Text)
+_LINE: Final = Prepared(sa.select(*(budget_table.c[name] for name in vars(Line()))).where(_OWN).with_for_update())
+_PUT: Final = Prepared(
+    sa.update(budget_table).where(_OWN).values({name: sa.bindparam(f"to_{name}") for name in vars(Line())})
+)
 
 
 def budgets(store: Store, *, now: float) -> dict[str, dict[str, Any]]:

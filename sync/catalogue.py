@@ -46,7 +46,8 @@ def claim(applier: Applier, actions: Sequence[Action]) -> None:
     for action in items:
         entry = applier.entry(action.key)
         if entry is not None and not endings.is_of(entry, record_key) and _still_has(applier, entry):
-            raise held("sku-of-another-product", f"SKU {sku_of(entry)} is that of {entry.record_key} already")
+            message = f"SKU {sku_of(entry)} is that of {entry.record_key} already"
+            raise held("sku-of-another-product", message, waits_for=entry.record_key)
     if applier.context.settings.policies.items.new_sku == "new":
         return
     wanted = {action.key for action in items}
@@ -64,6 +65,7 @@ def end_others(applier: Applier, actions: Sequence[Action]) -> None:
     Raises:
         EndedError: A person has to decide.
     """
+    applier.tell()
     wanted = {action.key for action in actions}
     gone = [entry for entry in _items_of(applier, applier.event.record_key) if entry.key not in wanted]
     told = endings.end_all(Upserter(applier), gone, applier.source_version)

@@ -123,7 +123,7 @@ def without_merged(upserter: Upserter, rows: Iterable[Row]) -> list[Row]:
     """The clients, those of merged customers replaced by the other customer's."""
     found: dict[str, Row] = {}
     for row in rows:
-        known = ledger.of_remote(upserter.context.store, "client", str(row["id"]))
+        known = upserter.applier.of_remote("client", str(row["id"]))
         merged = next((entry for entry in known if "merged" in entry.detail), None)
         entry = None if merged is None else survivor(upserter.context.store, merged)
         if entry is None or entry.remote_id in (None, str(row["id"])):
@@ -134,7 +134,7 @@ def without_merged(upserter: Upserter, rows: Iterable[Row]) -> list[Row]:
 
 
 def _is_merged(upserter: Upserter, row: Row) -> bool:
-    known = ledger.of_remote(upserter.context.store, "client", str(row["id"]))
+    known = upserter.applier.of_remote("client", str(row["id"]))
     return bool(known) and all("merged" in entry.detail for entry in known)
 
 
@@ -198,7 +198,7 @@ def merge(upserter: Upserter, gone: Action, into: Action) -> tuple[Entry | None,
         return entry, other
     if other is None or other.remote_id is None:
         other = applier.link(into, str(entry.remote_id), phase="merged")
-    for known in ledger.of_remote(store, "client", str(entry.remote_id)):
+    for known in applier.of_remote("client", str(entry.remote_id)):
         # A guest's order by the e-mail of the merged customer is the other's too.
         mine = known.key == gone.key or "@" in known.key.rpartition(":")[2]
         if mine and known.state == "confirmed" and known.detail.get("merged") != into.key and known.key != into.key:

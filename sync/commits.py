@@ -7,6 +7,7 @@ its own piece is durable.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import weakref
 from collections.abc import Callable
@@ -30,12 +31,19 @@ class KeptConnections:
         self._all: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._lock = threading.Lock()
 
+    def driver(self) -> Any:
+        """This thread's, as the driver knows it."""
+        conn: Connection | None = getattr(self._own, "conn", None)
+        if conn is None or conn.closed or conn.invalidated:
+            self.get()
+        return self._own.driver
+
     def get(self) -> Connection:
         """This thread's."""
         conn: Connection | None = getattr(self._own, "conn", None)
         if conn is None or conn.closed or conn.invalidated:
             conn = self._engine.connect().execution_options(**self._options)
-            self._own.conn = conn
+            self._own.conn, self._own.driver = conn, conn.connection.driver_connection
             with self._lock:
                 self._all.add(conn)
         return conn
@@ -64,14 +72,25 @@ class _Piece(Generic[T]):
         self.error: BaseException | None = None
 
     def run(self, conn: Connection, *, alone: bool) -> None:
+        driver: Any = conn.connection.driver_connection
         try:
             if alone:
                 self.result = self.work(conn)
-            else:
-                with conn.begin_nested():
-                    self.result = self.work(conn)
+                return
+            driver.execute("SAVEPOINT piece")
+            try:
+                self.result = self.work(conn)
+            except Exception:
+                if driver.in_transaction:
+                    driver.execute("ROLLBACK TO piece")
+                raise
+            finally:
+                if driver.in_transaction:
+                    driver.execute("RELEASE piece")
         except Exception as error:
             self.error = error
+            if not driver.in_transaction:  # SQLite has undone all of it, as for a full disk
+                raise
 
 
 class GroupCommit:
@@ -100,7 +119,7 @@ class GroupCommit:
 
     def _commit(self, batch: list[_Piece[Any]]) -> None:
         try:
-            transact(self._connections, lambda conn: _run_all(batch, conn))
+            _transact_on_sqlite(self._connections, lambda conn: _run_all(batch, conn))
         except BaseException as error:
             for piece in batch:
                 piece.error = error if isinstance(error, Exception) else RuntimeError("the process is ending")
@@ -117,6 +136,39 @@ def _run_all(batch: list[_Piece[Any]], conn: Connection) -> None:
         piece.run(conn, alone=len(batch) == 1)
     if len(batch) == 1 and batch[0].error is not None:
         raise batch[0].error
+
+
+def _transact_on_sqlite(connections: KeptConnections, work: Callable[[Connection], T]) -> T:
+    """As ``transact``, with SQLAlchemy's own bookkeeping only where the work asks for it; it begins nothing itself."""
+    conn, driver = connections.get(), connections.driver()
+    try:
+        driver.execute("BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        raise _told(conn, "BEGIN IMMEDIATE", error) from error
+    try:
+        result = work(conn)
+    except BaseException:
+        if conn.in_transaction():
+            conn.rollback()
+        driver.rollback()
+        raise
+    try:
+        if conn.in_transaction():
+            conn.commit()
+        else:
+            conn.dialect.do_commit(conn.connection)
+    except sqlite3.Error as error:
+        connections.drop()
+        raise _told(conn, "COMMIT", error) from error
+    except BaseException:
+        connections.drop()
+        raise
+    return result
+
+
+def _told(conn: Connection, statement: str, error: sqlite3.Error) -> Exception:
+    """The error as SQLAlchemy tells it."""
+    return DBAPIError.instance(statement, None, error, sqlite3.Error, hide_parameters=True, dialect=conn.dialect)
 
 
 def transact(connections: KeptConnections, work: Callable[[Connection], T]) -> T:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from sync import audit
 from sync.errors import SyncError
@@ -61,6 +62,12 @@ def require_going(store: Store) -> None:
     found = paused(store)
     if found is not None:
         raise PausedError(found.text)
+
+
+def paused_in(conn: Connection) -> PausedError | None:
+    """What stops a write, or a claim, that this transaction is to commit."""
+    row = _PAUSE(conn, {"wanted": PAUSE}).first()
+    return None if row is None else PausedError(Pause(row.who, row.reason, row.at).text)
 
 
 def pause(store: Store, *, who: str, reason: str = "", now: float) -> Pause:

@@ -54,6 +54,7 @@ class Writer:
         if plan["name"] == "change_invoice":
             if self._edited is not None:
                 self._edited.writer.correct(str(request["id"]), self._edited.body)
+                self.applier.tell()
             proposals.finish(self.context.store, proposal, str(request["id"]), now=self.applier.now)
             return
         row = self._written(proposal, plan, request)
@@ -102,6 +103,7 @@ class Writer:
         made = self.applier.create(action, body, phase="written", after=look, reserved=reserved)
         if made is None:
             raise held("not-written", "a dry run writes nothing")
+        self.applier.tell()
         self._agrees(action, made)
         return made
 

@@ -362,10 +362,11 @@ class _One:
         """Why nothing can be proposed yet, or at all."""
         if claim.currency is not None and claim.currency != booked.currency:
             raise held("refund-currency", f"the refund is in {claim.currency}, the invoice in {booked.currency}")
-        if claim.amount <= booked.refundable:
-            return None
         posted = claim.payment and ledger.get(self.context.store, natural_key("payment", claim.payment))
-        if not booked.payments or (claim.payment and posted is None):
+        missing = claim.payment and posted is None
+        if claim.amount <= booked.refundable and not (missing and not self._unnamed(booked)):
+            return None
+        if not booked.payments or missing:
             named = f"payment:{claim.payment}" if claim.payment else entry.record_key
             message = f"nothing of the refunded payment is on invoice {booked.number} yet"
             return Result("waiting", Reason("refund-before-payment", message), waits_for=named)
@@ -381,7 +382,19 @@ class _One:
             posted = ledger.get(self.context.store, natural_key("payment", claim.payment))
             if posted is not None and posted.remote_id is not None:
                 return next((one for one in booked.payments if one.id == posted.remote_id), None)
+            unnamed = self._unnamed(booked)
+            return unnamed[0] if len(booked.payments) == len(unnamed) == 1 else None
         return booked.payments[0] if len(booked.payments) == 1 else None
+
+    def _unnamed(self, booked: Booked) -> list[Payment]:
+        """Payments that may be any payment of the shop: not posted from one that had an id of its own."""
+        weak = natural_key("payment", f"{self.order_id}-")
+        store, found = self.context.store, []
+        for one in booked.payments:
+            entries = ledger.of_remote(store, "payment", one.id)
+            if all(entry.key.startswith(weak) for entry in entries):
+                found.append(one)
+        return found
 
     def _same_by_other_key(self, key: str, claim: Claim | None, entry: Entry, *, weak: bool) -> Proposal | None:
         """The proposal of the same refund, known with an id in one record and without one in another."""
@@ -415,7 +428,6 @@ def book(store: Store, freshbooks: FreshBooks, invoice_id: str) -> Booked:
     if row.get("vis_state") == DELETED:
         raise held("invoice-deleted", f"invoice {invoice_id} was deleted in FreshBooks")
     made: dict[str, tuple[Decimal, tuple[Any, ...]]] = {}
-    lowered: dict[str, Decimal] = {}
     for one in proposals.of_invoice(store, invoice_id):
         if one.state != "done" or one.plan is None:
             continue
@@ -423,8 +435,8 @@ def book(store: Store, freshbooks: FreshBooks, invoice_id: str) -> Booked:
         if one.way == "credit_note":
             before, lines = made.get(one.kind, (Decimal(0), ()))
             made[one.kind] = (before + amount, (*lines, *one.plan["request"]["body"]["lines"]))
-        elif one.way == "lower_payment" and one.payment_id is not None:
-            lowered[one.payment_id] = lowered.get(one.payment_id, Decimal(0)) + amount
+    left = proposals.left_of_payments(store, invoice_id)
+    lowered = {payment_id: one.amount for payment_id, one in left.items() if one.amount}
     payments = [
         Payment(
             id=str(one["id"]),

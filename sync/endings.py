@@ -96,13 +96,14 @@ def _end(upserter: Upserter, action: Action, entry: Entry, version: str | None) 
     applier, policies = upserter.applier, upserter.context.settings.policies
     policy = policies.clients.ended if action.entity == "client" else policies.items.ended
     if policy == "leave" or entry.remote_id is None:
+        _note_end(applier, entry, version)
         return False
     remote_id = entry.remote_id
     entry = applier.settled(action) or entry
     if entry.detail.get("ended", {}).get("archived"):
         return True
     ended = {"version": version, "archived": True}
-    others = ledger.of_remote(upserter.context.store, action.entity, remote_id)
+    others = applier.of_remote(action.entity, remote_id)
     if any(other.key != entry.key and other.detail.keys().isdisjoint(("ended", "merged")) for other in others):
         applier.note_detail(entry, {**entry.detail, "ended": {**ended, "archived": False}})
         return False
@@ -118,6 +119,14 @@ def _end(upserter: Upserter, action: Action, entry: Entry, version: str | None) 
             raise held("open-invoices", f"{message} they are paid")
     upserter.show(action, entry, ARCHIVED, {**entry.detail, "ended": ended})
     return True
+
+
+def _note_end(applier: Applier, entry: Entry, version: str | None) -> None:
+    """Of an item that is left: its product is gone, so that another one may have the SKU."""
+    ended = {"version": version, "archived": False}
+    told = entry.detail.get("ended") == ended or applier.context.dry_run
+    if entry.entity == "item" and entry.state == "confirmed" and not told:
+        applier.note_detail(entry, {**entry.detail, "ended": ended})
 
 
 def _known(applier: Applier, action: Action) -> None:

@@ -59,7 +59,8 @@ def process(event: Event, context: Context) -> Outcome:
                 edited, outcome = error, error.outcome
         if not followers:
             return outcome or Outcome("done")
-        again = Follow(event, context, lambda spec: _draft(event, context, spec)[0], _without_order)
+        known = records.latest(context.store, event.record_key)
+        again = Follow(event, context, lambda spec: _draft(event, known, context, spec)[0], _without_order)
         corrected = again.follow(followers, outcome, edited)
         # An accepted edit is written: the rest of the order's flow goes on.
         return process(event, context) if corrected is None else corrected
@@ -70,14 +71,15 @@ def process(event: Event, context: Context) -> Outcome:
 
 
 def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
-    if _is_settled(event, context, approved):
+    known = records.latest(context.store, event.record_key)
+    if _is_settled(event, known, approved):
         return Outcome("done")
     context.aliases.refresh()
     approved = replace(approved, compiled=context.aliases.widened(approved.compiled))
     ended = _ended(event, context, approved, None)
     if ended is not None:
         return ended
-    draft, newest = _draft(event, context, approved)
+    draft, newest = _draft(event, known, context, approved)
     spec = approved.compiled.spec
     if newest is not None and not event.attempts:
         context.drift.observe(approved, newest.payload)
@@ -119,7 +121,8 @@ def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
     except OrderMissingError as missing:
         return _without_order(missing.order_id, context)
     finally:
-        records.set_notes(context.store, event.record_key, [*notes, *applier.missing], now=context.now())
+        told = [*notes, *applier.missing]
+        event.carried.add(lambda conn: records.set_notes_in(conn, event.record_key, told, now=context.now()))
     return Outcome("done", settled=None if newest is None else Settled(newest.sha256, approved.fingerprint))
 
 
@@ -152,9 +155,8 @@ def _ended(event: Event, context: Context, approved: ApprovedSpec, draft: Draft 
         records.set_notes(context.store, event.record_key, applier.missing, now=context.now())
 
 
-def _is_settled(event: Event, context: Context, approved: ApprovedSpec) -> bool:
+def _is_settled(event: Event, known: Snapshot | None, approved: ApprovedSpec) -> bool:
     """Polling, backfill and repeated webhooks bring what is done: the same snapshot under the same mapping."""
-    known = records.latest(context.store, event.record_key)
     if known is None or known.settled != str(Settled(known.sha256, approved.fingerprint)):
         return False
     if event.type.endswith((".cancelled", ".deleted")):  # says more than its record does: the two have to be compared
@@ -175,13 +177,14 @@ def _without_mapping(entity: str, problem: str) -> Outcome:
     return Outcome("waiting", (Reason("mapping-stopped", why),), due_in_s=MAPPING_AGAIN_S)
 
 
-def _draft(event: Event, context: Context, approved: ApprovedSpec) -> tuple[Draft, Snapshot | None]:
+def _draft(
+    event: Event, known: Snapshot | None, context: Context, approved: ApprovedSpec
+) -> tuple[Draft, Snapshot | None]:
     """Map the newest snapshot; what does not fulfil the contract is fetched once, where Clarity can be asked.
 
     Returns:
         The draft, and the snapshot it was made of: one that comes in meanwhile has an event of its own.
     """
-    known = records.latest(context.store, event.record_key)
     payload: Mapping[str, Any] | None = known.payload if known is not None else event.resource
     if (event.resource is None and (known is None or _tells_of_a_change(event, known))) or forward.told_of(
         event, context

@@ -87,17 +87,22 @@ def forget(store: Store, customer: str, *, reading: Reading, who: str, now: floa
         ids, emails = _names(payload, reading)
         if ids & person.ids or emails & person.emails:
             _expand(person, ids, emails, by_email="@" in customer)
-    with store.write() as conn:
+
+    def erased(conn: Connection) -> Forgotten:
         keys = sorted(_keys(conn, rows, person, reading))
         if not keys:
             raise InputError("no record of this customer is in the store; give the customer's id or e-mail in Clarity")
         _require_rest(conn, keys)
         found = Forgotten(keys, _count(conn, keys))
-        if dry_run:
-            return found
-        _erase(conn, keys, person, now=now)
-        subject = next((f"customer:{one}" for one in sorted(person.ids)), "a customer without an id")
-        audit.add_in(conn, who=who, what="forget", subject=subject, detail=f"{len(keys)} records", now=now)
+        if not dry_run:
+            _erase(conn, keys, person, now=now)
+            subject = next((f"customer:{one}" for one in sorted(person.ids)), "a customer without an id")
+            audit.add_in(conn, who=who, what="forget", subject=subject, detail=f"{len(keys)} records", now=now)
+        return found
+
+    found = store.transact(erased)
+    if dry_run:
+        return found
     found.clean = _clean_file(store)
     return found
 

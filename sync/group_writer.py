@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from sync.intake import Prepared, Result, store_all
 from sync.store import Store
+from sync.traffic import Traffic
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +40,15 @@ class GroupWriter:
         *,
         now: Callable[[], float],
         on_new: Callable[[], None] | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
         """Start the writing thread.
 
         Args:
             on_new: Called after a commit that brought new events.
+            traffic: Told of every batch.
         """
+        self._traffic = traffic or Traffic()
         self._store = store
         self._now = now
         self._on_new = on_new or (lambda: None)
@@ -90,6 +94,7 @@ class GroupWriter:
             running = batch[-1] is not None
             waiting = [item for item in batch if item is not None]
             if waiting:
+                self._traffic.arrived(len(waiting))
                 self._store_batch(waiting)
 
     def _store_batch(self, batch: Sequence[_Waiting]) -> None:

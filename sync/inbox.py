@@ -34,6 +34,7 @@ from sync.lanes import (
     touch,
     wake,
 )
+from sync.prepared import Prepared
 from sync.reading import Reading
 from sync.store import NOT_WAITING, PENDING, Store, inbox
 from sync.store import record as record_table
@@ -114,9 +115,16 @@ def ingest(
 
 def record_id_of(store: Store, entity: str, number: str) -> str | None:
     """Id of the record that people call by this number; None when it is not known, or several are called so."""
-    statement = sa.select(inbox.c.record_id).where(inbox.c.entity == entity, inbox.c.number == number).distinct()
-    found = store.rows(statement.limit(2))
+    found = store.rows(_CALLED, {"kind": entity, "called": number})
     return found[0].record_id if len(found) == 1 else None
+
+
+_CALLED = Prepared(
+    sa.select(inbox.c.record_id)
+    .where(inbox.c.entity == sa.bindparam("kind"), inbox.c.number == sa.bindparam("called"))
+    .distinct()
+    .limit(2)
+)
 
 
 def verdict(store: Store, record_key: str) -> str | None:

@@ -38,6 +38,7 @@ from sync.reading import Reading, assumed
 from sync.settings import Settings
 from sync.status import status
 from sync.store import Store
+from sync.traffic import Traffic
 from sync.watch import Watch
 from sync.webhook_secrets import WebhookSecrets
 
@@ -93,6 +94,7 @@ def create_app(
     scheme: Scheme | None = None,
     reading: Reading | None = None,
     watch: Watch | None = None,
+    traffic: Traffic | None = None,
 ) -> Starlette:
     """The web application.
 
@@ -106,11 +108,12 @@ def create_app(
         scheme: Header, tolerance and time limit of the source's webhooks (A13, A14); as shipped when None.
         reading: How the source's bodies are read; as shipped when None.
         watch: Counts and traces deliveries; None makes one of its own.
+        traffic: Told of what arrives, for workers of this process that give way to it.
     """
     watching = watch or Watch()
     counted = watching.metrics = watching.metrics or Metrics(store, now=now)
     wanted = scheme or Scheme()
-    writer = GroupWriter(store, now=now, on_new=on_new)
+    writer = GroupWriter(store, now=now, on_new=on_new, traffic=traffic)
     held = Held()
     desk = callbacks or CallbackDesk(store, WebhookSecrets(store, key=None, now=now))
 

@@ -102,10 +102,19 @@ class InvoiceWriter:
             return "created" if self._difference(row) else "agreed"
 
         adoption.look(self.applier, self.action, body)
-        if not self.context.dry_run:
-            spec, name = self.applier.spec_fingerprint, self.applier.spec_name
-            self.context.first_run.take(spec, name, self.action.key, self.total, self.currency, now=self.applier.now)
-        return self.applier.create(self.action, dated, phase="created", after=look, reserved=reserved, phase_of=reached)
+        spec, name = self.applier.spec_fingerprint, self.applier.spec_name
+        place = self.context.first_run.place(spec, name, self.action.key, self.total, self.currency)
+        made = self.applier.create(
+            self.action,
+            dated,
+            phase="created",
+            after=look,
+            reserved=reserved,
+            phase_of=reached,
+            gate=lambda conn: place.take(conn, now=self.applier.now),
+        )
+        place.taken()
+        return made
 
     def _taken(self, body: Mapping[str, Any]) -> Row | None:
         """The invoice that already has our number, when it is ours beyond doubt (rule 12)."""
@@ -162,7 +171,8 @@ class InvoiceWriter:
             difference = self._difference(row)
         if difference != 0:
             store, key = self.context.store, self.action.key
-            self.applier.enter(ledger.set_state(store, key, "held", phase="created", now=self.applier.now))
+            carried, now = self.applier.event.carried, self.applier.now
+            self.applier.enter(ledger.set_state(store, key, "held", phase="created", carried=carried, now=now))
             shown = row.get("amount")
             server = f"{shown.get('amount')} {shown.get('code')}" if isinstance(shown, Mapping) else "unknown"
             digits = currency_digits(self.currency)

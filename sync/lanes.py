@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from sync import lane_statements as sql
+from sync.carried import Carried
 from sync.envelope import loads, resource_of
 from sync.errors import LaneLostError
 from sync.outcome import Settled
@@ -35,6 +36,8 @@ MAX_CLAIMS: Final = 5
 """An event whose workers died this often without an outcome is set aside."""
 
 State = Literal["pending", "done", "skipped", "held", "dead"]
+_WELL: Final = ("done", "skipped")
+"""After which a held record that waits for this one may be settled too."""
 
 
 def uptime() -> float:
@@ -73,6 +76,7 @@ class Event:
         attempts: How often in a row the last fate (retry, waiting) was recorded; 0 for a fresh event.
         claimed_at: When it was claimed, unix seconds.
         fence: The lane's fence; it grows with every claim.
+        carried: What its next commit tells the store besides.
     """
 
     seq: int
@@ -92,6 +96,7 @@ class Event:
     owner: str
     fence: int
     lease: Lease = field(compare=False, repr=False)
+    carried: Carried = field(default_factory=Carried, compare=False, repr=False)
 
     @property
     def resource(self) -> dict[str, Any] | None:
@@ -258,7 +263,7 @@ def settle(
         state: ``pending`` for what is tried again, at ``due``.
         fate: The flow's word: done, skipped, held, dead, retry, waiting.
         reasons: ``{"id", "message"}`` each.
-        waits_for: Record key this one waits for; pending or held, it is due at once when that one is done.
+        waits_for: Record key this one waits for; pending or held, it is due at once when that one is done or skipped.
         settled: The snapshot that need not be worked on again by the same mapping.
 
     Returns:
@@ -295,7 +300,7 @@ def settle_in(
     _alone(conn, *([event.record_key] if state != "pending" else []), *([waits_for] if waits_for else []))
     if sql.GIVE_BACK(conn, _own(event)).rowcount != 1:
         return False
-    if waits_for is not None and _settled_since(conn, waits_for, event.claimed_at, done_only=state == "held"):
+    if waits_for is not None and _settled_since(conn, waits_for, event.claimed_at, well=state == "held"):
         state, due = "pending", now  # what it waits for was settled while this one was being worked on
     outcome = {
         "event_seq": event.seq,
@@ -316,7 +321,7 @@ def settle_in(
     if state in ("done", "held", "dead"):
         sql.SUPERSEDE(conn, {"record": event.record_key, "event_seq": event.seq})
     if state != "pending":
-        wake_in(conn, event.record_key, now=now, also_held=state == "done")
+        wake_in(conn, event.record_key, now=now, also_held=state in _WELL)
     _refresh(conn, event.lane_key, now)
     return True
 
@@ -334,10 +339,10 @@ def _refresh(conn: Connection, lane_key: str, now: float) -> None:
     sql.IDLE(conn, {"lane_key": lane_key, "next_due": due, "next_head": head})
 
 
-def _settled_since(conn: Connection, record_key: str, since: float, *, done_only: bool) -> bool:
+def _settled_since(conn: Connection, record_key: str, since: float, *, well: bool) -> bool:
     statement = sa.select(inbox.c.seq).where(
         inbox.c.record_key == record_key,
-        inbox.c.state.in_(("done",) if done_only else ("done", "skipped", "held", "dead")),
+        inbox.c.state.in_(_WELL if well else (*_WELL, "held", "dead")),
         inbox.c.settled_at >= since,
     )
     return conn.execute(statement.limit(1)).first() is not None
@@ -345,10 +350,13 @@ def _settled_since(conn: Connection, record_key: str, since: float, *, done_only
 
 def release(store: Store, event: Event) -> None:
     """Give a claimed event back as it was: nothing about it was decided."""
-    with store.write() as conn:
+
+    def released(conn: Connection) -> None:
         if sql.GIVE_BACK(conn, _own(event)).rowcount == 1:
             conn.execute(sa.update(inbox).where(inbox.c.seq == event.seq).values(claims=0))
             _refresh(conn, event.lane_key, event.claimed_at)
+
+    store.transact(released)
 
 
 def touch(conn: Connection, heads: Mapping[str, int], *, now: float) -> None:

@@ -9,16 +9,17 @@ such as two customers with one e-mail, they compete for a reservation as well.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 from sqlalchemy.exc import IntegrityError
 
 from connectors.scrub import scrub
+from sync.carried import Carried
 from sync.envelope import dumps, loads
 from sync.errors import IntentOpenError
 from sync.lanes import Event, proved, renew_in, uptime
@@ -28,6 +29,8 @@ from sync.store import Store, insert_into
 from sync.store import attempt as attempt_table
 from sync.store import ledger as ledger_table
 from sync.store import reservation as reservation_table
+
+_T = TypeVar("_T")
 
 LedgerState = Literal["intent", "confirmed", "refused", "doubt", "held"]
 LIVE: tuple[LedgerState, ...] = ("intent", "doubt")
@@ -151,7 +154,21 @@ def get(store: Store, key: str) -> Entry | None:
 
 def get_all(store: Store, keys: Sequence[str]) -> dict[str, Entry]:
     """The entries of some natural keys, those that are there."""
-    return {entry.key: entry for entry in _entries(store, ledger_table.c.key.in_(keys))} if keys else {}
+    rows = store.rows(_ENTRIES, {"wanted": json.dumps(list(keys))}) if keys else ()
+    return {row.key: _entry(row) for row in rows}
+
+
+def _of_keys(dialect: str) -> sa.Executable:
+    """A list as one parameter, so that the statement's text is the same for any number of keys."""
+    listed = sa.bindparam("wanted", type_=sa.Text)
+    if dialect == "sqlite":
+        keys = sa.func.json_each(listed).table_valued("value")
+    else:
+        keys = sa.func.json_array_elements_text(sa.cast(listed, sa.JSON)).table_valued("value")
+    return sa.select(ledger_table).where(ledger_table.c.key.in_(sa.select(keys.c.value))).order_by(ledger_table.c.key)
+
+
+_ENTRIES = Prepared(_of_keys)
 
 
 def reservation(store: Store, name: str, key: str) -> Reserved:
@@ -185,7 +202,14 @@ def list_by_prefix(store: Store, prefix: str) -> list[Entry]:
 
 def of_remote(store: Store, entity: str, remote_id: str) -> list[Entry]:
     """Entries that stand for one remote object, by key."""
-    return _entries(store, sa.and_(ledger_table.c.entity == entity, ledger_table.c.remote_id == remote_id))
+    return [_entry(row) for row in store.rows(_OF_REMOTE, {"kind": entity, "its_id": remote_id})]
+
+
+_OF_REMOTE = Prepared(
+    sa.select(ledger_table)
+    .where(ledger_table.c.entity == sa.bindparam("kind"), ledger_table.c.remote_id == sa.bindparam("its_id"))
+    .order_by(ledger_table.c.key)
+)
 
 
 def list_by_state(store: Store, *states: LedgerState) -> list[Entry]:
@@ -209,6 +233,7 @@ def open_intent(
     seen: Entry | None = ANY,
     reserved: Reserved | None = None,
     event: Event | None = None,
+    gate: Gate | None = None,
     now: float,
 ) -> Entry:
     """Commit that a write is about to be sent. What was confirmed before (remote id, content) is kept.
@@ -216,12 +241,14 @@ def open_intent(
     Args:
         seen: The row as it was before the caller looked at the other side; None for none.
         reserved: The reservation as it was then; the key takes it.
-        event: Its lane's lease is renewed by the same commit.
+        event: Its lane's lease is renewed by the same commit, which takes along what the event carries.
+        gate: Asked first in the same transaction.
 
     Raises:
         IntentOpenError: A write of this key is under way or in doubt; or its row, or the reservation, has changed
             since the caller looked.
         LaneLostError: Another worker has the event's lane.
+        Exception: What the gate told.
     """
     values = {
         "key": key,
@@ -242,17 +269,38 @@ def open_intent(
         if event is not None:
             renew_in(conn, event, now=now)
         if reserved is not None:
-            _take(store, conn, reserved, key)
+            _take(conn, reserved, key)
         row: Row[Any] | None = _OPEN(conn, values).first()
         if row is None:
             raise IntentOpenError(f"{shown_key(key)}: a write is under way or in doubt; look before writing again")
         return row
 
     up = uptime()
-    row = store.transact(opened)
+    row = _through(store, event, gate, opened)
     if event is not None:
         proved(event, now=now, up=up)
     return _entry(row)
+
+
+Gate = Callable[[Connection], Exception | None]
+"""Says why a write may not be begun, None when it may; what it writes is committed either way."""
+
+
+def _through(
+    store: Store, event: Event | None, gate: Gate | None, opened: Callable[[Connection], Row[Any]]
+) -> Row[Any]:
+    def asked(conn: Connection) -> tuple[Exception | None, Row[Any] | None]:
+        closed = None if gate is None else gate(conn)
+        return closed, None if closed is not None else opened(conn)
+
+    closed, row = _commit(store, None if event is None else event.carried, asked)
+    if row is None:
+        raise closed or AssertionError("not reached")
+    return row
+
+
+def _commit(store: Store, carried: Carried | None, work: Callable[[Connection], _T]) -> _T:
+    return store.transact(work) if carried is None else carried.commit(store, work)
 
 
 def _opening(dialect: str) -> sa.Executable:
@@ -312,12 +360,13 @@ def renew_intent(
     *,
     detail: Mapping[str, Any] | None = None,
     reserved: Reserved | None = None,
+    gate: Gate | None = None,
     now: float,
 ) -> Entry:
     """Commit that a write is about to be sent and leave all that is known as it is.
 
     It is the write of an open intent, nothing of which has left before, or a change of an object that is there. The
-    lane's lease is renewed by the same commit.
+    lane's lease is renewed by the same commit, which takes along what the event carries.
 
     Args:
         reserved: As for `open_intent`.
@@ -325,6 +374,7 @@ def renew_intent(
     Raises:
         IntentOpenError: Somebody else has changed the row, or taken the reservation.
         LaneLostError: Another worker has the event's lane.
+        Exception: What the gate told.
     """
     values = {
         "wanted": entry.key,
@@ -337,14 +387,14 @@ def renew_intent(
     def opened(conn: Connection) -> Row[Any]:
         renew_in(conn, event, now=now)
         if reserved is not None:
-            _take(store, conn, reserved, entry.key)
+            _take(conn, reserved, entry.key)
         row: Row[Any] | None = _RENEW(conn, values).first()
         if row is None:
             raise IntentOpenError(f"{shown_key(entry.key)}: another runner has taken this write over")
         return row
 
     up = uptime()
-    row = store.transact(opened)
+    row = _through(store, event, gate, opened)
     proved(event, now=now, up=up)
     return _entry(row)
 
@@ -363,30 +413,28 @@ _RENEW = Prepared(
 )
 
 
-def _take(store: Store, conn: Connection, reserved: Reserved, key: str) -> None:
-    held = _LOCKED_RESERVATION(conn, {"wanted": reserved.name}).first()
-    if held is None:
-        taken = store.insert(reservation_table).values(name=reserved.name, key=key, revision=1)
-        taken = taken.on_conflict_do_nothing(index_elements=["name"])
-        if conn.execute(taken.returning(reservation_table.c.name)).first() is not None:
-            return
-    elif held.revision == reserved.revision:
-        _TAKE(conn, {"wanted": reserved.name, "by": key})
+def _take(conn: Connection, reserved: Reserved, key: str) -> None:
+    if _RESERVE(conn, {"name": reserved.name, "key": key, "seen": reserved.revision}).first() is not None:
         return
     raise IntentOpenError(f"{shown_key(key)}: another record that may be the same was written meanwhile; looking again")
 
 
+def _reserving(dialect: str) -> sa.Executable:
+    names: dict[str, Any] = {name: sa.bindparam(name) for name in ("name", "key")}
+    taken = insert_into(reservation_table, dialect).values(revision=1, **names)
+    return taken.on_conflict_do_update(
+        index_elements=["name"],
+        set_={"key": taken.excluded.key, "revision": reservation_table.c.revision + 1},
+        where=reservation_table.c.revision == sa.bindparam("seen"),
+    ).returning(reservation_table.c.name)
+
+
+_RESERVE = Prepared(_reserving)
 _RESERVED = sa.select(reservation_table).where(reservation_table.c.name == sa.bindparam("wanted"))
-_LOCKED_RESERVATION = Prepared(_RESERVED.with_for_update())
 _RESERVATION = Prepared(
     _RESERVED.add_columns(ledger_table.c.state).outerjoin_from(
         reservation_table, ledger_table, ledger_table.c.key == reservation_table.c.key
     )
-)
-_TAKE = Prepared(
-    sa.update(reservation_table)
-    .where(reservation_table.c.name == sa.bindparam("wanted"))
-    .values(key=sa.bindparam("by"), revision=reservation_table.c.revision + 1)
 )
 _STATE = Prepared(sa.select(ledger_table.c.state).where(ledger_table.c.key == sa.bindparam("wanted")))
 
@@ -404,6 +452,7 @@ def confirm(
     detail: Mapping[str, Any] | None = None,
     seen: Entry = ANY,
     tried: Tried | None = None,
+    carried: Carried | None = None,
     now: float,
 ) -> Entry:
     """Commit that the object exists at the other side. What is None stays as it was.
@@ -411,26 +460,42 @@ def confirm(
     Args:
         seen: The row as the caller knows it.
         tried: Recorded with it.
+        carried: Taken along by the same commit.
 
     Raises:
         KeyError: No intent was opened for this key.
         IntentOpenError: The row has changed since; what was tried is recorded all the same.
     """
-    return _change(
-        store,
-        key,
-        "confirmed",
-        remote_id=remote_id,
-        phase=phase,
-        content_hash=content_hash,
-        source=source,
-        total=total,
-        currency=currency,
-        detail=detail,
-        seen=seen,
-        tried=tried,
-        now=now,
-    )
+    wanted = Change("confirmed", phase, remote_id, content_hash, source, total, currency, detail)
+    return change(store, key, wanted, seen=seen, tried=tried, carried=carried, now=now)
+
+
+def confirm_later(
+    carried: Carried, seen: Entry, wanted: Change, *, tried: Tried | None, lost: Lost, now: float
+) -> Entry:
+    """Carry what became of a write until the event's next commit; the row as it will be.
+
+    Args:
+        seen: The row as the caller knows it.
+        tried: Recorded with it.
+        lost: Asked what it means that the row has changed since.
+    """
+    values = _change_values(seen.key, wanted, seen=seen, now=now)
+
+    def told(conn: Connection) -> Exception | None:
+        if tried is not None:
+            _add_attempt(conn, seen.key, tried, now=now)
+        if _CHANGE(conn, values).first() is not None:
+            return None
+        there = _ENTRY(conn, {"wanted": seen.key}).first()
+        return lost(None if there is None else _entry(there))
+
+    carried.add(told)
+    return wanted.of(seen, now=now)
+
+
+Lost = Callable[[Entry | None], Exception | None]
+"""Takes the row as somebody else has made it, and says what is to be raised; None when all is well."""
 
 
 def rekey(store: Store, entry: Entry, key: str, *, now: float) -> Entry:
@@ -474,6 +539,7 @@ def set_state(
     expected: Sequence[LedgerState] | None = None,
     seen: Entry = ANY,
     tried: Tried | None = None,
+    carried: Carried | None = None,
     now: float,
 ) -> Entry:
     """Move an entry to another state.
@@ -482,59 +548,78 @@ def set_state(
         expected: States it must be in; so that of two runners one is refused.
         seen: The row as the caller knows it.
         tried: Recorded with it.
+        carried: Taken along by the same commit.
 
     Raises:
         KeyError: No such entry.
         IntentOpenError: It is in none of the expected states, or has changed; what was tried is recorded all the same.
     """
-    return _change(
-        store,
-        key,
-        state,
-        phase=phase,
-        remote_id=remote_id,
-        content_hash=content_hash,
-        source=source,
-        detail=detail,
-        expected=expected,
-        seen=seen,
-        tried=tried,
-        now=now,
-    )
+    wanted = Change(state, phase, remote_id, content_hash, source, detail=detail)
+    return change(store, key, wanted, expected=expected, seen=seen, tried=tried, carried=carried, now=now)
 
 
-def _change(
-    store: Store,
-    key: str,
-    state: LedgerState,
-    *,
-    remote_id: str | None = None,
-    phase: str | None = None,
-    content_hash: str | None = None,
-    source: Source | None = None,
-    total: Decimal | None = None,
-    currency: str | None = None,
-    detail: Mapping[str, Any] | None = None,
-    expected: Sequence[LedgerState] | None = None,
-    seen: Entry = ANY,
-    tried: Tried | None = None,
-    now: float,
-) -> Entry:
-    source = source or Source()
-    values = {
+@dataclass(frozen=True)
+class Change:
+    """What a row becomes; what is None stays as it was."""
+
+    state: LedgerState
+    phase: str | None = None
+    remote_id: str | None = None
+    content_hash: str | None = None
+    source: Source | None = None
+    total: Decimal | None = None
+    currency: str | None = None
+    detail: Mapping[str, Any] | None = None
+
+    def of(self, entry: Entry, *, now: float) -> Entry:
+        """The row after the change."""
+        source = self.source or Source()
+        told = {
+            "phase": self.phase,
+            "remote_id": self.remote_id,
+            "content_hash": self.content_hash,
+            "record_key": source.record_key,
+            "source_version": source.version,
+            "spec_fingerprint": source.spec_fingerprint,
+            "total": self.total,
+            "currency": self.currency,
+            "detail": None if self.detail is None else dict(self.detail),
+        }
+        changed: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
+        return replace(entry, state=self.state, at=now, revision=entry.revision + 1, **changed)
+
+
+def _change_values(key: str, wanted: Change, *, seen: Entry, now: float) -> dict[str, Any]:
+    source = wanted.source or Source()
+    return {
         "wanted": key,
-        "to_state": state,
+        "to_state": wanted.state,
         "now": now,
-        "to_remote_id": remote_id,
-        "to_phase": phase,
-        "to_content_hash": content_hash,
+        "to_remote_id": wanted.remote_id,
+        "to_phase": wanted.phase,
+        "to_content_hash": wanted.content_hash,
         "to_record_key": source.record_key,
         "to_source_version": source.version,
         "to_spec_fingerprint": source.spec_fingerprint,
-        "to_detail": None if detail is None else dumps(detail),
+        "to_detail": None if wanted.detail is None else dumps(wanted.detail),
         "seen_revision": None if seen is ANY else seen.revision,
-        **{f"to_{name}": value for name, value in _amounts(total, currency).items()},
+        **{f"to_{name}": value for name, value in _amounts(wanted.total, wanted.currency).items()},
     }
+
+
+def change(
+    store: Store,
+    key: str,
+    wanted: Change,
+    *,
+    expected: Sequence[LedgerState] | None = None,
+    seen: Entry = ANY,
+    tried: Tried | None = None,
+    carried: Carried | None = None,
+    now: float,
+) -> Entry:
+    """Commit a change of an entry; see `confirm` and `set_state`."""
+    values = _change_values(key, wanted, seen=seen, now=now)
 
     def changed(conn: Connection) -> tuple[Row[Any] | None, bool]:
         if tried is not None:
@@ -542,7 +627,7 @@ def _change(
         row = None if _is_none_of(conn, key, expected) else _CHANGE(conn, values).first()
         return row, row is not None or _STATE(conn, {"wanted": key}).scalar() is not None
 
-    row, exists = store.transact(changed)
+    row, exists = _commit(store, carried, changed)
     if row is None and exists:
         raise IntentOpenError(f"{shown_key(key)}: its state has changed meanwhile; look again before deciding")
     if row is None:
@@ -598,19 +683,16 @@ def _add_attempt(conn: Connection, key: str, tried: Tried, *, now: float) -> int
         "outcome": tried.outcome,
     }
     while True:
-        number = (_LAST_ATTEMPT(conn, {"wanted": key}).scalar() or 0) + 1
+        added = _ADD_ATTEMPT(conn, values).first()
         # Two workers may change one remote object, an invoice for instance, from two lanes.
-        if _ADD_ATTEMPT(conn, {**values, "n": number}).first() is not None:
-            return number
-
-
-_LAST_ATTEMPT = Prepared(sa.select(sa.func.max(attempt_table.c.n)).where(attempt_table.c.key == sa.bindparam("wanted")))
+        if added is not None:
+            return int(added.n)
 
 
 def _adding(dialect: str) -> sa.Executable:
-    fresh = insert_into(attempt_table, dialect).values(
-        {column.name: sa.bindparam(column.name) for column in attempt_table.c}
-    )
+    last = sa.select(sa.func.max(attempt_table.c.n)).where(attempt_table.c.key == sa.bindparam("key"))
+    told: dict[str, Any] = {column.name: sa.bindparam(column.name) for column in attempt_table.c if column.name != "n"}
+    fresh = insert_into(attempt_table, dialect).values(n=sa.func.coalesce(last.scalar_subquery(), 0) + 1, **told)
     return fresh.on_conflict_do_nothing().returning(attempt_table.c.n)
 
 

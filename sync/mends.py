@@ -62,7 +62,7 @@ MENDS: Final[Mapping[str, str]] = {
     "open-invoices": f"Collect, credit or write off what is open, {_AGAIN}; or skip it, and the client stays.",
     "product-deleted-at-source": f"{_NOTHING}: its items stay; archive them by hand, or set items.ended.",
     "rebuilt-ambiguous": "Keep one of the two objects in FreshBooks, delete the other, and rebuild again.",
-    "sku-of-another-product": f"{_SOURCE}: one of the two products needs another SKU.",
+    "sku-of-another-product": f"{_SOURCE}: one of the two products needs another SKU; it goes on by itself then.",
     "test-order": f"{_NOTHING}: test orders are never invoiced.",
     "total-differs": f"Correct the draft in FreshBooks so that it comes to the order's total, {_AGAIN}.",
     "written-twice": "Look in FreshBooks whether it is there twice, delete one, then skip the record.",

@@ -49,9 +49,9 @@ class EndedError(Exception):
         self.outcome = outcome
 
 
-def held(reason: str, message: str) -> EndedError:
-    """A person has to look."""
-    return EndedError(Outcome("held", (Reason(reason, message),)))
+def held(reason: str, message: str, *, waits_for: str | None = None) -> EndedError:
+    """A person has to look, unless another record's news settles it (`waits_for`, its key)."""
+    return EndedError(Outcome("held", (Reason(reason, message),), waits_for=waits_for))
 
 
 def dead(reason: str, message: str) -> EndedError:

@@ -70,17 +70,25 @@ class Prepared:
         if conn.dialect.name != "sqlite":
             result = conn.execute(self.of(conn.dialect.name), values)
             return Found(result.all() if result.returns_rows else (), result.rowcount)
-        if not self._text:
-            self._compile(conn)
-        given = self._given
-        arguments = [values[name] if name in values else given[name] for name in self._names]
         driver: Any = conn.connection.driver_connection
+        return self.on_sqlite(driver, conn.dialect, values)
+
+    def on_sqlite(self, driver: sqlite3.Connection, dialect: sa.Dialect, values: Mapping[str, Any]) -> Found:
+        """Run it on SQLite's own connection; raises what SQLAlchemy raises."""
+        if not self._text:
+            self._compile(dialect)
         try:
-            cursor: sqlite3.Cursor = driver.execute(self._text, arguments)
+            # Most statements are given all of their parameters.
+            arguments = [values[name] for name in self._names]
+        except KeyError:
+            given = self._given
+            arguments = [values[name] if name in values else given[name] for name in self._names]
+        try:
+            cursor = driver.execute(self._text, arguments)
             rows = cursor.fetchall()
         except sqlite3.Error as error:
             raise DBAPIError.instance(
-                self._text, None, error, sqlite3.Error, hide_parameters=True, dialect=conn.dialect
+                self._text, None, error, sqlite3.Error, hide_parameters=True, dialect=dialect
             ) from error
         if rows:
             if self._row is None:
@@ -98,9 +106,9 @@ class Prepared:
         elif rows:
             conn.execute(self.of(conn.dialect.name), rows)
 
-    def _compile(self, conn: Connection) -> None:
+    def _compile(self, dialect: sa.Dialect) -> None:
         statement: Any = self.of("sqlite")  # no IN (...): a list has no fixed text
-        compiled = statement.compile(dialect=conn.dialect)
+        compiled = statement.compile(dialect=dialect)
         self._names = compiled.positiontup or ()
         self._given = compiled.params
         self._text = self.text(str(compiled))

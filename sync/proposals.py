@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final, Literal
 
@@ -115,6 +115,26 @@ class Proposal:
 
 
 @dataclass(frozen=True)
+class Lowered:
+    """What accepted refunds have taken from one payment.
+
+    Attributes:
+        amount: Written for certain.
+        under_way: Begun: it is taken already, or not yet.
+        gone: All of it was taken, so that the payment was deleted.
+    """
+
+    amount: Decimal = Decimal(0)
+    under_way: Decimal = Decimal(0)
+    gone: bool = False
+
+    def from_(self, booked: Decimal, stands: Decimal) -> Decimal:
+        """What we left of a payment that was booked over `booked`, when it stands at `stands` now."""
+        left = booked - self.amount
+        return stands if self.under_way and stands == left - self.under_way else left
+
+
+@dataclass(frozen=True)
 class Checks:
     """Looks at FreshBooks before a proposal is accepted; without a connection the runner looks before it writes."""
 
@@ -207,6 +227,21 @@ def finish(store: Store, proposal: Proposal, remote_id: str, *, now: float) -> N
             detail=f"{proposal.name} as {remote_id}",
             now=now,
         )
+
+
+def left_of_payments(store: Store, invoice_id: str) -> dict[str, Lowered]:
+    """What our own corrections made of an invoice's payments, by the payment's id."""
+    found: dict[str, Lowered] = {}
+    for one in of_invoice(store, invoice_id):
+        if one.way != "lower_payment" or one.plan is None or one.payment_id is None:
+            continue
+        before, taken = found.get(one.payment_id, Lowered()), Decimal(one.plan["amount"])
+        if one.state == "done":
+            gone = before.gone or "vis_state" in one.plan["request"]["body"]
+            found[one.payment_id] = replace(before, amount=before.amount + taken, gone=gone)
+        elif one.state == "writing":
+            found[one.payment_id] = replace(before, under_way=before.under_way + taken)
+    return found
 
 
 _BEGUN = Prepared(sa.select(table).where(table.c.state == "writing", table.c.record_key == sa.bindparam("wanted")))

@@ -185,22 +185,31 @@ def set_notes(store: Store, record_key: str, found: Iterable[tuple[str, str, str
         found: Kind (kebab-case), message and subject each: ``unknown-sku`` (subject: the SKU), ``price-differs``,
             ``payment-skipped``, ...
     """
+    store.transact(lambda conn: set_notes_in(conn, record_key, found, now=now))
+
+
+def set_notes_in(conn: Connection, record_key: str, found: Iterable[tuple[str, str, str]], *, now: float) -> None:
+    """As ``set_notes``, inside the caller's transaction, which may be repeated."""
     wanted = {(kind, subject): message for kind, message, subject in found}
-    if wanted == {(row.kind, row.subject): row.message for row in store.rows(_NOTES_OF, {"record": record_key})}:
+    if wanted == {(row.kind, row.subject): row.message for row in _NOTES_OF(conn, {"record": record_key}).all()}:
         return
-    rows = [
-        {"record_key": record_key, "kind": kind, "subject": subject, "message": message, "at": now}
-        for (kind, subject), message in wanted.items()
-    ]
-
-    def replaced(conn: Connection) -> None:
-        conn.execute(sa.delete(note_table).where(note_table.c.record_key == record_key))
-        if rows:
-            conn.execute(store.insert(note_table).on_conflict_do_nothing(), rows)
-
-    store.transact(replaced)
+    _DROP_NOTES(conn, {"record": record_key})
+    _ADD_NOTE.each(
+        conn,
+        [
+            {"record_key": record_key, "kind": kind, "subject": subject, "message": message, "at": now}
+            for (kind, subject), message in wanted.items()
+        ],
+    )
 
 
+def _noting(dialect: str) -> sa.Executable:
+    fresh = insert_into(note_table, dialect).values({column.name: sa.bindparam(column.name) for column in note_table.c})
+    return fresh.on_conflict_do_nothing()
+
+
+_DROP_NOTES = Prepared(sa.delete(note_table).where(note_table.c.record_key == sa.bindparam("record")))
+_ADD_NOTE = Prepared(_noting)
 _NOTES_OF = Prepared(sa.select(note_table).where(note_table.c.record_key == sa.bindparam("record")))
 
 

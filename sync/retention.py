@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from sync import proposals
 from sync.ledger import LIVE
@@ -96,18 +98,29 @@ def _erase(
     chosen: sa.ColumnElement[bool],
     values: dict[str, Any],
 ) -> int:
-    total = 0
+    total, last = 0, None
     while True:
-        with store.write() as conn:
-            if store.is_sqlite:
-                conn.exec_driver_sql("PRAGMA secure_delete=ON")  # else the old text stays in the file's free space
-            rows = conn.execute(sa.select(*key).where(chosen).limit(_BATCH)).all()
-            if rows:
-                wanted = sa.tuple_(*key).in_([tuple(row) for row in rows])
-                conn.execute(sa.update(table).where(wanted).values(**values))
-        total += len(rows)
+        after = sa.true() if last is None else sa.tuple_(*key) > sa.tuple_(*last)
+        # Looked for before anything is locked, and asked again of the few that are erased.
+        rows = [tuple(row) for row in store.rows(sa.select(*key).where(chosen, after).order_by(*key).limit(_BATCH))]
+        if rows:
+            total += store.transact(partial(_erased, store, table, sa.tuple_(*key).in_(rows), chosen, values))
         if len(rows) < _BATCH:
             return total
+        last = rows[-1]
+
+
+def _erased(
+    store: Store,
+    table: sa.Table,
+    wanted: sa.ColumnElement[bool],
+    chosen: sa.ColumnElement[bool],
+    values: dict[str, Any],
+    conn: Connection,
+) -> int:
+    if store.is_sqlite:
+        conn.exec_driver_sql("PRAGMA secure_delete=ON")  # else the old text stays in the file's free space
+    return conn.execute(sa.update(table).where(wanted, chosen).values(**values)).rowcount
 
 
 def erase_by_settings(context: Context) -> bool:

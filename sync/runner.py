@@ -274,6 +274,7 @@ def serve(
             scheme=webhook_scheme(settings),
             reading=settings.reading,
             watch=context.watch,
+            traffic=context.traffic,
         )
         server = Server(app)
 

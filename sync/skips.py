@@ -63,7 +63,8 @@ def skip(store: Store, record: str, *, reason: str, who: str, now: float) -> tup
     """
     if not reason.strip():
         raise InputError("a skipped record needs a reason: say why with --reason")
-    with store.write() as conn:
+
+    def decided(conn: Connection) -> tuple[str, bool]:
         key = one_called(conn, record)
         hold_lanes(conn, [key])
         _require_rest(conn, key, now=now)
@@ -87,7 +88,9 @@ def skip(store: Store, record: str, *, reason: str, who: str, now: float) -> tup
             conn.execute(sa.update(inbox_table).where(inbox_table.c.seq == newest).values(state="skipped", **settled))
         wake_in(conn, key, now=now, also_held=False)  # what waits for it is held with it
         audit.add_in(conn, who=who, what="skip", subject=key, detail=reason.strip(), now=now)
-    return key, posted is None
+        return key, posted is None
+
+    return store.transact(decided)
 
 
 def replay(store: Store, record: str | None, *, reason: str | None = None, who: str, now: float) -> list[str]:

@@ -28,7 +28,7 @@ from sync.specs import (
     load_mappings,
     mappings_of,
     place_of,
-    read_spec,
+    read_file,
     second_for,
     spec_files,
     taken_by,
@@ -233,8 +233,9 @@ class LiveMappings:
     ) -> MappingState:
         read: MappingSpec | None = None
         try:
-            read = read_spec(path)
-            approved = vet(read, path)
+            file = read_file(path)
+            read = file.spec
+            approved = file.vet(path)
             if place_of(read) in chosen:
                 raise second_for(taken_by(read), path)
         except SpecError as error:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from mapspec import CompiledSpec, MappingSpec, SpecError, compile_spec, dump_spec, fingerprint, load_spec, unapproved
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -78,12 +82,27 @@ def load_mappings(folder: Path) -> Mappings:
     """
     found: dict[str, ApprovedSpec] = {}
     for path in spec_files(folder):
-        spec = vet(read_spec(path), path)
+        spec = read_file(path).vet(path)
         place = place_of(spec.compiled.spec)
         if place in found:
             raise second_for(taken_by(spec.compiled.spec), path)
         found[place] = spec
+    for setting, said in sorted(differing_settings(found.values()).items()):
+        log.warning("mappings of one folder differ in a setting", extra={"setting": setting, "said": said})
     return mappings_of(found)
+
+
+def differing_settings(specs: Iterable[ApprovedSpec]) -> dict[str, dict[str, str]]:
+    """Settings of one name that say different things in specs of one source: the value by spec.
+
+    A payment comes inside its order and by itself; read in two time zones it may fall on two days.
+    """
+    said: dict[tuple[str, str], dict[str, str]] = {}
+    for approved in specs:
+        spec = approved.compiled.spec
+        for name, value in spec.settings.items():
+            said.setdefault((spec.source.system, name), {})[spec.spec] = str(value)
+    return {name: values for (_, name), values in said.items() if len(set(values.values())) > 1}
 
 
 def taken_by(spec: MappingSpec) -> str:
@@ -92,8 +111,35 @@ def taken_by(spec: MappingSpec) -> str:
     return f"freshbooks-{source.entity}" if source.system.partition("@")[0] == "freshbooks" else source.entity
 
 
-def read_spec(path: Path) -> MappingSpec:
-    """A spec as it stands in its file, whatever its approvals.
+class SpecFile:
+    """The spec of a text; what is made of it is made once."""
+
+    def __init__(self, text: str) -> None:
+        """Read the text. Raises SpecError when it is malformed."""
+        self.spec = load_spec(text)
+
+    def vet(self, path: Path) -> ApprovedSpec:
+        """Compile it when it is approved in every part.
+
+        Raises:
+            SpecError: As `vet`.
+        """
+        try:
+            return self._approved
+        except SpecError:
+            return vet(self.spec, path)  # which names the file
+
+    @cached_property
+    def _approved(self) -> ApprovedSpec:
+        return vet(self.spec, Path())
+
+
+# By text: a start and every look at the folder want the same files again.
+_of_text = lru_cache(maxsize=64)(SpecFile)
+
+
+def read_file(path: Path) -> SpecFile:
+    """A spec as it stands in its file, whatever its approvals; the same object while the text stays the same.
 
     Raises:
         SpecError: Unreadable or malformed.
@@ -102,7 +148,16 @@ def read_spec(path: Path) -> MappingSpec:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"cannot be read: {type(error).__name__}", where=str(path)) from None
-    return load_spec(text, where=str(path))
+    try:
+        return _of_text(text)
+    except SpecError:
+        load_spec(text, where=str(path))  # says the same, and names the file
+        raise
+
+
+def read_spec(path: Path) -> MappingSpec:
+    """As `read_file`, the spec alone."""
+    return read_file(path).spec
 
 
 def vet(spec: MappingSpec, path: Path) -> ApprovedSpec:

@@ -442,7 +442,9 @@ class Store:
         # One writes at a time. Waiting for SQLite's own lock means sleeping longer than a transaction takes.
         self._writing = threading.Lock() if self.is_sqlite and path is not None else None
         self._readers = KeptConnections(engine, mapper_plain=True, **({} if self.is_sqlite else _AUTOCOMMIT))
-        self._writers = KeptConnections(engine, mapper_immediate=True)
+        # On a file the group commit begins by itself.
+        begun = {"mapper_plain": True} if self._writing is not None else {"mapper_immediate": True}
+        self._writers = KeptConnections(engine, **begun)
         self._group = GroupCommit(self._writers, self._writing) if self._writing is not None else None
 
     @contextmanager
@@ -485,6 +487,8 @@ class Store:
         if self._turn is not None:
             with self.read() as conn:
                 return _rows(conn, statement, values or {})
+        if self.is_sqlite and isinstance(statement, Prepared):
+            return statement.on_sqlite(self._readers.driver(), self.engine.dialect, values or {}).all()
         for again in (True, False):
             conn = self._readers.get()
             try:

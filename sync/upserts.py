@@ -207,7 +207,8 @@ class Upserter:
         try:
             self.match(action, body)
         except Exception:
-            self.applier.enter(ledger.set_state(self.context.store, action.key, "held", now=self.applier.now))
+            store, carried, now = self.context.store, self.applier.event.carried, self.applier.now
+            self.applier.enter(ledger.set_state(store, action.key, "held", carried=carried, now=now))
             raise
 
     # --- changing ------------------------------------------------------------------------------------------------

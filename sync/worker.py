@@ -36,11 +36,12 @@ from sync.lanes import Event, State, claim_in, settle_in
 from sync.leases import Leases
 from sync.log import bound
 from sync.lookups import Finder
-from sync.outcome import Outcome
+from sync.outcome import EndedError, Outcome
 from sync.reading import assumed
 from sync.recovery import RATE_LIMIT, WRITE_UNDER_WAY, outcome_of
 from sync.settings import Settings
 from sync.store import Store
+from sync.traffic import Traffic
 from sync.watch import ToldEvent, Watch
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ class Context:
         rebuilt: Whether the ledger holds what a rebuild found and nobody has claimed yet.
         stop: Set when the run shall end after the write in hand.
         saved_specs: Fingerprints of the specs that this process knows to be in the store.
+        traffic: Webhooks that arrive at this process; workers give way to them.
     """
 
     settings: Settings
@@ -94,6 +96,7 @@ class Context:
     stop: threading.Event = field(default_factory=threading.Event)
     saved_specs: set[str] = field(default_factory=set)
     watch: Watch = field(default_factory=Watch)
+    traffic: Traffic = field(default_factory=Traffic)
     aliases: Aliases = field(init=False)
     finder: Finder = field(init=False)
     drift: DriftWatch = field(init=False)
@@ -122,9 +125,13 @@ class Context:
         return not self.dry_run and control.paused(self.store) is not None
 
     def may_write(self) -> None:
-        """To be called before the intent of a write: raises PausedError while somebody has paused the runner."""
+        """To be called before a write that needs no intent: raises PausedError while somebody has paused the runner."""
         if not self.dry_run:
             control.require_going(self.store)
+
+    def going(self, conn: Connection) -> PausedError | None:
+        """Asked by the transaction that commits a claim or the intent of a write: the pause that forbids it."""
+        return None if self.dry_run else control.paused_in(conn)
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -201,6 +208,7 @@ class Worker:
         drained = Drained()
         event = self._claim(lane_key)
         while event is not None:
+            self._context.traffic.give_way(self._context.stop)
             step, event = self._work_on(event, follow=drained.events + 1 != most, lane_key=lane_key)
             if step is None:
                 break
@@ -238,14 +246,15 @@ class Worker:
             try:
                 outcome = skips.outcome(context.store, event.record_key) or self._flow.process(event, context)
             except PausedError:
-                inbox.release(context.store, event)
+                self._give_back(event)
                 log.warning("paused before a write", extra={"seq": event.seq})
                 return None, None
             except LaneLostError:
+                self._tell(event)
                 log.warning("lane lost to another runner", extra={"seq": event.seq})
                 return Step("lost", "another runner has taken over"), None
             except (KeyboardInterrupt, SystemExit):
-                inbox.release(context.store, event)
+                self._give_back(event)
                 raise
             except Exception as error:
                 outcome = self._escaped(event, error)
@@ -270,9 +279,9 @@ class Worker:
         context, fate = self._context, str(outcome.fate)
         store, now, reasons = context.store, context.now(), _plain(outcome.reasons)
         text = "; ".join(reason["message"] for reason in reasons)
-        told(fate, reasons[0]["id"] if reasons else "")
         if fate == "stop":
-            inbox.release(store, event)
+            told(fate, reasons[0]["id"])
+            self._give_back(event)
             state: Literal["stopped", "reconnect"] = "reconnect" if reasons[0]["id"] == "reconnect" else "stopped"
             records.set_connection(store, "freshbooks", state, reason=text, now=now)
             self._known_good = False
@@ -282,7 +291,7 @@ class Worker:
             reasons = [{"id": "gave-up", "message": f"given up after {event.attempts + 1} tries"}, *reasons]
             fate = "dead"
         due = self._due(event, outcome, fate, now)
-        follow = follow and not (context.stop.is_set() or context.paused or context.hold_off_s() > 0)
+        follow = follow and not (context.stop.is_set() or context.hold_off_s() > 0)
 
         def settled(conn: Connection) -> tuple[bool, Event | None]:
             kept = settle_in(
@@ -296,11 +305,16 @@ class Worker:
                 settled=outcome.settled if fate == "done" else None,
                 now=now,
             )
-            if not follow:
+            if not follow or context.going(conn) is not None:
                 return kept, None
             return kept, claim_in(conn, now=now, owner=self._owner, lease_s=context.leases.seconds, lane_key=lane_key)
 
-        kept, following = store.transact(settled)
+        try:
+            kept, following = event.carried.commit(store, settled)
+        except (EndedError, IntentOpenError) as error:  # a write's end that could not be told decides the outcome
+            outcome = error.outcome if isinstance(error, EndedError) else outcome_of(error)
+            return self._record(event, outcome, told, follow=follow, lane_key=lane_key)
+        told(fate, reasons[0]["id"] if reasons else "")
         log.info(
             "event settled" if kept else "lane lost to another runner",
             extra={"seq": event.seq, "fate": fate, "reasons": [reason["id"] for reason in reasons]},
@@ -309,6 +323,17 @@ class Worker:
             records.set_connection(store, "freshbooks", "ok", now=now)
             self._known_good = True
         return Step(fate if kept else "lost", text), following
+
+    def _tell(self, event: Event) -> None:
+        """Tell the ends of this event's writes, where no outcome takes them along."""
+        try:
+            event.carried.flush(self._context.store)
+        except (EndedError, IntentOpenError) as error:  # whoever works on the record next finds it so
+            log.error("a write's end was not as expected", extra={"seq": event.seq, "why": str(error)})
+
+    def _give_back(self, event: Event) -> None:
+        self._tell(event)
+        inbox.release(self._context.store, event)
 
     def _due(self, event: Event, outcome: Outcome, fate: str, now: float) -> float | None:
         if fate not in ("retry", "waiting"):

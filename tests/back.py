@@ -24,7 +24,10 @@ BACK = ROOT / "mappings" / "freshbooks-clarity"
 
 @cache
 def _approved(*folders: Path) -> Flow:
-    both = Mappings({entity: spec for folder in folders for entity, spec in load_mappings(folder).by_entity.items()})
+    loaded = [load_mappings(folder) for folder in folders]
+    by_entity = {entity: spec for one in loaded for entity, spec in one.by_entity.items()}
+    corrections = {entity: specs for one in loaded for entity, specs in one.corrections.items()}
+    both = Mappings(by_entity, corrections=corrections)
     return cast(Flow, SimpleNamespace(load_mappings=lambda _folder: both, process=flow.process))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +15,14 @@ from connectors.sandbox.server import running_sandbox
 from tests.flows import Books
 
 pytest_plugins = ["tests.postgres"]
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - for the folders that pytest makes
+ROOM = 4 << 30
+
+# A store waits for the disk at every commit, which survives the end of a process without it, too. In memory nobody
+# waits. Where there is no such folder, or too little room in it, tests use the disk.
+if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ROOM:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.fixture(scope="session", autouse=True)

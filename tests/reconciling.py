@@ -95,7 +95,7 @@ class Shop:
         with self.books.sandbox.state.lock:
             for record in orders:
                 clarity.put("orders", record, silent=True)
-                for payment in record["payments"]:
+                for payment in (one for one in record["payments"] if one.get("id")):
                     entry = {**payment, "orderId": record["id"], "updatedAt": record["updatedAt"]}
                     clarity.put("payments", entry, silent=True)
 

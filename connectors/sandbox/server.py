@@ -153,7 +153,7 @@ class Sandbox:
         self.state.deliveries.close()
         self.state.callbacks.outbox.close()
         for server in self._servers:
-            server.should_exit = True
+            server.end()
         for server in self._servers:
             server.join()
         self._servers.clear()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import socket
 import threading
 from typing import Any
@@ -15,6 +17,9 @@ from connectors.sandbox.state import SandboxState
 
 HOST = "127.0.0.1"
 _READY_TIMEOUT_S = 30.0
+_TICK_S = 0.1  # uvicorn's own, of its clock
+_LOOK_S = 0.01
+_SLOW_ANSWERS_S = 1  # they must not hold up the end
 
 
 def listen(port: int) -> socket.socket:
@@ -32,7 +37,10 @@ def listen(port: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """Serves one system from `start` until `should_exit` is set and `join` returns."""
+    """Serves one system from `start` until `end` is called and `join` returns.
+
+    uvicorn looks every tenth of a second whether it shall end, and then waits another tenth; this one is told.
+    """
 
     def __init__(self, app: ASGIApp, system: str, state: SandboxState, opened: socket.socket) -> None:
         """Prepare; `opened` is a listening socket that this server closes."""
@@ -48,12 +56,12 @@ class Server(uvicorn.Server):
                 log_level="critical",
                 access_log=False,
                 server_header=False,
-                # slow answers must not hold up the end
-                timeout_graceful_shutdown=1,
             )
         )
         self._socket = opened
         self._ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending = asyncio.Event()
         self._thread = threading.Thread(
             target=self.run, kwargs={"sockets": [opened]}, name=f"sandbox-{system}", daemon=True
         )
@@ -61,7 +69,33 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Say that it listens."""
         await super().startup(sockets)
+        self._loop = asyncio.get_running_loop()
         self._ready.set()
+
+    async def main_loop(self) -> None:
+        """Serve until the end is said."""
+        ticks = 0
+        while not await self.on_tick(ticks):
+            ticks += 1
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), _TICK_S)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close what is idle, and wait a little for what is being answered."""
+        for server in self.servers:
+            server.close()
+        for opened in sockets or []:
+            opened.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await asyncio.sleep(0)  # idle ones close in the loop's next turn
+        try:
+            async with asyncio.timeout(_SLOW_ANSWERS_S):
+                while self.server_state.connections or self.server_state.tasks:
+                    await asyncio.sleep(_LOOK_S)
+        except TimeoutError:
+            for task in self.server_state.tasks:
+                task.cancel()
 
     def start(self) -> None:
         """Return when it answers. Raises OSError when it does not."""
@@ -69,6 +103,13 @@ class Server(uvicorn.Server):
         if not self._ready.wait(_READY_TIMEOUT_S):
             msg = "the sandbox server did not start"
             raise OSError(msg)
+
+    def end(self) -> None:
+        """Say that it shall end."""
+        self.should_exit = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(self._ending.set)
 
     def join(self) -> None:
         """Wait for its end."""

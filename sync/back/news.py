@@ -18,8 +18,8 @@ import sqlalchemy as sa
 
 from connectors.errors import ConnectorError, ReconnectError
 from connectors.freshbooks import DELETED, parse_accounting_time
-from sync import ledger
-from sync.back.echo import client_as_left, is_as_booked
+from sync import ledger, proposals
+from sync.back.echo import client_as_left, is_as_booked, stands
 from sync.back.pairs import PREFIX, followed
 from sync.inbox import IngestResult
 from sync.intake import Prepared, prepare, store_all
@@ -106,9 +106,9 @@ def _changed(store: Store, freshbooks: FreshBooks, since: datetime) -> Iterator[
     booked: dict[str, Decimal] = {}  # by invoice: what we have booked, as far as it stands in this window
     for entity in ("payment", "invoice", "client"):  # payments first, since they explain invoices
         for row in _rows(freshbooks, entity, since):
-            if entity == "payment" and is_as_booked(row, ledger.of_remote(store, entity, str(row["id"]))):
-                amount = Decimal(str(row["amount"]["amount"]))
-                booked[str(row.get("invoiceid"))] = booked.get(str(row.get("invoiceid")), Decimal(0)) + amount
+            if entity == "payment" and _is_as_we_left(store, row):
+                invoice_id = str(row.get("invoiceid"))
+                booked[invoice_id] = booked.get(invoice_id, Decimal(0)) + stands(row)
                 continue
             name, record_id = (entity, str(row["id"])) if entity != "payment" else ("invoice", str(row["invoiceid"]))
             entries = ledger.of_remote(store, name, record_id)
@@ -129,6 +129,13 @@ def _rows(freshbooks: FreshBooks, entity: str, since: datetime) -> Iterator[dict
             moment = _moment(str(row.get("updated") or ""))
             if moment is None or moment >= since:
                 yield row
+
+
+def _is_as_we_left(store: Store, row: Mapping[str, Any]) -> bool:
+    entries = ledger.of_remote(store, "payment", str(row["id"]))
+    if not entries:
+        return False
+    return is_as_booked(row, entries, proposals.left_of_payments(store, str(row.get("invoiceid"))))
 
 
 def _is_ours(entity: str, row: Mapping[str, Any], entries: Sequence[Entry], booked: Decimal) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from connectors.errors import AuthError, ConnectorError, RejectedError
 from connectors.freshbooks import DELETED
 from mapspec import Draft, Reason
-from sync import inbox, ledger
+from sync import inbox, ledger, proposals
 from sync.back import echo
 from sync.back.compare import Comparison, Judged, members_of, values
 from sync.back.guard import unsafe
@@ -59,9 +59,10 @@ def _payment(event: Event, context: Context) -> Outcome:
     invoice = ""
     try:
         row = context.freshbooks.get("payment", event.record_id)
-        if echo.is_as_booked(row, ledger.of_remote(context.store, "payment", event.record_id)):
-            return Outcome("done")
         invoice = str(row.get("invoiceid") or "")
+        lowered = proposals.left_of_payments(context.store, invoice)
+        if echo.is_as_booked(row, ledger.of_remote(context.store, "payment", event.record_id), lowered):
+            return Outcome("done")
     except RejectedError as error:
         if error.status != 404:
             raise
@@ -109,7 +110,10 @@ class _Work:
             return Outcome("skipped", draft.reasons)
         if draft.decision == "hold":
             return Outcome("held", draft.reasons)
-        left = approved.compiled.apply(self._as_left(source, pair))
+        theirs, own = self._as_left(source, pair)
+        if theirs != source:
+            source, draft = theirs, approved.compiled.apply(theirs)
+        left = approved.compiled.apply(own)
         if self._is_echo(pair, draft, left):
             return Outcome("done")
         current = self._current(pair)
@@ -148,10 +152,10 @@ class _Work:
         except AuthError as error:
             raise without_clarity(context.store, error, now=context.now()) from None
 
-    def _as_left(self, source: Mapping[str, Any], pair: Pair) -> dict[str, Any]:
-        """The record as our own writes left it."""
+    def _as_left(self, source: dict[str, Any], pair: Pair) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The record as people left it, our corrections of their payments taken out; and as our own writes left it."""
         if pair.entity == "customer":
-            return echo.client_as_left(source, pair.made.detail.get("fields", {}))
+            return source, echo.client_as_left(source, pair.made.detail.get("fields", {}))
         freshbooks, number = self.context.freshbooks, self.event.record_id
         rows = [
             row
@@ -160,9 +164,10 @@ class _Work:
             if str(row.get("invoiceid")) == number
         ]
         once = {str(row["id"]): row for row in rows}
-        return echo.invoice_as_left(
-            source, [(row, ledger.of_remote(self.store, "payment", number)) for number, row in once.items()]
-        )
+        payments = [(row, ledger.of_remote(self.store, "payment", payment_id)) for payment_id, row in once.items()]
+        lowered = proposals.left_of_payments(self.store, number)
+        theirs = echo.invoice_as_people_left(source, payments, lowered)
+        return theirs, echo.invoice_as_left(source, payments, lowered)
 
     def _is_echo(self, pair: Pair, draft: Draft, left: Draft) -> bool:
         """Whether all is as our own writes left it, so that Clarity need not be asked.

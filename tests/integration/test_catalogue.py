@@ -195,9 +195,33 @@ def test_a_sku_that_another_product_has_is_held(books: Books) -> None:
     report = in_turn(books, events)
     assert reasons(report) == {"product:903": "sku-of-another-product"}
     assert items(books) == {"MUG-1": ("Mug", "9.50")}
-    assert books.run(updated(8, sku="MUG-9")).status["held"] != []
-    assert reasons(books.run({**events[1], "id": "again"})) == {}
+    assert reasons(books.run({**events[1], "id": "again"})) == {"product:903": "sku-of-another-product"}
+    assert reasons(books.run(updated(8, sku="MUG-9"))) == {}
     assert items(books) == {"MUG-9": ("Mug", "9.50"), "mug-1": ("Another mug", "9.50")}
+
+
+@pytest.mark.parametrize(
+    ("frees", "taken_over"),
+    [
+        (updated(8, sku="MUG-9"), {"MUG-9": ("Mug", "9.50"), "mug-1": ("Another mug", "9.50")}),
+        (updated(8, active=False), {"mug-1": ("Another mug", "9.50")}),
+        ({**updated(8), "type": "product.deleted"}, {"mug-1": ("Another mug", "9.50")}),
+        (updated(8, variants=[{"id": "1", "sku": "MUG-9"}], sku=None), None),
+    ],
+    ids=["renamed", "deactivated", "deleted", "a-variant-instead"],
+)
+@pytest.mark.parametrize("ended", ["leave", "archive"])
+def test_what_is_held_for_a_sku_goes_on_by_itself_once_the_sku_is_free(
+    make_books: Callable[..., Books], frees: dict[str, Any], taken_over: dict[str, Any] | None, ended: str
+) -> None:
+    books = make_books(books=policies(items={"ended": ended}))
+    assert reasons(in_turn(books, life("product__same-sku"))) == {"product:903": "sku-of-another-product"}
+    assert reasons(books.run(updated(7, price="9.75"))) == {"product:903": "sku-of-another-product"}
+    assert reasons(books.run(frees)) == {}
+    assert "mug-1" in items(books)
+    assert taken_over is None or set(items(books)) == set(taken_over)
+    assert items(books)["mug-1"][0] == "Another mug"
+    assert [row["sku"] for row in books.table("item") if row["vis_state"] == ACTIVE].count("mug-1") == 1
 
 
 def test_skus_in_two_cases_are_two_where_the_store_says_so(books: Books) -> None:

@@ -6,28 +6,18 @@ import csv
 import gzip
 import io
 import json
-import subprocess
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mapper_ai.__main__ import main
 from tests.flows import Books
-from tests.integration.test_cli_mapper_specs import FIXTURES, ORDER, ROOT, assert_one_line, fresh
+from tests.integration.test_cli_mapper_specs import FIXTURES, ORDER, ROOT, assert_one_line, fresh, mapper
 
 
 @pytest.fixture(autouse=True)
 def _workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAPPER_WORKSPACE", str(tmp_path / "workspace"))
-
-
-def mapper(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """The command in this process: two dozen starts of Python would take longer than all they do."""
-    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as told:
-        code = main([str(argument) for argument in arguments])
-    return subprocess.CompletedProcess(arguments, code, out.getvalue(), told.getvalue())
 
 
 def profile(*arguments: str | Path) -> dict[str, Any]:

@@ -1,14 +1,19 @@
-"""`mapper` as a process: what it prints, its exit codes, and one clear line for every mistake."""
+"""`mapper`: what it prints, its exit codes, and one clear line for every mistake."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+
+from mapper_ai.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[2]
 MAPPINGS = ROOT / "mappings" / "clarity-freshbooks"
@@ -18,17 +23,25 @@ INVOICE = MAPPINGS / "order-to-invoice.yaml"
 
 
 def mapper(*arguments: str | Path, user: str = "") -> subprocess.CompletedProcess[str]:
+    """The command in this process: a start of Python takes many times longer than what most commands do."""
     environment = {key: value for key, value in os.environ.items() if key != "MAPPER_USER"}
     if user:
         environment["MAPPER_USER"] = user
-    return subprocess.run(
-        [sys.executable, "-m", "mapper_ai", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=environment,
-        check=False,
-    )
+    out, told = io.StringIO(), io.StringIO()
+    with (
+        patch.dict(os.environ, environment, clear=True),
+        chdir(ROOT),
+        redirect_stdout(out),
+        redirect_stderr(told),
+    ):
+        code = main([str(argument) for argument in arguments])
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), told.getvalue())
+
+
+def process(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """The command as a process of its own."""
+    command = [sys.executable, "-m", "mapper_ai", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
 
 
 def copy_of(name: str, folder: Path, **changes: str) -> Path:
@@ -56,6 +69,17 @@ def assert_one_line(result: subprocess.CompletedProcess[str], code: int, *parts:
     assert "Traceback" not in result.stderr
     for part in parts:
         assert part in result.stderr
+
+
+def test_a_process_says_the_same_and_ends_with_the_same_code(tmp_path: Path) -> None:
+    for arguments in (
+        ("preview", INVOICE, "--sample", ORDER, "--json"),
+        ("validate", fresh(tmp_path), "--approved"),
+        ("preview", "none.yaml", "--sample", ORDER),
+        ("approve", "--moon"),
+    ):
+        ended, here = process(*arguments), mapper(*arguments)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (here.returncode, here.stdout, here.stderr)
 
 
 # --- mistakes ----------------------------------------------------------------------------------------------------

@@ -3,107 +3,26 @@ books agree to the cent."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator
 from decimal import Decimal
-from functools import cache
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from sync import audit, flow, proposals, records
-from sync.connections import open_clarity
-from sync.corrections import checks
+from sync import audit, records
 from sync.errors import InputError
-from sync.proposals import Proposal
-from sync.reconcile.compare import Sources, compared
-from sync.reconcile.period import Period
-from sync.reconcile.report import Report
-from sync.runner import run
-from sync.store import open_store
-from sync.worker import Flow
 from tests import oracle
-from tests.flows import MAPPINGS, Books, order, reasons
-from tests.reconciling import MARCH, Outcome, Shop, opening, sale
+from tests.desk import Desk, desks
+from tests.flows import Books, order
+from tests.reconciling import sale
 
-# What was approved does not change from run to run here.
-_approved = cache(flow.load_mappings)
-APPROVED = cast(Flow, SimpleNamespace(load_mappings=_approved, process=flow.process))
 LATER = "2026-03-15T12:00:00-05:00"
-
-
-class Desk(Shop):
-    """A shop and the person who decides."""
-
-    def decide(self, name: str, way: str | None = None, *, looks: bool = True) -> None:
-        with self.opened() as store:
-            checked = checks(store, self.person) if looks else None
-            proposals.accept(store, name, way=way, who="ana", now=1.0, checks=checked)
-
-    def refuse(self, name: str, why: str = "agreed otherwise") -> None:
-        with self.opened() as store:
-            proposals.refuse(store, name, why=why, who="ana", now=1.0)
-
-    def proposed(self, state: str | None = "proposed") -> dict[str, Proposal]:
-        with self.opened() as store:
-            return {one.name: one for one in proposals.listed(store, state)}  # type: ignore[arg-type]
-
-    def opened(self) -> Any:
-        return closing(open_store(self.books.settings.store_url))
-
-    def refund(self, number: int, amount: str, *, id: str = "", **more: Any) -> dict[str, Any]:  # noqa: A002
-        at = "2026-03-20T09:00:00-05:00"
-        found = {"id": id or f"r{number}", "orderId": str(number), "amount": amount, "currency": "USD", "createdAt": at}
-        found |= {"updatedAt": at, "status": "completed", **more}
-        with self.books.sandbox.state.lock:
-            self.books.sandbox.state.clarity.put("refunds", found, silent=True)
-        return found
-
-    def run(self, *, dry_run: bool = False) -> dict[str, str]:
-        self.report = run(self.books.settings, MAPPINGS, flow=APPROVED, dry_run=dry_run, max_wait_s=60)
-        return reasons(self.report)
-
-    def compare(self, period: Period = MARCH, **settings: Any) -> Outcome:
-        asked, by_entity = self.settings(**settings), _approved(MAPPINGS).by_entity
-        clarity = open_clarity(asked)
-        assert clarity is not None
-        with self.opened() as store, closing(clarity):
-            sources = Sources(clarity, self.person, store, by_entity)
-            with compared(asked, sources, period) as found:
-                report = Report(found)
-                return Outcome(report.exit_code, list(report.records()), report.groups, report.notes)
-
-    def corrected(self) -> list[tuple[str, str, str]]:
-        """Credit notes, lowered payments and changed invoices that FreshBooks took after the sales."""
-        found = []
-        for write in self.books.writes():
-            for entity, body in write["body"].items():
-                if entity == "credit_note":
-                    found.append(("credit", body["credit_number"], total_of(body["lines"])))
-                elif write["method"] == "PUT" and "action_mark_as_sent" not in body:
-                    found.append(("change", entity, ",".join(sorted(body))))
-        return found
-
-    def credited(self) -> list[str]:
-        return sorted(row["amount"]["amount"] for row in self.books.table("credit_note") if row["vis_state"] != 1)
-
-    def paid(self, number: int) -> str:
-        return str(self.invoice(number)["paid"]["amount"])
-
-    def agrees(self, period: Period = MARCH) -> bool:
-        return self.compare(period).differing == set()
-
-
-def total_of(lines: list[Mapping[str, Any]]) -> str:
-    return str(sum(Decimal(line["qty"]) * Decimal(line["unit_cost"]["amount"]) for line in lines))
 
 
 @pytest.fixture
 def desk(make_books: Callable[..., Books]) -> Iterator[Desk]:
-    with opening(make_books) as make:
-        shop = make()
-        yield Desk(shop.books, shop.person)
+    with desks(make_books) as found:
+        yield found
 
 
 def sold(desk: Desk, *records: dict[str, Any]) -> None:
@@ -437,9 +356,7 @@ def test_a_paid_order_that_is_cancelled_is_credited_and_its_refund_pays_that_bac
 
 
 def test_a_draft_of_a_cancelled_order_can_only_be_archived(make_books: Callable[..., Books]) -> None:
-    with opening(make_books) as make:
-        shop = make(unit_cost_places=0)  # the draft does not come to the order's total, and is not sent
-        desk = Desk(shop.books, shop.person)
+    with desks(make_books, unit_cost_places=0) as desk:  # the draft does not come to the order's total: not sent
         record = sale(1, amount="10.45", payments=[])
         desk.put(record)
         assert desk.run() == {"order:1": "total-differs"}
@@ -451,6 +368,79 @@ def test_a_draft_of_a_cancelled_order_can_only_be_archived(make_books: Callable[
         assert desk.run() == {}
         assert desk.invoice(1)["vis_state"] == 2
         assert desk.credited() == []
+
+
+# --- more was paid than is due ---------------------------------------------------------------------------------------
+
+
+def overpaid(amount: str = "100.00", more: str = "30.00", **changes: Any) -> dict[str, Any]:
+    """A sale with a second payment that nothing is due for."""
+    record = sale(1, amount=amount, updatedAt=LATER)
+    first = {**record["payments"][0], "amount": "100.00"}
+    second = {**first, "id": "p1b", "transactionId": "ch_1b", "amount": more}
+    return {**record, "payments": [first, second], **changes}
+
+
+def test_what_was_paid_too_much_is_held_and_posted_once_an_edit_makes_it_due(desk: Desk) -> None:
+    sold(desk)
+    desk.put(overpaid())
+    assert set(desk.run().values()) == {"overpaid"}
+    assert (desk.paid(1), desk.proposed(None)) == ("100.00", {})
+    desk.put({**overpaid("130.00"), "updatedAt": "2026-03-16T12:00:00-05:00"})
+    assert desk.run()["order:1"] == "edited-after-invoice"
+    assert desk.paid(1) == "100.00"
+    desk.decide("order:1", "change_invoice")
+    assert desk.run() == {}
+    assert (desk.invoice(1)["amount"]["amount"], desk.paid(1)) == ("130.00", "130.00")
+    assert desk.agrees()
+
+
+def test_an_edit_below_what_was_paid_is_named_and_changes_nothing(desk: Desk) -> None:
+    sold(desk)
+    desk.put(edited("80.00"))
+    assert desk.run() == {"order:1": "overpaid"}
+    assert desk.proposed(None) == {}
+    assert desk.corrected() == []
+    assert desk.compare().of("invoice", "1").cause == "edited-after-invoice"
+
+
+def test_a_refund_of_what_was_paid_too_much_takes_nothing_from_the_payment_that_was_due(desk: Desk) -> None:
+    sold(desk)
+    desk.put(overpaid())
+    desk.refund(1, "30.00", paymentId="p1b", updatedAt="2026-03-20T09:00:00-05:00")
+    held = desk.run()
+    assert "overpaid" in held.values()
+    assert desk.proposed() == {}
+    assert (desk.paid(1), desk.credited()) == ("100.00", [])
+
+
+# --- an order that is split ------------------------------------------------------------------------------------------
+
+
+def test_an_order_that_is_split_is_corrected_and_its_new_part_invoiced(desk: Desk) -> None:
+    sold(desk, sale(1, amount="100.00", payments=[]))
+    desk.put(sale(1, amount="60.00", payments=[], updatedAt=LATER), sale(2, amount="40.00", at=LATER, payments=[]))
+    assert desk.run() == {"order:1": "edited-after-invoice"}
+    assert desk.invoice(2)["amount"]["amount"] == "40.00"
+    desk.decide("order:1", "credit_note")
+    assert desk.run() == {}
+    assert (desk.invoice(1)["amount"]["amount"], desk.credited()) == ("100.00", ["40.00"])
+    assert desk.agrees()
+
+
+def test_a_payment_that_moves_to_the_new_part_is_not_posted_twice(desk: Desk) -> None:
+    sold(desk)
+    part = sale(1, amount="60.00", updatedAt=LATER)
+    kept = {**part["payments"][0], "amount": "60.00"}
+    moved = {**kept, "amount": "40.00"}
+    desk.put({**part, "payments": [kept]})
+    rest = sale(2, amount="40.00", at=LATER)
+    with desk.books.sandbox.state.lock:
+        desk.books.sandbox.state.clarity.put("orders", {**rest, "payments": [moved]}, silent=True)
+    held = desk.run()
+    assert held["order:1"] == "edited-after-invoice"
+    assert sum(Decimal(row["amount"]["amount"]) for row in desk.books.table("payment")) == Decimal("100.00")
+    assert "order:2" in held
 
 
 # --- what changes meanwhile ------------------------------------------------------------------------------------------

@@ -12,9 +12,13 @@ from typing import Any
 import pytest
 
 from connectors.sandbox.generator import Case
+from connectors.sandbox.generator_mixed import STORE_ZONE
+from mapspec.codec import dump_spec
 from mapspec.engine import CompiledSpec, compile_spec
 from sync.settings import Policies
-from tests.books import LOCK_DATE, Books, mappings, mixed, order_spec, run_cases, try_drafts
+from sync.specs import load_mappings
+from tests.books import LOCK_DATE, compare_books, mappings, mixed, order_spec, run_cases, try_drafts
+from tests.flows import Books
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +62,9 @@ def test_the_books_agree_to_the_cent_however_the_server_rounds(
     books = make_books(**switches)
     books.mappings = mappings(tmp_path)
     books.policies = Policies(lock_date=LOCK_DATE)
-    assert run_cases(books, mixed(seed, 45)) == []
+    cases = mixed(seed, 45)
+    assert run_cases(books, cases) == []
+    assert compare_books(books, cases) == []
 
 
 def test_a_wrong_book_is_seen(make_books: Callable[..., Books], tmp_path: Path) -> None:
@@ -81,3 +87,18 @@ def test_a_wrong_book_is_seen(make_books: Callable[..., Books], tmp_path: Path) 
     assert f"{first['invoice_number']}: comes to 0.01" in told
     assert "SOMETHING-ELSE: posted" in told
     assert f"{paid}: payments of " in told
+    told = "\n".join(compare_books(books, cases))
+    order = next(case.order for case in cases if case.order["orderNumber"] == first["invoice_number"])
+    assert f"invoice of order {order['id']}: agrees or not" in told
+
+
+def test_mappings_that_differ_in_a_setting_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = mappings(tmp_path)
+    load_mappings(folder)
+    assert caplog.records == []
+    folder.joinpath("order-to-invoice.yaml").write_text(dump_spec(order_spec(settings={"timezone": "Asia/Tokyo"})))
+    load_mappings(folder)
+    (told,) = caplog.records
+    said = vars(told)["said"]
+    assert (vars(told)["setting"], said["clarity-freshbooks/payment-to-payment"]) == ("timezone", STORE_ZONE)
+    assert said["clarity-freshbooks/order-to-invoice"] == "Asia/Tokyo"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from connectors.sandbox.faults import ScriptedFault
 from mapspec import approve, dump_spec, load_spec
 from mapspec.errors import SpecError
-from sync import inbox, ledger
+from sync import inbox, ledger, proposals
 from sync.back.doctor import way_back
 from sync.errors import SettingsError
 from sync.forget import forget
@@ -211,6 +212,59 @@ def test_a_payment_of_ours_that_a_person_removes_never_lowers_the_order(make: Ma
         books.delete("payment", both.table("payment")[0]["id"])
     assert reasons(both.sync())["freshbooks-invoice:501001"] == "payment-state"
     assert both.told() == []
+
+
+def refunded(both: BothWays, amount: str, *, name: str = "r1") -> None:
+    """Clarity pays back; a person accepts that the payment is lowered for it."""
+    at = "2026-03-20T09:00:00-05:00"
+    refund = {"id": name, "orderId": "10066", "amount": amount, "currency": "USD", "createdAt": at, "updatedAt": at}
+    both.shop("refunds", {**refund, "status": "completed"})
+    assert reasons(both.sync()) == {f"refund:{name}": "refund-proposed"}
+    with closing(open_store(both.settings.store_url)) as store:
+        proposals.accept(store, f"refund:{name}", way="lower_payment", who="ana", now=1.0)
+    assert reasons(both.sync()) == {}
+
+
+@pytest.mark.parametrize(("amounts", "left"), [(["3.00"], "8.80"), (["3.00", "8.80"], "0.00")])
+def test_a_refund_that_lowered_our_payment_is_no_news(make: Make, amounts: list[str], left: str) -> None:
+    both = make(record=order(paymentStatus="paid"))
+    for number, amount in enumerate(amounts):
+        refunded(both, amount, name=f"r{number}")
+    assert both.table("invoice")[0]["paid"]["amount"] == left
+    payment = str(both.table("payment")[0]["id"])
+    feed(both, {"name": "payment.update", "object_id": payment}, {"name": "invoice.update", "object_id": "501001"})
+    assert reasons(both.sync()) == {}
+    assert both.told() == []
+
+
+def test_a_payment_that_a_person_removes_after_our_refund_waits_for_a_person(make: Make) -> None:
+    both = make(record=order(paymentStatus="paid"))
+    refunded(both, "3.00")
+    with both.person() as books:
+        books.delete("payment", both.table("payment")[0]["id"])
+    assert reasons(both.sync()) == {"freshbooks-invoice:501001": "changed-on-both-sides"}
+    assert both.told() == []
+
+
+def test_a_payment_that_a_person_lowers_waits_for_a_person(make: Make) -> None:
+    both = make(record=order(paymentStatus="paid"))
+    with both.person() as books:
+        books.update("payment", both.table("payment")[0]["id"], {"amount": {"amount": "8.80", "code": "USD"}})
+    assert reasons(both.sync()) == {"freshbooks-invoice:501001": "payment-state"}
+    assert both.told() == []
+
+
+def test_a_refund_that_lowered_a_payment_of_a_person_takes_nothing_back_in_clarity(make: Make) -> None:
+    both = make()
+    pay(both, "11.80")
+    both.sync()
+    refunded(both, "3.00")
+    assert both.table("invoice")[0]["paid"]["amount"] == "8.80"
+    assert [body["paymentStatus"] for body in bodies(both)] == ["paid"]
+    with both.person() as books:  # and then the person deletes it after all
+        books.delete("payment", both.table("payment")[0]["id"])
+    assert reasons(both.sync()) == {}
+    assert [body["paymentStatus"] for body in bodies(both)] == ["paid", "unpaid"]
 
 
 @pytest.mark.parametrize("state", ["refunded", "authorized"])

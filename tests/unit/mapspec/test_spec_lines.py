@@ -403,6 +403,14 @@ def test_a_fee_that_is_taxed_in_silence() -> None:
     assert shown(price_order(money))[1:] == [("1", "7.00", []), ("1", "2.40", [("TX", "8.25")])]
 
 
+def test_two_taxes_rounded_on_a_line_and_on_a_charge_are_recognised() -> None:
+    # 5 and 7 % of 154.50, 8.65 and 3.40, each rounded: 20.00, where 12 % of all that is 19.99
+    taxes = [tax("GST", "5", "8.33"), tax("PST", "7", "11.67")]
+    charges = [charge("Shipping", "24.00", "0.00"), charge("Handling", "8.65"), charge("Fee", "3.40", "0.41")]
+    money = order(item("5", "30.90"), tax="20.00", taxes=taxes, charges=charges, total="210.55")
+    assert [len(line.taxes) for line in price_order(money).lines] == [2, 0, 2, 2]
+
+
 def test_two_fees_that_explain_the_tax_equally_well_hold() -> None:
     money = order(
         item(tax="0.83"), charges=[charge("Handling", "8.00"), charge("Fees", "8.00")], subtotal="10.00", tax="1.49",

@@ -11,10 +11,11 @@ import pytest
 from connectors.clarity_writes import SAFE, refusal
 from connectors.profiles import load_profile
 from mapspec.model import Conflict
-from sync.back.echo import client_as_left, invoice_as_left
+from sync.back.echo import client_as_left, invoice_as_left, invoice_as_people_left, is_as_booked
 from sync.back.judge import Side, judge, mark, payment_refusal
 from sync.ledger import ANY, Entry
 from sync.plan import digest
+from sync.proposals import Lowered
 
 EARLY, LATE = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -72,6 +73,37 @@ def test_an_invoice_as_we_left_it_knows_our_payments_only() -> None:
     assert invoice_as_left(invoice, [(ours, booked("6.00")), (typed, ())])["payment_status"] == "partial"
     assert invoice_as_left(invoice, [(typed, ())])["payment_status"] == "unpaid"
     assert invoice_as_left(invoice, [(ours, booked("10.00"))]) == invoice
+
+
+def test_what_our_own_corrections_took_from_payments_is_no_news_and_what_people_took_is() -> None:
+    def row(amount: str, **more: Any) -> dict[str, Any]:
+        return {"id": 7, "amount": {"amount": amount, "code": "USD"}, **more}
+
+    done, begun = {"7": Lowered(Decimal("4.00"))}, {"7": Lowered(under_way=Decimal("4.00"))}
+    assert is_as_booked(row("6.00"), booked("10.00"), done)
+    assert not is_as_booked(row("6.00"), booked("10.00"))
+    assert not is_as_booked(row("5.00"), booked("10.00"), done)
+    assert not is_as_booked(row("10.00"), booked("10.00"), done)
+    assert not is_as_booked(row("6.00", vis_state=1), booked("10.00"), done)
+    assert is_as_booked(row("10.00", vis_state=1), booked("10.00"), {"7": Lowered(Decimal("10.00"), gone=True)})
+    # Begun: it may have landed or not, and nothing else is ours.
+    assert is_as_booked(row("6.00"), booked("10.00"), begun)
+    assert is_as_booked(row("10.00"), booked("10.00"), begun)
+    assert not is_as_booked(row("5.00"), booked("10.00"), begun)
+
+
+def test_an_invoice_as_people_left_it_has_back_what_our_corrections_took_from_their_payments() -> None:
+    def shown(row: dict[str, Any], entries: tuple[Entry, ...], lowered: Lowered, paid: str) -> str:
+        invoice = {"amount": {"amount": "10.00", "code": "USD"}, "paid": {"amount": paid, "code": "USD"}}
+        left = invoice_as_people_left({**invoice, "payment_status": "?"}, [(row, entries)], {"7": lowered})
+        return str(left["paid"]["amount"])
+
+    lowered = Lowered(Decimal("4.00"))
+    row = {"id": 7, "amount": {"amount": "6.00", "code": "USD"}}
+    assert shown(row, (), lowered, "6.00") == "10.00"
+    assert shown(row, booked("10.00"), lowered, "6.00") == "6.00"
+    assert shown({**row, "vis_state": 1}, (), lowered, "0.00") == "0.00"
+    assert shown({**row, "vis_state": 1}, (), Lowered(Decimal("10.00"), gone=True), "0.00") == "10.00"
 
 
 def test_a_client_as_we_left_it_lacks_what_a_person_set() -> None:
