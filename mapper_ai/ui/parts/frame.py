@@ -131,8 +131,8 @@ def choose_flow(cards: Sequence[FlowCard], *, all_kinds: Sequence[str] = ()) -> 
         return None
     current = session.looked_at("flow", names) or names[0]
     widget = "choice-of-flow"
-    if st.session_state.get(widget) not in names or session.looked_at("flow", names) != st.session_state[widget]:
-        st.session_state[widget] = current
+    # Each time: on another page it is another widget, which would begin with the first flow whatever is looked at.
+    st.session_state[widget] = current
 
     def chosen() -> None:
         session.look_at("flow", st.session_state[widget])
