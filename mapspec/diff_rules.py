@@ -139,7 +139,11 @@ _TAX_OF_MONEY: Final = frozenset(
 
 @dataclass(frozen=True)
 class Judged:
-    """What a rule says of a change."""
+    """What a rule says of a change.
+
+    Attributes:
+        about: What of the change, where a rule has several things to say of it.
+    """
 
     rule: str
     risk: Risk
@@ -147,6 +151,7 @@ class Judged:
     message: str
     change: Change
     loc: Loc
+    about: str = ""
 
 
 def judge(diff: Diff) -> Iterator[Judged]:
@@ -219,7 +224,7 @@ def _of_step(change: Change) -> Iterator[Judged]:
         rule = "key-changed" if member in ("key", "match") else "flow-step-changed"
         told = [(rule, "", f"step '{step}': {member} changed")]
     for rule, name, message in told:
-        yield finding_of(replace(change, name=f"{change.name}.{name}" if name else change.name), rule, message)
+        yield replace(finding_of(change, rule, message), about=name)
 
 
 def _of_assertion(change: Change) -> Judged:

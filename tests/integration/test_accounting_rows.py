@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from connectors.sandbox.server import running_sandbox
+from mapspec.approval import approve
 from mapspec.engine import compile_spec
 from sync.runner import RunReport
 from sync.settings import Policies
@@ -275,3 +276,26 @@ def test_unknown_skus_become_items_where_the_mapping_says_so(make_books: Callabl
     again = {**record, "id": "20999", "orderNumber": "WEB-26-20999", "payments": []}
     books.run(envelope("order.created", again))
     assert len(books.table("item")) == 2
+
+
+def test_invoices_are_posted_without_payments_where_the_mapping_has_no_step_for_them(
+    make_books: Callable[..., Books], tmp_path: Path
+) -> None:
+    """Invoices and payments are two switches: the steps of the flow."""
+    spec = order_spec()
+    changed = spec.model_copy(
+        update={
+            "flow": tuple(step for step in spec.flow if step.target != "payment"),
+            "targets": {name: there for name, there in spec.targets.items() if name != "payment"},
+            "fields": {name: rule for name, rule in spec.fields.items() if not name.startswith("payment.")},
+        }
+    )
+    approved = approve(changed, None, by="books", at="2026-11-22T12:00:00Z")
+    folder = mappings(tmp_path, approved)
+    (folder / "payment-to-payment.yaml").unlink()
+    books = Books(make_books().sandbox, tmp_path, folder)
+    report = books.run(envelope("order.created", fixture("many-payments")))
+    assert report.status["held"] == []
+    (invoice,) = books.table("invoice")
+    assert invoice["status"] != 1  # no draft
+    assert books.table("payment") == []

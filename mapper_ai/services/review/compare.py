@@ -167,7 +167,7 @@ def _of_change(row: Judged, new: Side, effects: Effects, reach: Reach, *, alone:
     missing = next((text for text in approvals if text.startswith("NO")), "")
     return replace(
         _finding(new, row.rule, row.part, row.message, row.loc, risk=row.risk),
-        name=change.name,
+        name=f"{change.name}.{row.about}" if row.about else change.name,
         before=before,
         after=after,
         approved=missing or next(filter(None, approvals), ""),
