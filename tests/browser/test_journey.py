@@ -14,6 +14,7 @@ NOTHING_APPROVED = re.compile(r"^0 of \d+ parts approved$")
 
 
 def press(page: Page, name: str, *, nth: int = 0) -> None:
+    settled(page)  # a button that is drawn anew at this moment loses the click
     page.get_by_role("button", name=name).nth(nth).click()
 
 
