@@ -54,6 +54,7 @@ def running_provider(people: Mapping[str, Mapping[str, Any]]) -> Iterator[Provid
     """A provider in a thread; it ends with the block."""
     taken = socket.socket()
     taken.bind(("127.0.0.1", 0))
+    taken.listen()  # whoever is quicker than the server waits for it
     provider = Provider(f"http://127.0.0.1:{taken.getsockname()[1]}", people)
     key = RSAKey.generate_key(2048, {"kid": "one", "use": "sig", "alg": "RS256"})
 

@@ -180,11 +180,10 @@ def complete(
 
 
 def alternatives_of(
-    spec: MappingSpec, records: Sequence[Record], recall: Recall | None = None
+    spec: MappingSpec, source: Profile, recall: Recall | None = None
 ) -> dict[str, tuple[Alternative, ...]]:
-    """Ranked sources of every part of a spec that stands already."""
+    """Ranked sources of every part of a spec that stands already, out of what is known of its source."""
     targets = target_goals(spec)
-    source = source_profile(spec, records)
     return _alternatives(targets, _ranked(spec, targets, source, recall, suggest), source)
 
 

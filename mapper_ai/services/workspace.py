@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from mapper_ai.core.fields import Profile
 from mapper_ai.errors import Conflict, InputError, MapperError, UnknownPartError
 from mapper_ai.services.approving import NotAllowedError, why_not
 from mapper_ai.services.atomic import locked, write_text
@@ -83,7 +84,7 @@ _DIGESTS: Final[Kept[dict[str, str]]] = Kept(16)
 _CHECKED: Final[Kept[list[Finding]]] = Kept(8)
 _LOOKUPS: Final[Kept[list[Lookup]]] = Kept(4)
 _CARDS: Final[Kept[FlowCard]] = Kept(32)
-_FIELDS: Final[Kept[list[str]]] = Kept(16)
+_PROFILES: Final[Kept[Profile]] = Kept(8)
 
 
 class Workspace:
@@ -170,11 +171,10 @@ class Workspace:
         file = read_spec(path)
         name = path.stem
         with self._locked():
-            records = self._records(name)
             old = self._store.load(name)
             text = dump_spec(file.spec)
             fresh = old.changed(text) if old and old.text != text else (old or Draft(text, path))
-            ranked = alternatives_of(file.spec, records, self._recall())
+            ranked = alternatives_of(file.spec, self._profile(name, file.spec), self._recall())
             fresh = replace(fresh, file=path, alternatives=ranked, findings=())
             self._store.save(name, fresh.in_step(text_hash(file.text)))
         return name
@@ -199,14 +199,8 @@ class Workspace:
 
     def source_fields(self, flow: str) -> list[str]:
         """Paths that can be chosen as a source: of the samples and of the source's contract, sorted."""
-        spec = self._need(flow).spec
-        key = (spec.source.system, spec.source.entity, self._store.samples_stamp(flow))
-
-        def read() -> list[str]:
-            profile = source_profile(spec, self._records(flow))
-            return sorted(entry.path for entry in profile.fields if entry.addressable)
-
-        return _FIELDS.get(key, read)
+        profile = self._profile(flow, self._need(flow).spec)
+        return sorted(entry.path for entry in profile.fields if entry.addressable)
 
     def spec(self, flow: str) -> MappingSpec:
         """The draft as it stands."""
@@ -269,7 +263,7 @@ class Workspace:
             )
             spec = with_approvals(draft.spec, lambda name, old: rejected if name == part else old)
             self._decide(draft.spec, [part], "reject", by, reason)
-            save(spec, alternatives_of(spec, self._records(flow), self._recall()), decision=True)
+            save(spec, alternatives_of(spec, self._profile(flow, spec), self._recall()), decision=True)
 
     def set_source(
         self, flow: str, part: str, sources: Sequence[str], *, digest: str, by: str = "", reason: str = ""
@@ -284,10 +278,9 @@ class Workspace:
             Conflict, UnknownPartError: As in accept; also for the flow, a list head, or an unknown target.
             SpecError: A source is no path, or no rule can be made for it.
         """
-        records = self._records(flow)
         with self._changing(flow) as (draft, save):
             self._expect(draft, part, digest, may_be_new=True)
-            changed = change_source(draft.spec, part, sources, source_profile(draft.spec, records))
+            changed = change_source(draft.spec, part, sources, self._profile(flow, draft.spec))
             compiled(dump_spec(changed))
             if by.strip():
                 if part_sources(draft.spec, part) != part_sources(changed, part):
@@ -537,6 +530,11 @@ class Workspace:
     def _records(self, flow: str) -> list[dict[str, Any]]:
         return [row.record for row in self._stored(flow)]
 
+    def _profile(self, flow: str, spec: MappingSpec) -> Profile:
+        """What is known of a flow's source; it takes longest of all that a rejection or another source needs."""
+        key = (spec.source.system, spec.source.entity, self._store.samples_stamp(flow))
+        return _PROFILES.get(key, lambda: source_profile(spec, self._records(flow)))
+
     def _at(self) -> str:
         return self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -558,7 +556,8 @@ class Workspace:
         fresh = read_spec(file)
         text = dump_spec(fresh.spec)
         adopted = draft.changed(text) if draft is not None else Draft(text, file)
-        adopted = replace(adopted, alternatives=alternatives_of(fresh.spec, self._records(flow), self._recall()))
+        ranked = alternatives_of(fresh.spec, self._profile(flow, fresh.spec), self._recall())
+        adopted = replace(adopted, alternatives=ranked)
         adopted = adopted.in_step(text_hash(fresh.text))
         self._store.save(flow, adopted)
         return adopted

@@ -42,9 +42,9 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
         yield found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """As `demo`, one for the tests of a module."""
+    """As `demo`, one for all tests that make their own draft first and ask nothing of the books."""
     with running_demo(tmp_path_factory.mktemp("demo")) as found:
         yield found
 

@@ -8,8 +8,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 from playwright.sync_api import Page, expect
-from test_operate import fits
-from watching import Watched, picture, running_app, settled
+from watching import Watched, fits, picture, running_app, settled
 
 from sync import proposals
 from sync.store import open_store

@@ -7,11 +7,30 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
+
+from mapper_ai.services.workspace import Workspace
+
+CUT_OFF = """() => {
+  const wide = document.documentElement.clientWidth;
+  const found = [];
+  for (const element of document.querySelectorAll('.stMainBlockContainer *')) {
+    if (element.closest('[aria-hidden="true"], .stDataFrameGlideDataEditor, pre, canvas, svg')) continue;
+    const box = element.getBoundingClientRect();
+    if (box.width && box.height && box.right > wide + 1) found.push(element.className || element.tagName);
+    const label = element.tagName === 'P' && element.closest('button');
+    const hidden = getComputedStyle(element).overflow === 'hidden';
+    if (label && hidden && element.scrollWidth > element.clientWidth + 1) found.push(element.textContent);
+  }
+  for (const table of document.querySelectorAll('.dvn-scroller'))
+    if (table.scrollWidth > table.clientWidth + 1) found.push('a table hides columns');
+  return found;
+}"""
 
 
 @dataclass(frozen=True)
@@ -68,6 +87,31 @@ def settled(page: Page) -> None:
     """Wait until the app has drawn everything; parts that draw themselves again now and then are no matter."""
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+
+
+def workspace(demo: Demo) -> Workspace:
+    """The demo's, as it stands on disk."""
+    return Workspace.open(demo.folder / "workspace", mappings=demo.folder / "mappings")
+
+
+def fits(page: Page, where: str) -> None:
+    """Nothing is cut off, nothing failed, and no value was taken for anything but text."""
+    settled(page)
+    with suppress(PlaywrightTimeout):  # a resized table needs a frame or two
+        page.wait_for_function(f"() => ({CUT_OFF})().length === 0", timeout=5_000)
+    assert page.evaluate(CUT_OFF) == [], where
+    assert not page.get_by_test_id("stException").count(), where
+    assert page.evaluate("window.harmed") is None, where
+    assert not page.locator(".stMainBlockContainer img, .stMainBlockContainer a[href*='example.com']").count(), where
+
+
+def sandbox_page(watched: Watched, demo: Demo) -> str:
+    """What the FreshBooks stand-in shows to a person, in a tab of its own."""
+    tab = watched.page.context.new_page()
+    tab.goto(demo.sandbox)
+    text = tab.inner_text("main")
+    tab.close()
+    return text
 
 
 def picture(page: Page, name: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import streamlit as st
 
-from mapper_ai.services.workspace import FlowCard, Workspace
+from mapper_ai.services.workspace import FlowCard, TargetRow, Workspace
 from mapper_ai.ui import session
 from mapper_ai.ui.parts.first_run import first_run
 from mapper_ai.ui.parts.frame import FLOW_TITLES, PAGES, flow_title, header, notice, shown_errors
@@ -35,8 +36,9 @@ def _card(work: Workspace, name: str, known: FlowCard | None) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.subheader(flow_title(name) if name in FLOW_TITLES else "Flow", anchor=False, width="content")
-            conflicts = len(conflicts_of(work.findings(name))) if card.rows else 0
-            _badges(card, conflicts)
+            rows = work.rows(name) if card.rows else []
+            conflicts = len(conflicts_of(work.findings(name))) if rows else 0
+            _badges(card, sum(row.state == "proposed" for row in rows), conflicts)
         st.code(card.spec or name, language=None)
         if card.error:
             notice("error", "This mapping cannot be used", card.error)
@@ -45,7 +47,7 @@ def _card(work: Workspace, name: str, known: FlowCard | None) -> None:
         else:
             st.progress(0.0, text="No mapping yet: start from samples")
         if card.rows:
-            _counts(work, name, card, conflicts)
+            _counts(work, name, card, rows, conflicts)
         else:
             st.caption("Samples show what the source really sends; the mapping is proposed from them.")
         with st.container(horizontal=True, gap="small"):
@@ -69,8 +71,7 @@ def _card(work: Workspace, name: str, known: FlowCard | None) -> None:
             st.switch_page(PAGES[target], query_params={"flow": name})
 
 
-def _counts(work: Workspace, name: str, card: FlowCard, conflicts: int) -> None:
-    rows = work.rows(name)
+def _counts(work: Workspace, name: str, card: FlowCard, rows: Sequence[TargetRow], conflicts: int) -> None:
     covered, required = coverage(rows)
     counts = {
         "to decide": sum(row.state == "proposed" for row in rows),
@@ -94,7 +95,7 @@ def _last_run() -> str:
     return f"last run {datetime.fromtimestamp(job.started_at, UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _badges(card: FlowCard, conflicts: int) -> None:
+def _badges(card: FlowCard, to_decide: int, conflicts: int) -> None:
     if not card.rows:
         st.badge("not started", color="gray", icon=":material/radio_button_unchecked:")
         return
@@ -108,8 +109,8 @@ def _badges(card: FlowCard, conflicts: int) -> None:
         )
     elif card.runnable:
         st.badge("runnable", color="green", icon=":material/check_circle:")
-    elif card.approved < card.rows:
-        st.badge(f"{card.rows - card.approved} to decide", color="orange", icon=":material/pending:")
+    elif to_decide:
+        st.badge(f"{to_decide} to decide", color="orange", icon=":material/pending:")
     if not card.saved:
         st.badge("not saved", color="blue", icon=":material/save:")
 

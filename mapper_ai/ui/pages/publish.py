@@ -78,10 +78,10 @@ def _table(rows: Sequence[Change]) -> Change:
         hide_index=True,
         width="stretch",
         column_config={
-            "Mapping": st.column_config.TextColumn(width=170),
-            "Change": st.column_config.TextColumn(width=170),
+            "Mapping": st.column_config.TextColumn(width=205),
+            "Change": st.column_config.TextColumn(width=160),
             "Risk": st.column_config.TextColumn(width=90),
-            "To approve": st.column_config.TextColumn(width=140),
+            "To approve": st.column_config.TextColumn(width=120),
             "File": st.column_config.TextColumn(width=80),
         },
         alt="Mappings and what changes in them",

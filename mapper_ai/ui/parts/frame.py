@@ -59,8 +59,9 @@ _STYLE = "<style>.stMainBlockContainer {padding: 4.25rem 2.25rem 3rem}</style>"
 
 
 def flow_title(name: str) -> str:
-    """What people call a flow; its own name when it is not one of the four."""
-    return FLOW_TITLES.get(name, name)
+    """What people call a flow: "Payment reversal → correction" of payment-reversal-to-correction."""
+    source, to, target = name.partition("-to-")
+    return FLOW_TITLES.get(name) or (f"{source.capitalize()} → {target}".replace("-", " ") if to else name)
 
 
 def header(title: str, *, icon: str) -> None:
@@ -130,8 +131,8 @@ def choose_flow(cards: Sequence[FlowCard], *, all_kinds: Sequence[str] = ()) -> 
         return None
     current = session.looked_at("flow", names) or names[0]
     widget = "choice-of-flow"
-    if st.session_state.get(widget) not in names or session.looked_at("flow", names) != st.session_state[widget]:
-        st.session_state[widget] = current
+    # Each time: on another page it is another widget, which would begin with the first flow whatever is looked at.
+    st.session_state[widget] = current
 
     def chosen() -> None:
         session.look_at("flow", st.session_state[widget])
