@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from streamlit.components.v2 import manifest_scanner
 from studio_app import PROJECT, Studio
 
 from mapspec import approve, dump_spec, load_spec
 
 _FOREIGN = ("FRESHBOOKS_", "CLARITY_", "MAPPER_")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _packages_read_once() -> Iterator[None]:
+    """Every AppTest reads what all installed packages say of themselves, which takes a third of a second."""
+    found = manifest_scanner.scan_component_manifests()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", lambda: found)
+        yield
 
 
 @pytest.fixture

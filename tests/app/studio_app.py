@@ -6,14 +6,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
+from mapper_ai.services import workspace
+from mapper_ai.services.propose import Proposal, propose
 from mapper_ai.services.workspace import Workspace
 from mapper_ai.ui.parts.frame import PAGES
 from mapper_ai.ui.parts.records import read_folder
 
 PROJECT = Path(__file__).resolve().parents[2]
 FLOW = "order-to-invoice"
+
+
+_proposals: dict[str, Proposal] = {}
+
+
+def _proposed_once(flow: str, *given: Any, **more: Any) -> Proposal:
+    if flow not in _proposals:
+        _proposals[flow] = propose(flow, *given, **more)
+    return _proposals[flow]
 
 
 @dataclass(frozen=True)
@@ -29,8 +41,12 @@ class Studio:
 
     def propose(self, flow: str = FLOW) -> Workspace:
         """A proposed draft of the flow from the built-in samples."""
+        forgetful = not self.root.exists()  # without decisions the same is proposed every time
         work = self.work
-        work.start(flow, read_folder(PROJECT / "fixtures/clarity", flow.partition("-to-")[0]))
+        with pytest.MonkeyPatch.context() as patch:
+            if forgetful:
+                patch.setattr(workspace, "propose", _proposed_once)
+            work.start(flow, read_folder(PROJECT / "fixtures/clarity", flow.partition("-to-")[0]))
         return work
 
     def page(self, name: str, **query: str) -> AppTest:
