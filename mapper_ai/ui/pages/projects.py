@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -13,6 +14,7 @@ from mapper_ai.ui.parts.first_run import first_run
 from mapper_ai.ui.parts.frame import FLOW_TITLES, PAGES, flow_title, header, notice, shown_errors
 from mapper_ai.ui.parts.rows import conflicts_of, coverage
 
+_PLAIN_NAME = re.compile(r"[a-z0-9-]+")
 _NO_DRAFT = FlowCard("", "", 0, 0, 0, saved=False, runnable=False)
 
 
@@ -35,7 +37,8 @@ def _card(work: Workspace, name: str, known: FlowCard | None) -> None:
     card = known or _NO_DRAFT
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.subheader(flow_title(name) if name in FLOW_TITLES else "Flow", anchor=False, width="content")
+            plain = _PLAIN_NAME.fullmatch(name)  # a subheader is Markdown, and a file may be called anything
+            st.subheader(flow_title(name) if plain else "Flow", anchor=False, width="content")
             rows = work.rows(name) if card.rows else []
             conflicts = len(conflicts_of(work.findings(name))) if rows else 0
             _badges(card, sum(row.state == "proposed" for row in rows), conflicts)
