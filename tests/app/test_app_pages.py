@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -22,7 +23,8 @@ def row_of(studio: Studio, part: str) -> TargetRow:
     return next(row for row in studio.work.rows(FLOW) if row.part == part)
 
 
-def test_projects_show_the_four_flows_with_their_counts(studio: Studio) -> None:
+def test_projects_show_every_flow_by_name_and_never_as_markdown(studio: Studio) -> None:
+    shutil.copy(studio.mappings / "customer-to-client.yaml", studio.mappings / "**bold**-to-item.yaml")
     app = studio.page("projects")
     titles = [entry.value for entry in app.subheader]
     assert [title for title in titles if "→" in title] == [
@@ -30,7 +32,13 @@ def test_projects_show_the_four_flows_with_their_counts(studio: Studio) -> None:
         "Customer → client",
         "Payment → payment",
         "Product → item",
+        "Order cancel → correction",
+        "Order edit → correction",
+        "Order refunds → correction",
+        "Payment reversal → correction",
+        "Refund → correction",
     ]
+    assert "Flow" in titles
     assert "development identity" in " ".join(str(entry.value) for entry in app.markdown)
     assert "ana" in [entry.value for entry in app.text]
     assert not any(entry.label == "Who approves" for entry in app.text_input)
