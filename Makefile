@@ -11,7 +11,7 @@ demo: .make/studio ## sandbox of both systems, sample orders, and the app
 	$(BIN)/mapper demo $(ARGS)
 
 test: setup browser model lint types layers ## everything CI checks
-	$(BIN)/python -m pytest -n 3 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: test
 

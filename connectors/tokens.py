@@ -256,7 +256,7 @@ class RefreshingToken:
         self._early_s = early_s
         self._lock = threading.Lock()
         self._held: TokenPair | None = None
-        self._dead: set[str] = set()  # refused once, refused for ever: the server is not asked again
+        self._dead: dict[str, str] = {}  # why by token; refused once, refused for ever: the server is not asked again
 
     def token(self) -> str:
         held = self._held
@@ -296,16 +296,14 @@ class RefreshingToken:
         name = self._oauth.system
         if not candidates:
             raise ReconnectError(name, f"reconnect {name}: no refresh token is stored")
-        why = "its refresh token was refused before"
         for refresh in candidates:
             if refresh in self._dead:
                 continue
             try:
                 return self._exchange(refresh)
             except InvalidGrantError as error:
-                self._dead.add(refresh)
-                why = error.message
-        raise ReconnectError(name, f"reconnect {name}: {why}") from None
+                self._dead[refresh] = error.message
+        raise ReconnectError(name, f"reconnect {name}: {self._dead[candidates[-1]]}") from None
 
     def _exchange(self, refresh: str) -> TokenPair:
         asked_at = self._now()
