@@ -113,6 +113,7 @@ class Asker:
         cache: Cache | None = None,
         samples: Sequence[Mapping[str, Any]] = (),
         progress: Callable[[int, int], None] | None = None,
+        cancel: threading.Event | None = None,
     ) -> None:
         """
         Args:
@@ -121,6 +122,7 @@ class Asker:
             cache: Answers from before.
             samples: The records of trials, so that errors can be told without their values.
             progress: Told how many of how many are done.
+            cancel: Once set, nothing more is asked.
         """
         self.settings = settings
         self.meter = Meter(settings)
@@ -131,6 +133,7 @@ class Asker:
         self._progress = progress
         self._lock = threading.Lock()
         self._stopped = threading.Event()
+        self._cancel = cancel or threading.Event()
         self._saved = Usage()
         self._all: list[Outcome[Any]] = []
 
@@ -217,6 +220,8 @@ class Asker:
             return None, trouble.detail if trouble.kind == "not-fitting" else WORDS[trouble.kind]
 
     def _reply(self, question: Question[T], messages: Sequence[Mapping[str, str]]) -> Reply:
+        if self._cancel.is_set():
+            raise TroubleError("cancelled")
         if self._stopped.is_set():
             raise TroubleError("stopped")
         most = self._most(question, "".join(row["content"] for row in messages))

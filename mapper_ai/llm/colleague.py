@@ -5,6 +5,7 @@ A colleague keeps the tally of what was asked and paid. Nothing here approves an
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -56,6 +57,7 @@ class Colleague:
         endpoint: Callable[[], Answering] | None = None,
         tell: Tell = _silent,
         progress: Callable[[int, int], None] | None = None,
+        cancel: threading.Event | None = None,
     ) -> None:
         """
         Args:
@@ -64,6 +66,7 @@ class Colleague:
             endpoint: Makes what answers; by default the endpoint of the settings.
             tell: Gets a line before something leaves: how much is asked, what it may cost, which values go along.
             progress: Told how many of how many questions are done.
+            cancel: Once set, nothing more is asked.
 
         Raises:
             NotSetUpError: The openai package is not installed.
@@ -79,7 +82,14 @@ class Colleague:
         self._cache = Cache(settings.cache)
         self._made: list[Answering] = []
         make = endpoint or (lambda: Endpoint(settings))
-        self._asker = Asker(settings, lambda: self._kept(make()), cache=self._cache, samples=records, progress=progress)
+        self._asker = Asker(
+            settings,
+            lambda: self._kept(make()),
+            cache=self._cache,
+            samples=records,
+            progress=progress,
+            cancel=cancel,
+        )
         if self._cache.problem:
             tell(self._cache.problem)
 

@@ -24,6 +24,7 @@ Kind = Literal[
     "budget",
     "kept-back",
     "stopped",
+    "cancelled",
 ]
 
 WORDS: Final[dict[Kind, str]] = {
@@ -44,6 +45,7 @@ WORDS: Final[dict[Kind, str]] = {
     "budget": "not asked: the budget is used up",
     "kept-back": "not asked: the question would have carried a customer's value",
     "stopped": "not asked after the failure before",
+    "cancelled": "not asked any more",
 }
 # No further question has a chance after these.
 FATAL: Final[frozenset[Kind]] = frozenset({"unauthorized", "not-found", "unreachable"})

@@ -1,6 +1,6 @@
 """Long work beside the pages: one thread a name, looked at by whoever asks, and cancelled by anybody.
 
-A page starts it and shows how it stands; a reload or another tab finds it again. What it does must look at its event.
+A page starts it and shows how it stands; a reload or another tab finds it again. What it does looks at its event.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Task:
 
 @dataclass
 class _Running:
+    abandon: bool
     cancel: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
     task: Task = field(default_factory=lambda: Task("running"))
@@ -46,18 +47,22 @@ _KNOWN: dict[str, _Running] = {}
 _LOCK = threading.Lock()
 
 
-def start(name: str, work: Work, expected: tuple[type[Exception], ...] = (MapperError,)) -> bool:
+def start(
+    name: str, work: Work, expected: tuple[type[Exception], ...] = (MapperError,), *, abandon: bool = False
+) -> bool:
     """Begin; False when it is at work already.
 
     Args:
         work: Called with an event that is set when it should end.
         expected: Errors that are kept for the page; others are told by their kind alone.
+        abandon: Only its result matters, such as a question's that is under way: once cancelled it is forgotten at
+            once, and whatever it still gives with it.
     """
     with _LOCK:
         known = _KNOWN.get(name)
         if known is not None and known.task.phase == "running":
             return False
-        fresh = _KNOWN[name] = _Running()
+        fresh = _KNOWN[name] = _Running(abandon)
         fresh.thread = threading.Thread(target=_run, args=(name, fresh, work, expected), name=name, daemon=True)
         fresh.thread.start()
     return True
@@ -77,8 +82,10 @@ def cancel(name: str) -> None:
     """Ask it to end."""
     with _LOCK:
         known = _KNOWN.get(name)
-    if known is not None:
-        known.cancel.set()
+        if known is not None:
+            known.cancel.set()
+            if known.abandon:
+                del _KNOWN[name]
 
 
 def clear(name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,8 +31,17 @@ def problem() -> str:
     return ""
 
 
-def write_steps(spec: MappingSpec, part: str, request: str, records: Sequence[Mapping[str, Any]]) -> Written:
+def write_steps(
+    spec: MappingSpec,
+    part: str,
+    request: str,
+    records: Sequence[Mapping[str, Any]],
+    cancel: threading.Event | None = None,
+) -> Written:
     """Steps that do what a person asks for.
+
+    Args:
+        cancel: Once set, nothing more is asked.
 
     Raises:
         InputError: There is no answer that works; the message says what happened.
@@ -42,7 +52,7 @@ def write_steps(spec: MappingSpec, part: str, request: str, records: Sequence[Ma
     from mapper_ai.llm.settings import load_llm_settings
 
     told: list[str] = []
-    with Colleague(load_llm_settings(), records, tell=told.append) as colleague:
+    with Colleague(load_llm_settings(), records, tell=told.append, cancel=cancel) as colleague:
         outcome = colleague.write_steps(spec, part, request)
         lines = [*told, *colleague.tally.lines(colleague.settings, "there is no answer")]
     if outcome.value is None:

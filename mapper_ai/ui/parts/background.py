@@ -33,6 +33,11 @@ def _watch(name: str, words: str) -> None:
         st.rerun(scope="app")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(f"{words} …" if not task.stopping else "stopping …", color="blue", icon=":material/hourglass_top:")
-        if st.button("Cancel", key=f"cancel-{name}", icon=":material/close:", disabled=task.stopping):
-            background.cancel(name)
-            st.rerun(scope="fragment")
+        st.button(
+            "Cancel",
+            key=f"cancel-{name}",
+            icon=":material/close:",
+            disabled=task.stopping,
+            on_click=background.cancel,
+            args=(name,),
+        )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
-from mapper_ai.services import step_forms, writing
+from mapper_ai.services import background, step_forms, writing
 from mapper_ai.services.step_forms import Argument, StepForm
 from mapper_ai.services.workspace import TargetRow, Workspace
 from mapper_ai.ui import session
+from mapper_ai.ui.parts.background import show_task
 from mapper_ai.ui.parts.frame import kept_errors, notice, shown_errors
 from mapper_ai.ui.parts.samples_table import samples_table
 from mapper_ai.ui.parts.steps import check_steps, editable
@@ -29,12 +31,14 @@ def editor(work: Workspace, flow: str, row: TargetRow) -> None:
     _sources(work, flow, row)
     key = f"steps-{flow}-{row.part}-{row.digest}"
     text = str(st.session_state.setdefault(key, row.steps))
+    writer = writer_of(work, flow, row.part, session.surroundings().user)
+    text, notes = _take_written(writer, key, text)
     st.markdown("**Steps**")
     forms = step_forms.forms_of(text) if text.strip() else []
     for at, form in enumerate(forms or ()):
         _step(work, flow, key, at, form, text)
     _more(key, text)
-    _words(work, flow, row, key)
+    _words(work, flow, row, writer, notes, text)
     edited = st.text_area("The same as text, one step a line", key=key, height=110)
     _live(work, flow, row, edited)
     _checks(work, flow, row)
@@ -165,7 +169,28 @@ def _more(key: str, text: str) -> None:
     )
 
 
-def _words(work: Workspace, flow: str, row: TargetRow, key: str) -> None:
+def writer_of(work: Workspace, flow: str, part: str, user: str) -> str:
+    """Name of the language model's work in the background: one request a part and person at a time."""
+    return f"write {work.root} {flow} {part} {user}"
+
+
+def _take_written(writer: str, key: str, text: str) -> tuple[str, str]:
+    """Steps that the language model has written go into the editor, unless they were changed there meanwhile.
+
+    Gives the steps in the editor, and what is to be told.
+    """
+    task = background.look(writer)
+    if task.phase != "done":
+        return text, ""
+    background.clear(writer)
+    written = task.result
+    if text != st.session_state.pop(f"{writer} from", text):
+        return text, f"You have changed the steps since you asked, so yours stay. The model's:\n{written.steps}"
+    st.session_state[key] = written.steps
+    return written.steps, f"Look at the result, then save.\n{written.notes}"
+
+
+def _words(work: Workspace, flow: str, row: TargetRow, writer: str, notes: str, text: str) -> None:
     if writing.problem():
         return
     request = st.text_input(
@@ -178,15 +203,20 @@ def _words(work: Workspace, flow: str, row: TargetRow, key: str) -> None:
 
     def write() -> None:
         with kept_errors("The language model could not help"):
-            records = [sample.record for sample in work.samples(flow)]
-            written = writing.write_steps(work.spec(flow), row.part, request, records)
-            st.session_state[key] = written.steps
-            st.session_state["written"] = written.notes
+            spec, records = work.spec(flow), [sample.record for sample in work.samples(flow)]
+            asked = partial(writing.write_steps, spec, row.part, request, records)
+            background.start(writer, asked, abandon=True)
+            st.session_state[f"{writer} from"] = text
 
-    st.button("Write the steps", key="write-steps", icon=":material/edit_note:", disabled=not request, on_click=write)
-    notes = st.session_state.pop("written", None)
+    task = show_task(writer, "The language model writes the steps", "The language model could not help")
+    if task.phase == "failed":
+        background.clear(writer)  # told once; the words still stand there, to be changed
+    if task.phase != "running":
+        st.button(
+            "Write the steps", key="write-steps", icon=":material/edit_note:", disabled=not request, on_click=write
+        )
     if notes:
-        notice("info", "Written by the language model; look at the result, then save", notes)
+        notice("info", "Written by the language model", notes)
 
 
 def _live(work: Workspace, flow: str, row: TargetRow, edited: str) -> None:

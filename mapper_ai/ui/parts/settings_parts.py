@@ -71,7 +71,7 @@ def _model() -> None:
         type="primary",
         help="A few small questions: which forms of answers it keeps to. Costs some hundred tokens.",
     ):
-        background.start(_CHECK, lambda _cancel: settings_view.check_model(settings))
+        background.start(_CHECK, lambda _cancel: settings_view.check_model(settings), abandon=True)
         st.rerun()
 
 

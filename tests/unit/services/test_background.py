@@ -36,6 +36,24 @@ def test_it_is_started_once_and_ends_when_it_is_told_to(name: str) -> None:
     assert (ended.phase, ended.result, ended.stopping) == ("done", True, True)
 
 
+def test_what_is_abandoned_leaves_its_place_at_once_and_its_result_is_nobody_s(name: str) -> None:
+    end, ended = threading.Event(), threading.Event()
+
+    def first(cancel: threading.Event) -> str:
+        end.wait(30)
+        ended.set()
+        return f"too late, told: {cancel.is_set()}"
+
+    assert background.start(name, first, abandon=True)
+    background.cancel(name)
+    assert background.look(name).phase == "none"
+    assert background.start(name, lambda _cancel: "second")
+    assert background.wait(name, 10).result == "second"
+    end.set()
+    assert ended.wait(10)
+    assert background.look(name).result == "second"
+
+
 def test_an_expected_error_is_kept_and_another_one_tells_its_kind_alone(name: str) -> None:
     def fails(_cancel: threading.Event) -> None:
         raise MapperError("no such server")

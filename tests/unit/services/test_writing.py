@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,9 +31,9 @@ def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
         yield started
 
 
-def write() -> writing.Written:
+def write(cancel: threading.Event | None = None) -> writing.Written:
     spec = load_spec((MAPPINGS / "order-to-invoice.yaml").read_text("utf-8"))
-    return writing.write_steps(spec, PART, WORDS, [order(), order("split-payment")])
+    return writing.write_steps(spec, PART, WORDS, [order(), order("split-payment")], cancel)
 
 
 def test_the_answer_is_steps_as_the_editor_writes_them_with_what_it_cost(stub: Stub) -> None:
@@ -51,6 +53,19 @@ def test_what_does_not_hold_on_the_samples_is_never_shown(stub: Stub) -> None:
         write()
     assert "\n" not in str(refused.value)
     assert len(stub.bodies) > 1  # it was told what was wrong, and asked again
+
+
+def test_who_cancels_while_the_model_answers_pays_for_no_second_question(stub: Stub) -> None:
+    cancel = threading.Event()
+
+    def wrong(_body: dict[str, Any]) -> str:
+        cancel.set()
+        return "no steps at all"
+
+    stub.answer = wrong
+    with pytest.raises(InputError, match="not asked any more"):
+        write(cancel)
+    assert len(stub.bodies) == 1
 
 
 def test_without_a_model_it_is_said_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
