@@ -98,6 +98,7 @@ def poll_clarity(
     """
     report = PollReport()
     state: Literal["stopped", "reconnect"] = "stopped"
+    limited: list[str] = []
     spans = Spans(overlap_s, start_date, complete_rows, reading or shipped(), settled_by)
     for entity in entities:
         try:
@@ -117,15 +118,17 @@ def poll_clarity(
             break
         except RateLimitedError as error:
             report.problems.append(f"Clarity, {entity} list: {error.message}")
+            limited.append(report.problems[-1])
             if isinstance(clarity, DigestPort) and report.go_on_in_s is None:
                 report.go_on_in_s = error.retry_after_s
         except ConnectorError as error:
             report.problems.append(f"Clarity, {entity} list: {error.message}")
     for problem in report.problems:
         log.warning("poll failed", extra={"problem": problem})
-    if report.problems:
-        set_connection(store, "clarity", state, reason=report.problems[0], now=now)
-    else:
+    failed = [problem for problem in report.problems if problem not in limited]
+    if failed:
+        set_connection(store, "clarity", state, reason=failed[0], now=now)
+    elif not limited:  # a used-up rate limit says nothing about the connection
         set_connection(store, "clarity", "ok", now=now)
         wake(store, CLARITY_LOGIN, now=now)
     return report

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from sqlalchemy.exc import OperationalError
 
 from connectors.clarity_port import Head
-from connectors.errors import AuthError, RejectedError, TransientError
+from connectors.errors import AuthError, RateLimitedError, RejectedError, TransientError
 from connectors.tokens import TokenPair
 from sync import inbox, ledger, records
 from sync.connections import UnreachableError
@@ -391,6 +391,19 @@ def test_a_list_that_fails_keeps_its_cursor_and_stops_no_other(store: Store) -> 
     assert records.connections(store)["clarity"].reason == "Clarity, customer list: busy"
     poll_clarity(store, shop, now=2)
     assert [since is None for entity, since in shop.asked if entity == "customer"] == [True, True]
+
+
+def test_a_used_up_rate_limit_says_nothing_about_the_connection(store: Store) -> None:
+    used_up = RateLimitedError("clarity: its rate limit is used up for 40 s", 40.0)
+    report = poll_clarity(store, Shop(order=used_up), now=1)
+    assert report.problems == ["Clarity, order list: clarity: its rate limit is used up for 40 s"]
+    assert "clarity" not in records.connections(store)
+    poll_clarity(store, Shop(), now=2)
+    poll_clarity(store, Shop(order=used_up), now=3)
+    assert records.connections(store)["clarity"].state == "ok"
+    poll_clarity(store, Shop(order=used_up, customer=TransientError("busy")), now=4)
+    found = records.connections(store)["clarity"]
+    assert (found.state, found.reason) == ("stopped", "Clarity, customer list: busy")
 
 
 def test_a_refused_login_stops_polling(store: Store) -> None:
