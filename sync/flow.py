@@ -92,7 +92,7 @@ def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
     if event.entity == "order" and newest is not None and is_test(newest.payload, settings.profile, settings.reading):
         return _not_wanted(event, context, (Reason("test-order", "test orders are never invoiced"),))
     if draft.decision == "hold":
-        return Outcome("held", draft.reasons)
+        return _held(event, context, draft)
     if event.type.endswith(".cancelled") and not _known_later(event, context):
         message = f"the event says {event.type}, the record in it does not: decide"
         return Outcome("held", (Reason("event-contradicts-record", message),))
@@ -273,6 +273,20 @@ def _not_wanted(event: Event, context: Context, reasons: tuple[Reason, ...]) -> 
             message = f"{reasons[0].message}, but FreshBooks invoice {entry.remote_id} exists: decide what to do"
             return Outcome("held", (Reason(f"{reasons[0].id}-after-invoice", message),))
     return Outcome("skipped", reasons)
+
+
+def _held(event: Event, context: Context, draft: Draft) -> Outcome:
+    """What holds a record; of an order whose invoice was sent over another total also that, for nothing is proposed."""
+    entry = ledger.get(context.store, natural_key("invoice", event.record_id)) if event.entity == "order" else None
+    total = draft.priced.total if draft.priced is not None else None
+    if entry is None or entry.phase != "sent" or entry.total is None or total in (None, entry.total):
+        return Outcome("held", draft.reasons)
+    first, *others = draft.reasons
+    told = (
+        f"{first.message}; its invoice {entry.remote_id} was sent over {entry.total} {entry.currency} and the order "
+        f"comes to {total} now: no correction is proposed while this holds"
+    )
+    return Outcome("held", (replace(first, message=told), *others))
 
 
 def _without_order(order_id: str, context: Context, *, refund: bool = False) -> Outcome:

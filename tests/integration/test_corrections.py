@@ -399,6 +399,8 @@ def test_an_edit_below_what_was_paid_is_named_and_changes_nothing(desk: Desk) ->
     sold(desk)
     desk.put(edited("80.00"))
     assert desk.run() == {"order:1": "overpaid"}
+    (told,) = desk.report.status["held"]
+    assert "was sent over 100.00 USD and the order comes to 80.00 now: no correction is proposed" in told["reason"]
     assert desk.proposed(None) == {}
     assert desk.corrected() == []
     assert desk.compare().of("invoice", "1").cause == "edited-after-invoice"
