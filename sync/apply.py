@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 Row = dict[str, Any]
 LOOKS_BEFORE_RESEND: Final = 2  # rule 13: look, wait the settle time, look once more
 SENDS: Final = 5  # tries to get a write out on a machine that pauses before every one of them
+OVERPAID: Final = "overpaid"  # also the name of the mapping's own rule, which holds an order before its invoice
 NAMES_OF_A_CLIENT: Final = ("email", "organization", "fname", "lname")  # one is expected (facts §5)
 EXTRAS: Final = ("transactionid",)  # sources disagree whether it is a number; the note carries it anyway
 
@@ -672,7 +673,7 @@ class Applier:
                 paid = sum((Decimal(str(row["amount"]["amount"])) for row in rows), Decimal(0))
                 if total is not None and action.total is not None and paid + action.total > total:
                     raise held(
-                        "overpaid",
+                        OVERPAID,
                         f"invoice {invoice_id} would be overpaid: {paid} of {total} {currency} is paid, "
                         f"this payment is {action.total}",
                     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from connectors.errors import AuthError, ConnectorError, RejectedError
 from mapspec import CompiledSpec, Draft, Reason
 from sync import catalogue, endings, inbox, ledger, records
-from sync.apply import Applier, OrderMissingError
+from sync.apply import OVERPAID, Applier, OrderMissingError
 from sync.assumptions import broken, is_test
 from sync.back import forward, work
 from sync.corrections import Follow
@@ -91,7 +91,7 @@ def _process(event: Event, context: Context, approved: ApprovedSpec) -> Outcome:
     settings = context.settings
     if event.entity == "order" and newest is not None and is_test(newest.payload, settings.profile, settings.reading):
         return _not_wanted(event, context, (Reason("test-order", "test orders are never invoiced"),))
-    if draft.decision == "hold":
+    if draft.decision == "hold" and not _edited_below_what_was_paid(event, context, draft):
         return _held(event, context, draft)
     if event.type.endswith(".cancelled") and not _known_later(event, context):
         message = f"the event says {event.type}, the record in it does not: decide"
@@ -273,6 +273,17 @@ def _not_wanted(event: Event, context: Context, reasons: tuple[Reason, ...]) -> 
             message = f"{reasons[0].message}, but FreshBooks invoice {entry.remote_id} exists: decide what to do"
             return Outcome("held", (Reason(f"{reasons[0].id}-after-invoice", message),))
     return Outcome("skipped", reasons)
+
+
+def _edited_below_what_was_paid(event: Event, context: Context, draft: Draft) -> bool:
+    """Whether nothing but its payments holds an order, and its invoice was sent already.
+
+    Such an order is an edit, to be proposed (rule 10). What is too much of its payments is held payment by payment.
+    """
+    if event.entity != "order" or {reason.id for reason in draft.reasons} != {OVERPAID}:
+        return False
+    entry = ledger.get(context.store, natural_key("invoice", event.record_id))
+    return entry is not None and entry.phase == "sent"
 
 
 def _held(event: Event, context: Context, draft: Draft) -> Outcome:

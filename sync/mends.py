@@ -95,8 +95,7 @@ MENDS: Final[Mapping[str, str]] = {
     "way-back-off": f"{_NOTHING}: the way back is switched off (setting A43).",
     # Payments.
     "order-not-posted": f"{_NOTHING} here: mend the order, and the payment comes with it.",
-    "overpaid": "Look for a payment entered by hand in FreshBooks; delete it and replay the record. Where the order "
-    "came to less, credit the difference in FreshBooks, then skip it.",
+    "overpaid": "Look for a payment entered by hand in FreshBooks; delete it and replay the record, or skip it.",
     "overpayment-credit": "FreshBooks made client credit of the payment: remove the doubled payment there, then skip.",
     "payment-currency": f"Correct the currency of the payment or of its order in Clarity, {_AGAIN}.",
     "payment-doubled": "Delete the doubled payment in FreshBooks, then replay the record.",

@@ -94,6 +94,18 @@ def test_an_order_that_changes_after_its_invoice_is_corrected_as_accepted(desk: 
     assert Decimal(desk.table("invoice")[0]["amount"]["amount"]) - sum(desk.credited()) == total
 
 
+def test_an_order_that_comes_to_less_than_was_paid_is_credited(desk: Desk) -> None:
+    order = plain()
+    (relation,) = order["SalesOrderPayments"]
+    paid = {**relation, "Slave": {**relation["Slave"], "Amount": order["Totals"]["Total"] + 1}}
+    sold(desk, **with_fee(order, 1), SalesOrderPayments=[paid])
+    changed(desk, order, SalesOrderPayments=[paid])
+    assert desk.tried() == {f"order:{order['ID']}": "edited-after-invoice"}
+    desk.decide("credit_note")
+    assert desk.tried() == {}
+    assert (desk.credited(), desk.paid()) == ([Decimal(1)], order["Totals"]["Total"] + 1)
+
+
 def returned(desk: Desk, order: dict[str, Any], **changes: Any) -> str:
     """A return of the order; the record's key."""
     found = {**return_of(order), "RefundAmount": Decimal("2.00"), **changes}

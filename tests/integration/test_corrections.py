@@ -395,15 +395,45 @@ def test_what_was_paid_too_much_is_held_and_posted_once_an_edit_makes_it_due(des
     assert desk.agrees()
 
 
-def test_an_edit_below_what_was_paid_is_named_and_changes_nothing(desk: Desk) -> None:
+def test_an_edit_below_what_was_paid_is_credited_and_its_refund_pays_that_back(desk: Desk) -> None:
     sold(desk)
     desk.put(edited("80.00"))
-    assert desk.run() == {"order:1": "overpaid"}
-    (told,) = desk.report.status["held"]
-    assert "was sent over 100.00 USD and the order comes to 80.00 now: no correction is proposed" in told["reason"]
-    assert desk.proposed(None) == {}
+    assert desk.run() == {"order:1": "edited-after-invoice"}
+    (proposal,) = desk.proposed().values()
+    assert proposal.offered == ["credit_note"]  # the invoice cannot come to less than was paid
     assert desk.corrected() == []
     assert desk.compare().of("invoice", "1").cause == "edited-after-invoice"
+    desk.decide("order:1")
+    assert desk.run() == {}
+    assert (desk.credited(), desk.paid(1)) == (["20.00"], "100.00")
+    assert desk.agrees()
+    desk.refund(1, "20.00")
+    desk.run()
+    (proposal,) = desk.proposed().values()
+    assert proposal.offered == ["lower_payment"]
+    desk.decide("refund:r1")
+    assert desk.run() == {}
+    assert (desk.credited(), desk.paid(1)) == (["20.00"], "80.00")
+    assert desk.agrees()
+
+
+def test_an_edit_below_what_was_paid_that_is_refused_stays_as_it_was(desk: Desk) -> None:
+    sold(desk)
+    desk.put(edited("80.00"))
+    desk.run()
+    desk.refuse("order:1")
+    assert desk.run() == {}
+    assert (desk.corrected(), desk.paid(1)) == ([], "100.00")
+
+
+def test_an_order_held_for_more_than_its_payments_says_that_its_invoice_stands(desk: Desk) -> None:
+    sold(desk)
+    record = edited("80.00")
+    desk.put({**record, "payments": [{**record["payments"][0], "currency": "EUR"}], "currency": "USD"})
+    desk.run()
+    (told,) = desk.report.status["held"]
+    assert "was sent over 100.00 USD and the order comes to 80.00 now: no correction is proposed" in told["reason"]
+    assert (desk.proposed(None), desk.corrected()) == ({}, [])
 
 
 def test_a_refund_of_what_was_paid_too_much_takes_nothing_from_the_payment_that_was_due(desk: Desk) -> None:
