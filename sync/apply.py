@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from connectors.errors import AmbiguousWriteError, AuthError, ConnectorError, RejectedError, TransientError
+from connectors.freshbooks import DELETED
 from connectors.http import checked_writes
 from mapspec import Lookup
 from sync import found, ledger, skips
@@ -395,6 +396,8 @@ class Applier:
             detail["identity"] = action.identity
         if action.entity == "payment":
             detail |= {"invoice": str(row.get("invoiceid")), "weak": action.weak_key}
+            if row.get("overpaymentid"):
+                detail["credit"] = str(row["overpaymentid"])
         return Change(
             "confirmed",
             phase,
@@ -652,6 +655,7 @@ class Applier:
             if entry.detail.get("invoice") not in (None, invoice_id):
                 message = f"a payment with this id is posted on invoice {entry.detail['invoice']} already: decide"
                 raise held("payment-id-reused", message)
+            self._still_posted(action, entry)
             return
         total, currency = self._invoice_of(invoice_id)
         if currency != action.currency:
@@ -670,10 +674,12 @@ class Applier:
                 raise held("payment-doubled", f"invoice {invoice_id} has {len(ours)} payments with this payment's note")
             if not ours:
                 paid = sum((Decimal(str(row["amount"]["amount"])) for row in rows), Decimal(0))
-                if total is not None and action.total is not None and paid + action.total > total:
+                stands = self._to_pay(invoice_id, action)
+                most = stands if total is None else min(stands, total)
+                if action.total is not None and paid + action.total > most:
                     raise held(
                         "overpaid",
-                        f"invoice {invoice_id} would be overpaid: {paid} of {total} {currency} is paid, "
+                        f"invoice {invoice_id} would be overpaid: {paid} of {most} {currency} is paid, "
                         f"this payment is {action.total}",
                     )
             return ours[0] if ours else None
@@ -688,10 +694,44 @@ class Applier:
             return
         made = self.create(action, body, phase="created", after=lambda: None, reserved=reserved)
         if made is not None and made.get("overpaymentid"):
+            raise held(*_credit_made(made))
+
+    def _to_pay(self, invoice_id: str, action: Action) -> Decimal:
+        """What the invoice comes to in FreshBooks now: a person may have changed it since it was sent.
+
+        Raises:
+            EndedError: It was deleted, or is in another currency than the payment.
+        """
+        answered = (self.rows.get(step) for step, known in self._keys.items() if known.entity == "invoice")
+        row = next((row for row in answered if row is not None and str(row["id"]) == invoice_id), None)
+        row = row or self.context.freshbooks.get("invoice", invoice_id)
+        if row.get("vis_state") == DELETED:
+            raise held("invoice-deleted", f"invoice {invoice_id} was deleted in FreshBooks: the payment is not posted")
+        amount = row.get("amount")
+        shown = amount if isinstance(amount, Mapping) else {}
+        if shown.get("code") != action.currency:
+            message = f"the payment is in {action.currency}, the invoice in FreshBooks in {shown.get('code')}"
+            raise held("payment-currency", message)
+        return Decimal(str(shown["amount"]))
+
+    def _still_posted(self, action: Action, entry: Entry) -> None:
+        """A payment that is posted has to be what its record says, and the alarm about one stays until it is mended.
+
+        Raises:
+            EndedError: A person has to put it right.
+        """
+        rebuilt = "rebuilt" in entry.detail  # what FreshBooks had then, which a person may have lowered
+        same = rebuilt or entry.total is None or (entry.total, entry.currency) == (action.total, action.currency)
+        if same and "credit" not in entry.detail:
+            return
+        row = self.context.freshbooks.get("payment", str(entry.remote_id))
+        if row.get("vis_state") != DELETED and row.get("overpaymentid"):
+            raise held(*_credit_made(row))
+        if not same and not same_value(row.get("amount"), {"amount": action.total, "code": action.currency}):
             raise held(
-                "overpayment-credit",
-                f"FreshBooks made client credit {made['overpaymentid']} of payment {made['id']} on invoice "
-                f"{invoice_id}: the invoice was paid already",
+                "payment-changed",
+                f"payment {entry.remote_id} was posted over {entry.total} {entry.currency}, and the record says"
+                f" {action.total} {action.currency} now",
             )
 
     def _same_transaction(self, row: Row, action: Action, body: Mapping[str, Any]) -> bool:
@@ -722,6 +762,12 @@ class Applier:
                 return action.total, action.currency
         output = next((o for o in self.outputs.values() if str(o.get("id")) == invoice_id and "total" in o), {})
         return output.get("total"), output.get("currency")
+
+
+def _credit_made(payment: Row) -> tuple[str, str]:
+    """Reason and message of a payment that FreshBooks has made client credit of (rule 14)."""
+    message = f"FreshBooks made client credit {payment['overpaymentid']} of payment {payment['id']} on invoice"
+    return "overpayment-credit", f"{message} {payment.get('invoiceid')}: the invoice was paid already"
 
 
 def _response(row: Row) -> Row:

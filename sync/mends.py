@@ -97,6 +97,7 @@ MENDS: Final[Mapping[str, str]] = {
     "order-not-posted": f"{_NOTHING} here: mend the order, and the payment comes with it.",
     "overpaid": "Look for a payment entered by hand in FreshBooks; delete it and replay the record, or skip it.",
     "overpayment-credit": "FreshBooks made client credit of the payment: remove the doubled payment there, then skip.",
+    "payment-changed": "Bring the payment in FreshBooks to what the record says, then replay it; or skip the record.",
     "payment-currency": f"Correct the currency of the payment or of its order in Clarity, {_AGAIN}.",
     "payment-doubled": "Delete the doubled payment in FreshBooks, then replay the record.",
     "payment-id-reused": "Two payments have one id in Clarity: enter the second one by hand, then skip the record.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import date
 from typing import Any
 
@@ -9,20 +10,22 @@ import pytest
 
 from connectors import FreshBooks, StaticToken
 from connectors.sandbox.faults import ScriptedFault
+from sync import ledger
 from sync.runner import run
 from sync.settings import Policies
+from sync.store import open_store
 from tests.flows import Books, envelope, order, reasons
 
 LATER = "2026-03-09T00:00:00Z"
 LESS = {"lines": [{"name": "Agreed by phone", "qty": "1", "unit_cost": {"amount": "5.00", "code": "USD"}}]}
 
 
-def by_hand(books: Books, body: dict[str, Any]) -> None:
-    """What a person does to the one invoice."""
-    sandbox, (invoice,) = books.sandbox, books.table("invoice")
+def by_hand(books: Books, body: dict[str, Any], *, entity: str = "invoice") -> None:
+    """What a person does to the one invoice, or payment."""
+    sandbox, (row,) = books.sandbox, books.table(entity)
     tokens = StaticToken(sandbox.access_token)
     with FreshBooks(base_url=sandbox.freshbooks_url, account_id=sandbox.account_id, tokens=tokens) as freshbooks:
-        freshbooks.update("invoice", invoice["id"], body)
+        freshbooks.update(entity, row["id"], body)
 
 
 def left_as_draft(books: Books, record: dict[str, Any]) -> None:
@@ -64,3 +67,68 @@ def test_a_draft_whose_period_was_closed_meanwhile_is_not_sent_into_it(
         assert reasons(report) == {}
         assert invoice["status"] == 2
         assert invoice["create_date"] >= "2026-04-01"
+
+
+# --- payments --------------------------------------------------------------------------------------------------------
+
+
+def captured(**changes: Any) -> dict[str, Any]:
+    """The plain order's payment as an event of its own."""
+    return envelope("payment.captured", {**order()["payments"][0], "orderId": "10066", "updatedAt": LATER, **changes})
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (LESS, "overpaid"),
+        ({"vis_state": 1}, "invoice-deleted"),
+        (
+            {
+                "currency_code": "EUR",
+                "lines": [{"name": "x", "qty": "1", "unit_cost": {"amount": "20", "code": "EUR"}}],
+            },
+            "payment-currency",
+        ),
+    ],
+)
+def test_a_payment_is_measured_by_the_invoice_as_it_is_now(books: Books, body: dict[str, Any], reason: str) -> None:
+    books.run(envelope("order.created", order(payments=[])))
+    by_hand(books, body)
+    assert reasons(books.run(captured())) == {"payment:9061": reason}
+    assert (books.table("payment"), books.table("credit_note")) == ([], [])
+
+
+def test_a_payment_whose_amount_changes_after_it_was_posted_is_told_until_it_is_put_right(books: Books) -> None:
+    part = {**order()["payments"][0], "amount": "5.00"}
+    books.run(envelope("order.created", order(payments=[part])))
+    assert reasons(books.run(envelope("order.updated", order(updatedAt=LATER)))) == {"order:10066": "payment-changed"}
+    assert reasons(books.run(captured()))["payment:9061"] == "payment-changed"
+    (payment,) = books.table("payment")
+    assert payment["amount"]["amount"] == "5.00"
+    by_hand(books, {"amount": {"amount": "11.80", "code": "USD"}}, entity="payment")
+    report = books.run(
+        envelope("order.updated", order(updatedAt="2026-03-10T00:00:00Z")), captured(updatedAt="2026-03-10")
+    )
+    assert reasons(report) == {}
+
+
+def test_payments_without_ids_that_change_places_are_told_and_none_is_posted_twice(books: Books) -> None:
+    plain = order()["payments"][0]
+    one, two, five = ({**plain, "id": None, "transactionId": None, "amount": f"{n}.00"} for n in (1, 2, 5))
+    books.run(envelope("order.created", order(payments=[one, two])))
+    report = books.run(envelope("order.updated", order(payments=[five, one, two], updatedAt=LATER)))
+    assert reasons(report) == {"order:10066": "payment-changed"}
+    assert [row["amount"]["amount"] for row in books.table("payment")] == ["1.00", "2.00"]
+
+
+def test_client_credit_that_came_of_a_payment_is_told_again_by_every_event_of_its_order(books: Books) -> None:
+    books.run(envelope("order.created", order(payments=[])))
+    books.run(captured())
+    with closing(open_store(books.settings.store_url)) as store:
+        entry = ledger.get(store, "clarity:payment:9061")
+        assert entry is not None
+        ledger.confirm(store, entry.key, remote_id=str(entry.remote_id), detail={**entry.detail, "credit": "8"}, now=1)
+    with books.sandbox.state.lock:
+        books.sandbox.state.freshbooks.tables["payment"][int(str(entry.remote_id))]["overpaymentid"] = 8
+    report = books.run(envelope("order.updated", order(updatedAt=LATER, status="Shipped")))
+    assert reasons(report) == {"order:10066": "overpayment-credit"}
