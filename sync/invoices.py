@@ -16,6 +16,7 @@ from mapspec import Reason
 from mapspec.numbers import Money, currency_digits, plain
 from mapspec.ordinary import MAX_ROUNDING_UNITS
 from sync import adoption, ledger
+from sync.masked import shown_key
 from sync.outcome import EndedError, Outcome, dead, held
 from sync.plan import Action, filled
 
@@ -49,6 +50,8 @@ class InvoiceWriter:
         """
         body = filled(self.action.body or {}, self.applier.outputs)
         entry = self.applier.settled(self.action)
+        if entry is not None and entry.record_key != self.applier.event.record_key:
+            raise dead("order-id-reused", f"the ledger has {entry.record_key} by the same id: only the case differs")
         if (
             entry is not None
             and entry.state == "confirmed"
@@ -143,6 +146,7 @@ class InvoiceWriter:
         if len(rows) > 1:
             raise dead("number-taken", f"FreshBooks has {len(rows)} invoices with number {number}")
         row = rows[0]
+        others = {one.key for one in self.applier.of_remote("invoice", str(row["id"]))} - {self.action.key}
         marker = str(body["notes"]).splitlines()[0]
         differs = [
             what
@@ -152,6 +156,7 @@ class InvoiceWriter:
                 ("its client is another", str(row.get("customerid")) == str(body["customerid"])),
                 ("its currency is another", row.get("currency_code") == self.currency),
                 ("its total is another", self._difference(row) is not None and self._within(row)),
+                (f"it is that of {', '.join(map(shown_key, sorted(others)))}", not others),
             )
             if not same
         ]

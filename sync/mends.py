@@ -60,6 +60,7 @@ MENDS: Final[Mapping[str, str]] = {
     "not-agreed": f"Compare the draft with the order, correct the draft in FreshBooks, {_AGAIN}.",
     "number-taken": f"Rename the other invoice in FreshBooks or make this one's marker and total agree, {_AGAIN}.",
     "open-invoices": f"Collect, credit or write off what is open, {_AGAIN}; or skip it, and the client stays.",
+    "order-id-reused": "Two orders have one id but for its case: enter the second one by hand, then skip the record.",
     "product-deleted-at-source": f"{_NOTHING}: its items stay; archive them by hand, or set items.ended.",
     "rebuilt-ambiguous": "Keep one of the two objects in FreshBooks, delete the other, and rebuild again.",
     "sku-of-another-product": f"{_SOURCE}: one of the two products needs another SKU; it goes on by itself then.",

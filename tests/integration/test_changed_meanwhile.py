@@ -132,3 +132,32 @@ def test_client_credit_that_came_of_a_payment_is_told_again_by_every_event_of_it
         books.sandbox.state.freshbooks.tables["payment"][int(str(entry.remote_id))]["overpaymentid"] = 8
     report = books.run(envelope("order.updated", order(updatedAt=LATER, status="Shipped")))
     assert reasons(report) == {"order:10066": "overpayment-credit"}
+
+
+# --- records that look like another one ------------------------------------------------------------------------------
+
+
+def test_an_invoice_of_another_order_is_not_taken_over_with_its_number(books: Books) -> None:
+    unpaid = order(payments=[])
+    books.run(envelope("order.created", unpaid))
+    report = books.run(envelope("order.created", {**unpaid, "id": "77", "updatedAt": LATER}))
+    assert reasons(report) == {"order:77": "number-taken"}
+    assert len(books.table("invoice")) == 1
+
+
+def test_ids_that_differ_in_their_case_alone_are_no_one_order(books: Books) -> None:
+    first, second = (order(id=name, orderNumber=f"WEB-{name}", payments=[]) for name in ("aB1", "Ab1"))
+    books.run(envelope("order.created", first))
+    assert reasons(books.run(envelope("order.created", second))) == {"order:Ab1": "order-id-reused"}
+    assert [row["invoice_number"] for row in books.table("invoice")] == ["WEB-aB1"]
+
+
+def test_addresses_that_only_look_alike_are_two_customers(books: Books) -> None:
+    guests = [
+        order(id=name, orderNumber=f"WEB-{name}", payments=[], customer={"email": f"info@{name}.example"})
+        for name in ("gross", "groß")
+    ]
+    for guest in guests:
+        books.run(envelope("order.created", guest))
+    assert sorted(row["email"] for row in books.table("client")) == ["info@gross.example", "info@groß.example"]
+    assert len({row["customerid"] for row in books.table("invoice")}) == 2
