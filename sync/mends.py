@@ -69,6 +69,7 @@ MENDS: Final[Mapping[str, str]] = {
     "written-twice": "Look in FreshBooks whether it is there twice, delete one, then skip the record.",
     # Corrections of what is posted.
     "correction-refused": f"{_NOTHING}: somebody has refused it, and the books stay as they are.",
+    "correction-taken-back": "Undo the correction in FreshBooks and replay the record, or skip it and the books stay.",
     "credit-differs": f"Correct the credit note in FreshBooks so that it comes to what was accepted, {_AGAIN}.",
     "not-written": f"{_NOTHING}: a dry run writes nothing.",
     "order-never-invoiced": f"{_NOTHING}: there is no invoice to correct.",
@@ -77,6 +78,7 @@ MENDS: Final[Mapping[str, str]] = {
     "refund-deleted": f"{_NOTHING}: the return was deleted in Clarity.",
     "refund-before-payment": f"{_NOTHING}: it is proposed when the payment is posted.",
     "refund-beyond-paid": f"Look what was paid; enter the missing payment, or correct the refund, {_AGAIN}.",
+    "refund-changed": "Correct what was booked of the refund in FreshBooks by hand, then skip the record.",
     "refund-currency": f"Correct the currency of the refund or of its order in Clarity, {_AGAIN}.",
     "refund-proposed": "Look at it with 'mapper-sync proposals', then accept it in one of its ways, or refuse it.",
     # The way back.

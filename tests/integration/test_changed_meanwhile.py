@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import date
 from typing import Any
@@ -14,10 +15,18 @@ from sync import ledger
 from sync.runner import run
 from sync.settings import Policies
 from sync.store import open_store
+from tests.desk import Desk, desks
 from tests.flows import Books, envelope, order, reasons
+from tests.reconciling import sale
 
 LATER = "2026-03-09T00:00:00Z"
 LESS = {"lines": [{"name": "Agreed by phone", "qty": "1", "unit_cost": {"amount": "5.00", "code": "USD"}}]}
+
+
+@pytest.fixture
+def desk(make_books: Callable[..., Books]) -> Iterator[Desk]:
+    with desks(make_books) as found:
+        yield found
 
 
 def by_hand(books: Books, body: dict[str, Any], *, entity: str = "invoice") -> None:
@@ -161,3 +170,61 @@ def test_addresses_that_only_look_alike_are_two_customers(books: Books) -> None:
         books.run(envelope("order.created", guest))
     assert sorted(row["email"] for row in books.table("client")) == ["info@gross.example", "info@groß.example"]
     assert len({row["customerid"] for row in books.table("invoice")}) == 2
+
+
+# --- corrections that are booked -------------------------------------------------------------------------------------
+
+
+def at(day: int) -> str:
+    return f"2026-03-{day}T12:00:00-05:00"
+
+
+@pytest.mark.parametrize(("way", "entity", "undone"), [("credit_note", "credit_note", 1), ("archive", "invoice", 0)])
+def test_an_order_that_lives_again_after_it_was_credited_waits_until_that_is_undone(
+    desk: Desk, way: str, entity: str, undone: int
+) -> None:
+    record = {**sale(1, amount="100.00"), "payments": []}
+    for change in (record, {**record, "status": "Cancelled", "updatedAt": at(15)}):
+        desk.put(change)
+        desk.run()
+    desk.decide("cancel:1", way)
+    assert desk.run() == {}
+    desk.put({**record, "status": "Processing", "updatedAt": at(16)})
+    assert desk.run() == {"order:1": "correction-taken-back"}
+    cheaper = {**sale(1, amount="80.00"), "payments": []}
+    desk.put({**cheaper, "updatedAt": at(17)})
+    assert desk.run() == {"order:1": "correction-taken-back"}
+    assert set(desk.proposed()) == set()
+    desk.person.update(entity, desk.books.table(entity)[0]["id"], {"vis_state": undone})
+    desk.put({**record, "updatedAt": at(18)})
+    assert desk.run() == {}
+
+
+def test_a_refund_that_changes_or_fails_after_it_was_booked_is_told(desk: Desk) -> None:
+    desk.put(sale(1, amount="100.00"), sale(2, amount="100.00"))
+    desk.run()
+    for number in (1, 2):
+        desk.refund(number, "10.00")
+    desk.run()
+    desk.decide("refund:r1")
+    desk.decide("refund:r2", "lower_payment")
+    assert desk.run() == {}
+    desk.refund(1, "30.00", updatedAt=at(21))
+    desk.refund(2, "10.00", updatedAt=at(21), status="failed")
+    assert desk.run() == {"refund:r1": "refund-changed", "refund:r2": "correction-taken-back"}
+    assert (desk.credited(), desk.paid(2)) == (["10.00"], "90.00")
+
+
+def test_a_payment_that_counts_again_after_it_was_taken_back_is_told(desk: Desk) -> None:
+    record = sale(1, amount="100.00")
+    desk.put(record)
+    desk.run()
+    for day, status in ((12, "failed"), (14, "captured")):
+        with desk.books.sandbox.state.lock:
+            entry = {**record["payments"][0], "orderId": "1", "status": status, "updatedAt": at(day)}
+            desk.books.sandbox.state.clarity.put("payments", entry, silent=True)
+        found = desk.run()
+        if status == "failed":
+            desk.decide("payment:p1")
+            assert desk.run() == {}
+    assert found == {"payment:p1": "correction-taken-back"}
