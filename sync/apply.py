@@ -80,6 +80,14 @@ class Applier:
         """Whether this event is about to make an invoice that is not there yet."""
         return any(action.entity == "invoice" and self._is_new(action) for action in self._expected)
 
+    @property
+    def client(self) -> dict[str, str] | None:
+        """Whom this event's invoice is for: the client's id, and a digest of its key, which may be an e-mail."""
+        action = next((action for action in self._keys.values() if action.entity == "client"), None)
+        if action is None or action.step not in self.outputs:
+            return None
+        return {"key": digest(action.key), "id": str(self.outputs[action.step]["id"])}
+
     def _is_new(self, action: Action) -> bool:
         entry = self.entry(action.key)
         return action.kind == "create_once" and (entry is None or entry.remote_id is None)
@@ -392,6 +400,8 @@ class Applier:
             detail["fields"] = {**kept, **(action.fields or {})}
         elif content is None:
             detail.pop("fields", None)
+        if action.entity == "invoice" and content and self.client is not None:
+            detail.setdefault("client", self.client)
         if action.identity:
             detail["identity"] = action.identity
         if action.entity == "payment":

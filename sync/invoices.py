@@ -15,7 +15,7 @@ from connectors.freshbooks import DELETED
 from mapspec import Reason
 from mapspec.numbers import Money, currency_digits, plain
 from mapspec.ordinary import MAX_ROUNDING_UNITS
-from sync import adoption, ledger
+from sync import adoption, clients, ledger
 from sync.masked import shown_key
 from sync.outcome import EndedError, Outcome, dead, held
 from sync.plan import Action, filled
@@ -52,6 +52,8 @@ class InvoiceWriter:
         entry = self.applier.settled(self.action)
         if entry is not None and entry.record_key != self.applier.event.record_key:
             raise dead("order-id-reused", f"the ledger has {entry.record_key} by the same id: only the case differs")
+        if entry is not None and entry.remote_id is not None:
+            entry = self._of_the_same_customer(entry, body)
         if (
             entry is not None
             and entry.state == "confirmed"
@@ -90,6 +92,26 @@ class InvoiceWriter:
             self.applier.mark(self.action, remote_id, body, lambda: send(remote_id), phase="sent")
         else:
             self.applier.confirm(self.action, {**row, "id": remote_id}, phase="sent", content=False)
+
+    def _of_the_same_customer(self, entry: Entry, body: Mapping[str, Any]) -> Entry:
+        """The entry; an order that went to another customer since its invoice was made is for a person.
+
+        Raises:
+            EndedError: The invoice is still the former customer's.
+        """
+        before, now, client_id = entry.detail.get("client"), self.applier.client, str(body["customerid"])
+        if before is None or now is None or before["key"] == now["key"] or before["id"] == client_id:
+            return entry
+        for former in self.applier.of_remote("client", before["id"]):
+            if str(clients.survivor(self.context.store, former).remote_id) == client_id:
+                return entry  # the two customers were merged
+        row = self.context.freshbooks.get("invoice", str(entry.remote_id))
+        if str(row.get("customerid")) != client_id:
+            message = f"invoice {entry.remote_id} is client {row.get('customerid')}'s, and the order is another's now"
+            raise held("customer-changed-after-invoice", f"{message}: client {client_id}'s")
+        if self.context.dry_run or entry.state in ledger.LIVE:
+            return entry
+        return self.applier.note_detail(entry, {**entry.detail, "client": now})
 
     def _still_agreed(self, remote_id: str) -> Row:
         """An invoice that agreed once and was not sent then: somebody may have changed it, or closed its period.

@@ -44,6 +44,7 @@ MENDS: Final[Mapping[str, str]] = {
     "client-followed": f"{_NOTHING}, if the two clients are one; else correct the e-mail of one in FreshBooks.",
     "client-restored": f"{_NOTHING}: an order came for it.",
     "closed-period": f"Open the period, or set lock_date_action to 'today' in mapper.toml, {_AGAIN}.",
+    "customer-changed-after-invoice": f"Give the invoice to the order's client in FreshBooks, {_AGAIN}.",
     "customer-unknown": f"Sync the customer first, or set up the connection to Clarity, {_AGAIN}.",
     "customer-deleted-at-source": f"{_NOTHING}: its client stays; archive it by hand, or set clients.ended.",
     "customer-merged": f"{_NOTHING}: neither has a client yet; the other one's is made when it is needed.",

@@ -172,6 +172,25 @@ def test_addresses_that_only_look_alike_are_two_customers(books: Books) -> None:
     assert len({row["customerid"] for row in books.table("invoice")}) == 2
 
 
+def test_an_order_that_goes_to_another_customer_after_its_invoice_waits_until_the_invoice_does(books: Books) -> None:
+    plain = order()
+    books.run(envelope("order.created", plain))
+    moved = {**plain, "customer": {**plain["customer"], "id": "999", "email": "zoe@example.org"}, "updatedAt": LATER}
+    assert reasons(books.run(envelope("order.updated", moved))) == {"order:10066": "customer-changed-after-invoice"}
+    (other,) = [row["id"] for row in books.table("client") if row["email"] == "zoe@example.org"]
+    by_hand(books, {"customerid": other})
+    again = [envelope("order.updated", {**moved, "updatedAt": f"2026-03-1{day}T00:00:00Z"}) for day in (0, 1)]
+    assert [reasons(books.run(event)) for event in again] == [{}, {}]
+
+
+def test_a_guest_who_signs_up_is_no_other_customer(books: Books) -> None:
+    plain = order()
+    guest = {name: value for name, value in plain["customer"].items() if name != "id"}
+    books.run(envelope("order.created", {**plain, "customer": guest}))
+    assert reasons(books.run(envelope("order.updated", {**plain, "updatedAt": LATER}))) == {}
+    assert len(books.table("client")) == 1
+
+
 # --- corrections that are booked -------------------------------------------------------------------------------------
 
 
