@@ -7,7 +7,7 @@ way would do, `sync.proposals` keeps it until a person has decided, `sync.correc
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -471,12 +471,7 @@ def book(store: Store, freshbooks: FreshBooks, invoice_id: str) -> Booked:
     left = proposals.left_of_payments(store, invoice_id)
     lowered = {payment_id: one.amount for payment_id, one in left.items() if one.amount}
     payments = [
-        Payment(
-            id=str(one["id"]),
-            amount=Decimal(str(one["amount"]["amount"])),
-            day=str(one.get("date")),
-            lowered=lowered.get(str(one["id"]), Decimal(0)),
-        )
+        _payment(store, one, lowered.get(str(one["id"]), Decimal(0)))
         for one in freshbooks.find_payments_of_invoice(invoice_id)
     ]
     return Booked(
@@ -493,6 +488,14 @@ def book(store: Store, freshbooks: FreshBooks, invoice_id: str) -> Booked:
         credits=made,
         lowered=sum(lowered.values(), Decimal(0)),
     )
+
+
+def _payment(store: Store, row: Mapping[str, Any], lowered: Decimal) -> Payment:
+    """A payment as it stands, beside what it was posted over."""
+    remote_id, amount = str(row["id"]), Decimal(str(row["amount"]["amount"]))
+    posted = [one.total for one in ledger.of_remote(store, "payment", remote_id) if one.total is not None]
+    by_hand = max(posted) - amount - lowered if posted else Decimal(0)
+    return Payment(remote_id, amount, str(row.get("date")), lowered, max(by_hand, Decimal(0)))
 
 
 def checks(store: Store, freshbooks: FreshBooks) -> Checks:

@@ -247,3 +247,17 @@ def test_a_payment_that_counts_again_after_it_was_taken_back_is_told(desk: Desk)
             desk.decide("payment:p1")
             assert desk.run() == {}
     assert found == {"payment:p1": "correction-taken-back"}
+
+
+def test_a_refund_that_a_person_may_have_booked_already_is_not_offered_again(desk: Desk) -> None:
+    desk.put(sale(1, amount="100.00"))
+    desk.run()
+    lowered = {"amount": {"amount": "75.00", "code": "USD"}}
+    desk.person.update("payment", desk.books.table("payment")[0]["id"], lowered)
+    desk.refund(1, "25.00")
+    assert desk.run() == {"refund:r1": "refund-proposed"}
+    (proposed,) = desk.proposed().values()
+    assert proposed.offered == []
+    assert {way["why_not"] for way in proposed.content["ways"]} == {
+        "25.00 USD was taken from the payment by hand: it may be this refund"
+    }
