@@ -28,8 +28,8 @@ _ACTION_PARTS = ("email_recipients", "email_include_pdf", "invoice_customized_em
 
 
 def normalised(text: str) -> str:
-    """The form in which e-mails and SKUs are compared: trimmed, without case."""
-    return text.strip().casefold()
+    """The form in which e-mails and SKUs are compared: trimmed, without case; ß stays, for ss is another address."""
+    return text.strip().lower()
 
 
 def parse_accounting_time(text: str) -> datetime:

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from connectors.errors import AmbiguousWriteError, AuthError, ConnectorError, RejectedError, TransientError
+from connectors.freshbooks import DELETED
 from connectors.http import checked_writes
 from mapspec import Lookup
 from sync import found, ledger, skips
@@ -79,6 +80,14 @@ class Applier:
     def invoices_anew(self) -> bool:
         """Whether this event is about to make an invoice that is not there yet."""
         return any(action.entity == "invoice" and self._is_new(action) for action in self._expected)
+
+    @property
+    def client(self) -> dict[str, str] | None:
+        """Whom this event's invoice is for: the client's id, and a digest of its key, which may be an e-mail."""
+        action = next((action for action in self._keys.values() if action.entity == "client"), None)
+        if action is None or action.step not in self.outputs:
+            return None
+        return {"key": digest(action.key), "id": str(self.outputs[action.step]["id"])}
 
     def _is_new(self, action: Action) -> bool:
         entry = self.entry(action.key)
@@ -392,10 +401,14 @@ class Applier:
             detail["fields"] = {**kept, **(action.fields or {})}
         elif content is None:
             detail.pop("fields", None)
+        if action.entity == "invoice" and content and self.client is not None:
+            detail.setdefault("client", self.client)
         if action.identity:
             detail["identity"] = action.identity
         if action.entity == "payment":
             detail |= {"invoice": str(row.get("invoiceid")), "weak": action.weak_key}
+            if row.get("overpaymentid"):
+                detail["credit"] = str(row["overpaymentid"])
         return Change(
             "confirmed",
             phase,
@@ -653,6 +666,7 @@ class Applier:
             if entry.detail.get("invoice") not in (None, invoice_id):
                 message = f"a payment with this id is posted on invoice {entry.detail['invoice']} already: decide"
                 raise held("payment-id-reused", message)
+            self._still_posted(action, entry)
             return
         total, currency = self._invoice_of(invoice_id)
         if currency != action.currency:
@@ -671,10 +685,12 @@ class Applier:
                 raise held("payment-doubled", f"invoice {invoice_id} has {len(ours)} payments with this payment's note")
             if not ours:
                 paid = sum((Decimal(str(row["amount"]["amount"])) for row in rows), Decimal(0))
-                if total is not None and action.total is not None and paid + action.total > total:
+                stands = self._to_pay(invoice_id, action)
+                most = stands if total is None else min(stands, total)
+                if action.total is not None and paid + action.total > most:
                     raise held(
                         OVERPAID,
-                        f"invoice {invoice_id} would be overpaid: {paid} of {total} {currency} is paid, "
+                        f"invoice {invoice_id} would be overpaid: {paid} of {most} {currency} is paid, "
                         f"this payment is {action.total}",
                     )
             return ours[0] if ours else None
@@ -689,10 +705,44 @@ class Applier:
             return
         made = self.create(action, body, phase="created", after=lambda: None, reserved=reserved)
         if made is not None and made.get("overpaymentid"):
+            raise held(*_credit_made(made))
+
+    def _to_pay(self, invoice_id: str, action: Action) -> Decimal:
+        """What the invoice comes to in FreshBooks now: a person may have changed it since it was sent.
+
+        Raises:
+            EndedError: It was deleted, or is in another currency than the payment.
+        """
+        answered = (self.rows.get(step) for step, known in self._keys.items() if known.entity == "invoice")
+        row = next((row for row in answered if row is not None and str(row["id"]) == invoice_id), None)
+        row = row or self.context.freshbooks.get("invoice", invoice_id)
+        if row.get("vis_state") == DELETED:
+            raise held("invoice-deleted", f"invoice {invoice_id} was deleted in FreshBooks: the payment is not posted")
+        amount = row.get("amount")
+        shown = amount if isinstance(amount, Mapping) else {}
+        if shown.get("code") != action.currency:
+            message = f"the payment is in {action.currency}, the invoice in FreshBooks in {shown.get('code')}"
+            raise held("payment-currency", message)
+        return Decimal(str(shown["amount"]))
+
+    def _still_posted(self, action: Action, entry: Entry) -> None:
+        """A payment that is posted has to be what its record says, and the alarm about one stays until it is mended.
+
+        Raises:
+            EndedError: A person has to put it right.
+        """
+        rebuilt = "rebuilt" in entry.detail  # what FreshBooks had then, which a person may have lowered
+        same = rebuilt or entry.total is None or (entry.total, entry.currency) == (action.total, action.currency)
+        if same and "credit" not in entry.detail:
+            return
+        row = self.context.freshbooks.get("payment", str(entry.remote_id))
+        if row.get("vis_state") != DELETED and row.get("overpaymentid"):
+            raise held(*_credit_made(row))
+        if not same and not same_value(row.get("amount"), {"amount": action.total, "code": action.currency}):
             raise held(
-                "overpayment-credit",
-                f"FreshBooks made client credit {made['overpaymentid']} of payment {made['id']} on invoice "
-                f"{invoice_id}: the invoice was paid already",
+                "payment-changed",
+                f"payment {entry.remote_id} was posted over {entry.total} {entry.currency}, and the record says"
+                f" {action.total} {action.currency} now",
             )
 
     def _same_transaction(self, row: Row, action: Action, body: Mapping[str, Any]) -> bool:
@@ -723,6 +773,12 @@ class Applier:
                 return action.total, action.currency
         output = next((o for o in self.outputs.values() if str(o.get("id")) == invoice_id and "total" in o), {})
         return output.get("total"), output.get("currency")
+
+
+def _credit_made(payment: Row) -> tuple[str, str]:
+    """Reason and message of a payment that FreshBooks has made client credit of (rule 14)."""
+    message = f"FreshBooks made client credit {payment['overpaymentid']} of payment {payment['id']} on invoice"
+    return "overpayment-credit", f"{message} {payment.get('invoiceid')}: the invoice was paid already"
 
 
 def _response(row: Row) -> Row:

@@ -99,7 +99,7 @@ def _texts(value: Any, exact: bool) -> set[str]:
         parts = value.values() if isinstance(value, dict) else value
         return {text for part in parts for text in _texts(part, exact)}
     text = str(value).strip()
-    return {text if exact else text.casefold()}
+    return {text if exact else text.lower()}
 
 
 def _is_there(applier: Applier, action: Action, former: Entry) -> bool:

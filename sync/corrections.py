@@ -7,12 +7,12 @@ way would do, `sync.proposals` keeps it until a person has decided, `sync.correc
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from connectors.freshbooks import DELETED, FreshBooks
+from connectors.freshbooks import ARCHIVED, DELETED, FreshBooks
 from mapspec import Document, Draft, Reason
 from mapspec.drafts import Claim
 from mapspec.model import FlowStep
@@ -86,10 +86,15 @@ class Follow:
                 # The invoice is as the order says: what was begun is written, and the runner died before it said so.
                 for begun in proposals.begun_edits(self.context.store, self.event.record_key) if not after else ():
                     proposals.finish(self.context.store, begun, begun.invoice_id, now=self.context.now())
+            lives = edited is not None or (main is not None and main.fate == "done")
+            if lives and any(step.correction == "cancel" for step in steps):
+                self._taken_back("cancel")
             if not any(self._concerns(step, edited, after=after) for step in steps):
                 continue
             draft = self._draft_of(approved)
             if draft.decision == "skip":
+                if self.event.entity != "order":  # an order need not list a refund for ever
+                    self._taken_back("refund")
                 left_out += draft.reasons
                 continue
             if draft.decision != "go":
@@ -103,6 +108,18 @@ class Follow:
         if any(kind == "edit" and result.said == "written" for kind, result in results):
             return None
         return self._together(main, results, left_out, after=after)
+
+    def _taken_back(self, kind: str) -> None:
+        """A correction that is in the books, and the record says now that it never happened: a person undoes it.
+
+        Raises:
+            EndedError: It still stands in FreshBooks.
+        """
+        for one in proposals.done_of(self.context.store, self.event.record_key):
+            if one.kind == kind and one.remote_id is not None and _stands(self.context, one):
+                way = str(one.way).replace("_", " ")
+                message = f"{one.content['title']}: booked ({way}, {one.remote_id}), and the record says otherwise now"
+                raise held("correction-taken-back", message)
 
     def _concerns(self, step: FlowStep, edited: EditedError | None, *, after: bool) -> bool:
         """Whether a step may have anything to say about the event, told without reading the record."""
@@ -211,6 +228,9 @@ class _One:
             said = self._snapshot()
         known = self._same_by_other_key(key, claim, entry, weak=weak) or proposals.get(store, key)
         if known is not None and known.state == "done":
+            if claim is not None and claim.amount != known.amount:
+                message = f"{known.content['title']} is booked, and the record says {claim.amount} now"
+                raise held("refund-changed", message)
             return Result("done")
         writer = Writer(self.applier, step.id, self.edited)
         if known is not None and known.state == "writing" and (known.way != "change_invoice" or known.said == said):
@@ -417,6 +437,19 @@ class _One:
         return newest.sha256 if newest is not None else ""
 
 
+def _stands(context: Context, done: Proposal) -> bool:
+    """Whether nobody has undone a correction in FreshBooks since it was written."""
+    remote_id = str(done.remote_id)
+    if done.way == "archive":
+        return bool(context.freshbooks.get("invoice", remote_id).get("vis_state") == ARCHIVED)
+    if done.way == "credit_note":
+        return bool(context.freshbooks.get("credit_note", remote_id).get("vis_state") != DELETED)
+    row = context.freshbooks.get("payment", remote_id)
+    booked = [entry.total for entry in ledger.of_remote(context.store, "payment", remote_id) if entry.total is not None]
+    lowered = bool(booked) and Decimal(str(row["amount"]["amount"])) < max(booked)
+    return row.get("vis_state") == DELETED or lowered
+
+
 def book(store: Store, freshbooks: FreshBooks, invoice_id: str) -> Booked:
     """An invoice as it is now, with what our own corrections did to it.
 
@@ -438,12 +471,7 @@ def book(store: Store, freshbooks: FreshBooks, invoice_id: str) -> Booked:
     left = proposals.left_of_payments(store, invoice_id)
     lowered = {payment_id: one.amount for payment_id, one in left.items() if one.amount}
     payments = [
-        Payment(
-            id=str(one["id"]),
-            amount=Decimal(str(one["amount"]["amount"])),
-            day=str(one.get("date")),
-            lowered=lowered.get(str(one["id"]), Decimal(0)),
-        )
+        _payment(store, one, lowered.get(str(one["id"]), Decimal(0)))
         for one in freshbooks.find_payments_of_invoice(invoice_id)
     ]
     return Booked(
@@ -460,6 +488,14 @@ def book(store: Store, freshbooks: FreshBooks, invoice_id: str) -> Booked:
         credits=made,
         lowered=sum(lowered.values(), Decimal(0)),
     )
+
+
+def _payment(store: Store, row: Mapping[str, Any], lowered: Decimal) -> Payment:
+    """A payment as it stands, beside what it was posted over."""
+    remote_id, amount = str(row["id"]), Decimal(str(row["amount"]["amount"]))
+    posted = [one.total for one in ledger.of_remote(store, "payment", remote_id) if one.total is not None]
+    by_hand = max(posted) - amount - lowered if posted else Decimal(0)
+    return Payment(remote_id, amount, str(row.get("date")), lowered, max(by_hand, Decimal(0)))
 
 
 def checks(store: Store, freshbooks: FreshBooks) -> Checks:

@@ -15,7 +15,8 @@ from connectors.freshbooks import DELETED
 from mapspec import Reason
 from mapspec.numbers import Money, currency_digits, plain
 from mapspec.ordinary import MAX_ROUNDING_UNITS
-from sync import adoption, ledger
+from sync import adoption, clients, ledger
+from sync.masked import shown_key
 from sync.outcome import EndedError, Outcome, dead, held
 from sync.plan import Action, filled
 
@@ -49,6 +50,10 @@ class InvoiceWriter:
         """
         body = filled(self.action.body or {}, self.applier.outputs)
         entry = self.applier.settled(self.action)
+        if entry is not None and entry.record_key != self.applier.event.record_key:
+            raise dead("order-id-reused", f"the ledger has {entry.record_key} by the same id: only the case differs")
+        if entry is not None and entry.remote_id is not None:
+            entry = self._of_the_same_customer(entry, body)
         if (
             entry is not None
             and entry.state == "confirmed"
@@ -81,12 +86,52 @@ class InvoiceWriter:
             return
         if entry is None or entry.state != "confirmed" or entry.phase != "agreed":
             raise held("not-agreed", f"invoice {remote_id} does not agree with its order yet and is not sent")
-        row = self.applier.rows.get(self.action.step) or self.context.freshbooks.get("invoice", remote_id)
+        row = self.applier.rows.get(self.action.step) or self._still_agreed(remote_id)
         if is_draft(row):
             body, send = {"action_mark_as_sent": True}, self.context.freshbooks.mark_invoice_sent
             self.applier.mark(self.action, remote_id, body, lambda: send(remote_id), phase="sent")
         else:
             self.applier.confirm(self.action, {**row, "id": remote_id}, phase="sent", content=False)
+
+    def _of_the_same_customer(self, entry: Entry, body: Mapping[str, Any]) -> Entry:
+        """The entry; an order that went to another customer since its invoice was made is for a person.
+
+        Raises:
+            EndedError: The invoice is still the former customer's.
+        """
+        before, now, client_id = entry.detail.get("client"), self.applier.client, str(body["customerid"])
+        if before is None or now is None or before["key"] == now["key"] or before["id"] == client_id:
+            return entry
+        if entry.spec_fingerprint != self.applier.spec_fingerprint:
+            return entry  # another version of the mapping names clients otherwise: no order went anywhere
+        for former in self.applier.of_remote("client", before["id"]):
+            if str(clients.survivor(self.context.store, former).remote_id) == client_id:
+                return entry  # the two customers were merged
+        row = self.context.freshbooks.get("invoice", str(entry.remote_id))
+        if str(row.get("customerid")) != client_id:
+            message = f"invoice {entry.remote_id} is client {row.get('customerid')}'s, and the order is another's now"
+            raise held("customer-changed-after-invoice", f"{message}: client {client_id}'s")
+        if self.context.dry_run or entry.state in ledger.LIVE:
+            return entry
+        return self.applier.note_detail(entry, {**entry.detail, "client": now})
+
+    def _still_agreed(self, remote_id: str) -> Row:
+        """An invoice that agreed once and was not sent then: somebody may have changed it, or closed its period.
+
+        Raises:
+            EndedError: It is not to be sent as it is.
+        """
+        row = self.context.freshbooks.get("invoice", remote_id)
+        if row.get("vis_state") == DELETED:
+            raise held("invoice-deleted", f"invoice {remote_id} was deleted in FreshBooks")
+        if self._difference(row) != 0:
+            raise held("total-differs", f"invoice {remote_id} was changed in FreshBooks meanwhile: {self._both(row)}")
+        day = self.applier.open_day(str(row.get("create_date")), "draft") if is_draft(row) else row.get("create_date")
+        if day != row.get("create_date"):
+            body = {"create_date": day}
+            send = self.context.freshbooks.update
+            row = self.applier.put(self.action, remote_id, body, lambda: send("invoice", remote_id, body))
+        return row
 
     def _look_or_create(self, body: Mapping[str, Any]) -> Row | None:
         def look() -> Row | None:
@@ -125,6 +170,7 @@ class InvoiceWriter:
         if len(rows) > 1:
             raise dead("number-taken", f"FreshBooks has {len(rows)} invoices with number {number}")
         row = rows[0]
+        others = {one.key for one in self.applier.of_remote("invoice", str(row["id"]))} - {self.action.key}
         marker = str(body["notes"]).splitlines()[0]
         differs = [
             what
@@ -134,6 +180,7 @@ class InvoiceWriter:
                 ("its client is another", str(row.get("customerid")) == str(body["customerid"])),
                 ("its currency is another", row.get("currency_code") == self.currency),
                 ("its total is another", self._difference(row) is not None and self._within(row)),
+                (f"it is that of {', '.join(map(shown_key, sorted(others)))}", not others),
             )
             if not same
         ]
@@ -147,6 +194,13 @@ class InvoiceWriter:
         if not isinstance(amount, Mapping) or amount.get("code") != self.currency:
             return None
         return self.total - Decimal(str(amount["amount"]))
+
+    def _both(self, row: Row) -> str:
+        """Both totals, in words."""
+        shown = row.get("amount")
+        server = f"{shown.get('amount')} {shown.get('code')}" if isinstance(shown, Mapping) else "an unknown total"
+        wanted = plain(self.total, currency_digits(self.currency))
+        return f"it comes to {server} in FreshBooks, the order to {wanted} {self.currency}"
 
     def _within(self, row: Row) -> bool:
         difference = self._difference(row)
@@ -173,14 +227,7 @@ class InvoiceWriter:
             store, key = self.context.store, self.action.key
             carried, now = self.applier.event.carried, self.applier.now
             self.applier.enter(ledger.set_state(store, key, "held", phase="created", carried=carried, now=now))
-            shown = row.get("amount")
-            server = f"{shown.get('amount')} {shown.get('code')}" if isinstance(shown, Mapping) else "unknown"
-            digits = currency_digits(self.currency)
-            raise held(
-                "total-differs",
-                f"draft invoice {row['id']} comes to {server} in FreshBooks, the order to "
-                f"{plain(self.total, digits)} {self.currency}",
-            )
+            raise held("total-differs", f"draft invoice {row['id']} does not agree: {self._both(row)}")
         entry = self.applier.entry(self.action.key)
         if entry is None or (entry.state, entry.phase) != ("confirmed", "agreed"):
             self.applier.confirm(self.action, row, phase="agreed")
@@ -231,15 +278,16 @@ class InvoiceWriter:
 
     def _rewrite_draft(self, row: Row, body: Mapping[str, Any], entry: Entry) -> Row:
         """Bring a draft that was left to today's state of the order; what was sent by a person stays as it is."""
+        if row.get("vis_state") == DELETED:
+            raise held("invoice-deleted", f"invoice {row['id']} was deleted in FreshBooks")
         if entry.content_hash == self.action.content_hash and self._difference(row) == 0:
             return row
         if not is_draft(row):
             if self._difference(row) == 0:
                 return row
             raise EditedError(f"invoice {row['id']} was sent by a person and differs from the order", self, body)
-        if row.get("vis_state") == DELETED:
-            raise held("invoice-deleted", f"invoice {row['id']} was deleted in FreshBooks")
         change = {name: value for name, value in body.items() if name != "customerid"}
+        change["create_date"] = self.applier.open_day(str(body["create_date"]), "order")
         remote_id = str(row["id"])
         if self.context.dry_run:
             self.applier.plan("PUT", "invoice", remote_id, change)
@@ -265,11 +313,8 @@ class InvoiceWriter:
             row = applier.put(self.action, remote_id, lines, lambda: send("invoice", remote_id, lines))
             difference = self._difference(row)
         if difference != 0:
-            shown = row.get("amount")
-            server = f"{shown.get('amount')} {shown.get('code')}" if isinstance(shown, Mapping) else "unknown"
-            wanted = plain(self.total, currency_digits(self.currency))
-            message = f"invoice {remote_id} was changed as accepted and comes to {server}, the order to {wanted}"
-            raise held("total-differs", f"{message} {self.currency}: correct it in FreshBooks")
+            message = f"invoice {remote_id} was changed as accepted and does not agree: {self._both(row)}"
+            raise held("total-differs", f"{message}: correct it in FreshBooks")
         applier.confirm(self.action, {**row, "id": remote_id}, phase="sent")
 
     def settled_otherwise(self, remote_id: str) -> None:

@@ -66,7 +66,7 @@ class Action:
 def natural_key(entity: str, key: str, *, exact_skus: bool = False) -> str:
     """The readable key that outlives spec versions; e-mails, and SKUs unless they are exact (A36), without case."""
     text = key.strip()
-    return f"{CONNECTION}:{entity}:{text if exact_skus and entity == 'item' else text.casefold()}"
+    return f"{CONNECTION}:{entity}:{text if exact_skus and entity == 'item' else text.lower()}"
 
 
 def plan_actions(spec: MappingSpec, draft: Draft, *, exact_skus: bool = False) -> list[Action]:

@@ -253,6 +253,14 @@ def begun_edits(store: Store, record_key: str) -> list[Proposal]:
     return [one for one in found if one.way == "change_invoice"]
 
 
+_DONE = Prepared(sa.select(table).where(table.c.state == "done", table.c.record_key == sa.bindparam("wanted")))
+
+
+def done_of(store: Store, record_key: str) -> list[Proposal]:
+    """What is in the books of a record's corrections."""
+    return [_proposal(row) for row in store.rows(_DONE, {"wanted": record_key})]
+
+
 def withdraw(store: Store, key: str) -> None:
     """It has become pointless, and nobody need decide any more."""
     undecided = sa.and_(table.c.key == key, table.c.state.in_(("proposed", "accepted")))

@@ -27,12 +27,18 @@ ZERO: Final = Decimal(0)
 
 @dataclass(frozen=True)
 class Payment:
-    """A payment as FreshBooks has it; `lowered` is what our own corrections have taken from it."""
+    """A payment as FreshBooks has it.
+
+    Attributes:
+        lowered: What our own corrections have taken from it.
+        by_hand: What somebody else has taken from it since it was posted.
+    """
 
     id: str
     amount: Decimal
     day: str
     lowered: Decimal = ZERO
+    by_hand: Decimal = ZERO
 
     @property
     def gross(self) -> Decimal:
@@ -157,7 +163,11 @@ def refund_ways(
         locked: Nothing dated before this day is changed; empty for no such day.
     """
 
+    taken = sum((one.by_hand for one in ((payment,) if payment is not None else booked.payments)), ZERO)
+
     def way(name: str) -> Way:
+        if taken >= claim.amount:
+            raise NotOfferedError(f"{_amount(taken, booked)} was taken from the payment by hand: it may be this refund")
         if name == "lower_payment":
             return _lowered(claim, booked, payment, locked)
         if booked.credited() + claim.amount > booked.total:

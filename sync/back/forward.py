@@ -43,4 +43,4 @@ def told_of(event: Event, context: Context) -> bool:
     """Whether the way back has written to a record: what an event or snapshot says may be older than that then."""
     if not context.settings.reading.back or event.entity != "customer":
         return False
-    return ledger.get(context.store, f"freshbooks:{event.entity}:{event.record_id.casefold()}") is not None
+    return ledger.get(context.store, f"freshbooks:{event.entity}:{event.record_id.lower()}") is not None

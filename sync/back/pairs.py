@@ -38,7 +38,7 @@ class Pair:
     @property
     def key(self) -> str:
         """Natural key of what is written back."""
-        return f"freshbooks:{self.entity}:{self.id.casefold()}"
+        return f"freshbooks:{self.entity}:{self.id.lower()}"
 
     @property
     def record_key(self) -> str:
@@ -96,7 +96,7 @@ def _pair(entity: str, entry: Entry) -> Pair | None:
     if target is None or not named or not entry.stands:
         return None
     source, _, source_id = entry.record_key.partition(":")
-    if source == target and source_id.strip().casefold() == named:
+    if source == target and source_id.strip().lower() == named:
         return Pair(target, source_id, entry, sure=True)
     if target == "order" or "@" in named or named.startswith("guest"):
         return None
