@@ -163,9 +163,7 @@ def _write(value: Any, indent: int, margin: str) -> str:
     inner = margin + " " * indent
     if isinstance(value, dict):
         colon = ": " if indent else ":"
-        parts = [
-            f"{_SCALAR(key)}{colon}{_write(item, indent, inner)}" for key, item in value.items()
-        ]
+        parts = [f"{_SCALAR(key)}{colon}{_write(item, indent, inner)}" for key, item in value.items()]
         return f"{{{inner}{f',{inner}'.join(parts)}{margin}}}" if parts else "{}"
     if isinstance(value, list):
         parts = [_write(item, indent, inner) for item in value]
