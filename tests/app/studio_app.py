@@ -10,10 +10,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mapper_ai.services import workspace
-from mapper_ai.services.propose import Proposal, propose
+from mapper_ai.services.propose import Alternative, Proposal, alternatives_of, propose
 from mapper_ai.services.workspace import Workspace
 from mapper_ai.ui.parts.frame import PAGES
 from mapper_ai.ui.parts.records import read_folder
+from mapspec import MappingSpec, dump_spec
 
 PROJECT = Path(__file__).resolve().parents[2]
 FLOW = "order-to-invoice"
@@ -26,6 +27,16 @@ def _proposed_once(flow: str, *given: Any, **more: Any) -> Proposal:
     if flow not in _proposals:
         _proposals[flow] = propose(flow, *given, **more)
     return _proposals[flow]
+
+
+_ranked: dict[str, dict[str, tuple[Alternative, ...]]] = {}
+
+
+def _ranked_once(spec: MappingSpec, *given: Any) -> dict[str, tuple[Alternative, ...]]:
+    text = dump_spec(spec)
+    if text not in _ranked:
+        _ranked[text] = alternatives_of(spec, *given)
+    return _ranked[text]
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,7 @@ class Studio:
         with pytest.MonkeyPatch.context() as patch:
             if forgetful:
                 patch.setattr(workspace, "propose", _proposed_once)
+                patch.setattr(workspace, "alternatives_of", _ranked_once)  # of the mapping file that is replaced
             work.start(flow, read_folder(PROJECT / "fixtures/clarity", flow.partition("-to-")[0]))
         return work
 
