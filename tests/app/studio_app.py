@@ -62,8 +62,9 @@ class Studio:
         return work
 
     def page(self, name: str, **query: str) -> AppTest:
-        app = AppTest.from_file(PROJECT / "app.py", default_timeout=60).run()
-        app.switch_page(PAGES[name])
+        app = AppTest.from_file(PROJECT / "app.py", default_timeout=60)
+        if name != "projects":  # the first page is the address itself; the others' addresses are their files' names
+            app.switch_page(PAGES[name])
         for key, value in query.items():
             app.query_params[key] = value
         app.run()
