@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 ARGS ?=
 
+# Compiled modules are kept even where the environment says not to: tests start hundreds of processes.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test check lint types layers fmt bench books chaos fuzz golden setup browser model clean
 
 demo: .make/studio ## sandbox of both systems, sample orders, and the app

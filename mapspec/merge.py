@@ -55,15 +55,14 @@ def merge_specs(base: MappingSpec, ours: MappingSpec, theirs: MappingSpec) -> Me
         ValueError: The parts fit one by one and make no spec together.
     """
     sides = [plain_part(spec) for spec in (base, ours, theirs)]
-    both = all(digests(side) != digests(base) for side in (ours, theirs))
+    before, *after = (digests(spec) for spec in (base, ours, theirs))
+    both = all(side != before for side in after)
     version = max(ours.version, theirs.version) + (1 if both else 0)
     for side in sides:
         side.pop("version", None)
     made: dict[Side, MappingSpec] = {}
     conflicts: list[str] = []
-    touched = {
-        part for side in (ours, theirs) for part, digest in digests(side).items() if digests(base).get(part) != digest
-    }
+    touched = {part for side in after for part, digest in side.items() if before.get(part) != digest}
     kept: tuple[str, ...] = ()
     for pick in ("ours", "theirs"):
         merge = _Merge(pick)

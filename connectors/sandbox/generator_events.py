@@ -9,13 +9,14 @@ import random
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from connectors.sandbox import generator_catalogue as catalogue
 from connectors.sandbox.generator_order import Case, Payload, counts_as_money, currency_of, utc_text
 
 _CATALOGUE_DAY = date(2026, 1, 5)
+_SCALAR: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def customers(cases: Iterable[Case]) -> list[Payload]:
@@ -154,7 +155,7 @@ def dumps_exact(value: Any, *, indent: int = 0) -> str:
 
 def _write(value: Any, indent: int, margin: str) -> str:
     if value is None or isinstance(value, bool | int | str):
-        return json.dumps(value, ensure_ascii=False)
+        return _SCALAR(value)
     if isinstance(value, Decimal):
         if not value.is_finite():
             raise ValueError("JSON knows no infinite or undefined number")
@@ -162,9 +163,7 @@ def _write(value: Any, indent: int, margin: str) -> str:
     inner = margin + " " * indent
     if isinstance(value, dict):
         colon = ": " if indent else ":"
-        parts = [
-            f"{json.dumps(key, ensure_ascii=False)}{colon}{_write(item, indent, inner)}" for key, item in value.items()
-        ]
+        parts = [f"{_SCALAR(key)}{colon}{_write(item, indent, inner)}" for key, item in value.items()]
         return f"{{{inner}{f',{inner}'.join(parts)}{margin}}}" if parts else "{}"
     if isinstance(value, list):
         parts = [_write(item, indent, inner) for item in value]

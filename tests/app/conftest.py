@@ -25,17 +25,25 @@ def _packages_read_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def approved_mappings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An approved copy of the project's own mappings, to be copied."""
+    folder = tmp_path_factory.mktemp("approved") / "clarity-freshbooks"
+    shutil.copytree(PROJECT / "mappings/clarity-freshbooks", folder)
+    for file in folder.glob("*.yaml"):
+        spec = approve(load_spec(file.read_text("utf-8")), None, by="maria", at="2026-03-01T09:00:00Z")
+        file.write_text(dump_spec(spec), "utf-8")
+    return folder
+
+
 @pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, approved_mappings: Path) -> Studio:
     """Mappings are an approved copy of the project's own."""
     for name in list(os.environ):
         if name.startswith(_FOREIGN):
             monkeypatch.delenv(name)
     found = Studio(tmp_path / "workspace", tmp_path / "mappings" / "clarity-freshbooks")
-    shutil.copytree(PROJECT / "mappings/clarity-freshbooks", found.mappings)
-    for file in found.mappings.glob("*.yaml"):
-        spec = approve(load_spec(file.read_text("utf-8")), None, by="maria", at="2026-03-01T09:00:00Z")
-        file.write_text(dump_spec(spec), "utf-8")
+    shutil.copytree(approved_mappings, found.mappings)
     (tmp_path / "mapper.toml").write_text("", "utf-8")
     settings = {
         "MAPPER_WORKSPACE": found.root,

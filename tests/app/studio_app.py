@@ -10,10 +10,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from mapper_ai.services import workspace
-from mapper_ai.services.propose import Proposal, propose
+from mapper_ai.services.propose import Alternative, Proposal, alternatives_of, propose
 from mapper_ai.services.workspace import Workspace
 from mapper_ai.ui.parts.frame import PAGES
 from mapper_ai.ui.parts.records import read_folder
+from mapspec import MappingSpec, dump_spec
 
 PROJECT = Path(__file__).resolve().parents[2]
 FLOW = "order-to-invoice"
@@ -26,6 +27,16 @@ def _proposed_once(flow: str, *given: Any, **more: Any) -> Proposal:
     if flow not in _proposals:
         _proposals[flow] = propose(flow, *given, **more)
     return _proposals[flow]
+
+
+_ranked: dict[str, dict[str, tuple[Alternative, ...]]] = {}
+
+
+def _ranked_once(spec: MappingSpec, *given: Any) -> dict[str, tuple[Alternative, ...]]:
+    text = dump_spec(spec)
+    if text not in _ranked:
+        _ranked[text] = alternatives_of(spec, *given)
+    return _ranked[text]
 
 
 @dataclass(frozen=True)
@@ -46,12 +57,22 @@ class Studio:
         with pytest.MonkeyPatch.context() as patch:
             if forgetful:
                 patch.setattr(workspace, "propose", _proposed_once)
+                patch.setattr(workspace, "alternatives_of", _ranked_once)  # of the mapping file that is replaced
             work.start(flow, read_folder(PROJECT / "fixtures/clarity", flow.partition("-to-")[0]))
         return work
 
+    def accept_all(self, *, by: str, flow: str = FLOW) -> None:
+        """Approve every part: in one write what may be, then money, tax and keys one by one."""
+        work = self.work
+        work.accept_many(flow, [(row.part, row.digest) for row in work.rows(flow) if row.state == "proposed"], by=by)
+        for row in work.rows(flow):
+            if row.state == "proposed":
+                work.accept(flow, row.part, digest=row.digest, by=by)
+
     def page(self, name: str, **query: str) -> AppTest:
-        app = AppTest.from_file(PROJECT / "app.py", default_timeout=60).run()
-        app.switch_page(PAGES[name])
+        app = AppTest.from_file(PROJECT / "app.py", default_timeout=60)
+        if name != "projects":  # the first page is the address itself; the others' addresses are their files' names
+            app.switch_page(PAGES[name])
         for key, value in query.items():
             app.query_params[key] = value
         app.run()

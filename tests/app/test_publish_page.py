@@ -8,17 +8,9 @@ from pathlib import Path
 import pytest
 from studio_app import FLOW, Studio, button, press, shown
 
-from mapper_ai.services.workspace import Workspace
-
 
 def git(root: Path, *arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def accept_all(work: Workspace) -> None:
-    for row in work.rows(FLOW):
-        if row.state == "proposed":
-            work.accept(FLOW, row.part, digest=row.digest, by="ben")
 
 
 @pytest.fixture
@@ -42,11 +34,11 @@ def test_nothing_to_publish_is_said_so(studio: Studio) -> None:
 
 
 def test_save_waits_for_approval_then_writes_the_file(studio: Studio) -> None:
-    work = studio.propose()
+    studio.propose()
     app = studio.page("publish", flow=FLOW)
     assert button(app, "save").disabled
     assert "Not approved yet" in shown(app)
-    accept_all(work)
+    studio.accept_all(by="ben")
     app = press(studio.page("publish", flow=FLOW), "save")
     assert "Saved. The runner reads these files." in shown(app)
     assert "by: ben" in (studio.mappings / "order-to-invoice.yaml").read_text("utf-8")

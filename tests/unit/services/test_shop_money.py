@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,12 @@ def orders(shop: str, *names: str) -> list[dict[str, Any]]:
     return [json.loads(text, parse_float=Decimal) for text in texts]
 
 
+@cache
+def proposed(shop: str) -> Proposal:
+    """Of all orders of a shop; only read."""
+    return propose("order-to-invoice", orders(shop), system="shop")
+
+
 def money(proposal: Proposal) -> LineMoney:
     found = proposal.spec.blocks()["invoice.lines[]"].money
     assert found is not None
@@ -34,11 +41,11 @@ def told(proposal: Proposal) -> str:
 
 
 def test_the_same_names_mean_other_things_in_two_shops() -> None:
-    woo = money(propose("order-to-invoice", orders("woocommerce"), system="woo"))
+    woo = money(proposed("woocommerce"))
     assert woo.line_total is not None and woo.line_total.text == ".total"
     assert woo.discount is None and woo.order_discount is None and woo.prices_include_tax is None
     assert woo.rate_factor == 1
-    shopify = money(propose("order-to-invoice", orders("shopify"), system="shopify"))
+    shopify = money(proposed("shopify"))
     assert shopify.discount is not None and shopify.discount.text == ".discount_allocations[].amount"
     assert shopify.prices_include_tax is not None and shopify.quantity.text == ".quantity"
     assert shopify.rate_factor == 100
@@ -60,7 +67,7 @@ def test_rates_are_proposed_where_the_shop_states_amounts_only() -> None:
 def test_what_no_sample_shows_is_named() -> None:
     text = told(propose("order-to-invoice", orders("shopify", "plain-card"), system="shop"))
     assert "no sample has prices with tax inside (taxes_included), a discount, a tip" in text
-    assert "no sample" not in told(propose("order-to-invoice", orders("shopify"), system="shop"))
+    assert "no sample" not in told(proposed("shopify"))
 
 
 def test_statuses_that_nobody_knows_are_named_and_held() -> None:
@@ -72,8 +79,7 @@ def test_statuses_that_nobody_knows_are_named_and_held() -> None:
 
 
 def test_an_order_that_is_not_paid_has_no_payment() -> None:
-    proposal = propose("order-to-invoice", orders("shopify"), system="shop")
-    compiled = compile_spec(proposal.spec)
+    compiled = compile_spec(proposed("shopify").spec)
     made = {
         name: [row.body["amount"] for row in compiled.apply(orders("shopify", name)[0]).documents.get("payment", ())]
         for name in ("plain-card", "authorized", "partly-paid", "pending-bank-deposit")
