@@ -430,8 +430,8 @@ def test_an_order_held_for_more_than_its_payments_says_that_its_invoice_stands(d
     sold(desk)
     record = edited("80.00")
     desk.put({**record, "payments": [{**record["payments"][0], "currency": "EUR"}], "currency": "USD"})
-    desk.run()
-    (told,) = desk.report.status["held"]
+    assert desk.run()["order:1"] == "payment-currency"
+    told = next(line for line in desk.report.status["held"] if line["entity"] == "order")
     assert "was sent over 100.00 USD and the order comes to 80.00 now: no correction is proposed" in told["reason"]
     assert (desk.proposed(None), desk.corrected()) == ({}, [])
 
