@@ -115,7 +115,14 @@ class Follow:
         Raises:
             EndedError: It still stands in FreshBooks.
         """
-        for one in proposals.done_of(self.context.store, self.event.record_key):
+        store, record_key = self.context.store, self.event.record_key
+        if self.event.entity == "order":  # by its invoice: orders come all the time, and that is quick to find
+            entry = ledger.get(store, natural_key("invoice", self.event.record_id))
+            found = [] if entry is None or entry.remote_id is None else proposals.of_invoice(store, entry.remote_id)
+            found = [one for one in found if one.state == "done" and one.record_key == record_key]
+        else:
+            found = proposals.done_of(store, record_key)
+        for one in found:
             if one.kind == kind and one.remote_id is not None and _stands(self.context, one):
                 way = str(one.way).replace("_", " ")
                 message = f"{one.content['title']}: booked ({way}, {one.remote_id}), and the record says otherwise now"
