@@ -54,6 +54,9 @@ class Judged:
     differs: tuple[str, ...] = ()
 
 
+_BOOKED_OTHERWISE: Final = frozenset({"correction-taken-back", "customer-changed-after-invoice", "refund-changed"})
+
+
 def judge_invoice(row: Row, rules: Rules) -> Judged:
     """An order with its invoice, or one of both alone; members as `sync.reconcile.compare` selects them."""
     if row["order_id"] is None:
@@ -109,6 +112,11 @@ def _compared_invoice(row: Row, rules: Rules, refunded: Decimal) -> Judged:
             causes.append(SEE_PAYMENTS)
             paid, received = (plain(row[name], row["currency"]) for name in ("books_paid", "source_paid"))
             details.append(f"paid {paid}, received {received}")
+    told = _booked_otherwise(row)
+    if told is not None:
+        differs.append("booking")
+        causes.append(told[0])
+        details.append(told[1])
     if differs:
         return Judged("different", causes[0], "; ".join(part for part in details if part), tuple(differs))
     if by_policy:
@@ -291,6 +299,9 @@ def _without_receipt(row: Row, rules: Rules) -> Judged:
 
 def judge_refund(row: Row) -> Judged:
     """A refund of the source: booked or not."""
+    told = _booked_otherwise(row)
+    if row["ledger_state"] == "confirmed" and told is not None:
+        return Judged("different", *told, ("booking",))
     if row["ledger_state"] == "confirmed":
         return Judged("agree", "", "booked as approved")
     if not row["order_in_books"]:
@@ -307,6 +318,13 @@ def judge_refund(row: Row) -> Judged:
             "missing", "refund-proposed", f"it waits for a person: mapper-sync proposals show {row['proposal']}"
         )
     return Judged("missing", "refund-not-booked", "book it as a credit note, or lower the payment")
+
+
+def _booked_otherwise(row: Row) -> tuple[str, str] | None:
+    """What the runner holds a record for although its amounts agree: what was accepted once is not so any more."""
+    if row["verdict_state"] == "held" and row["verdict_reason_id"] in _BOOKED_OTHERWISE:
+        return str(row["verdict_reason_id"]), str(row["verdict_reason"] or "")
+    return None
 
 
 def _verdict(row: Row) -> tuple[str, str] | None:

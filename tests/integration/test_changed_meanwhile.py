@@ -210,6 +210,7 @@ def test_an_order_that_lives_again_after_it_was_credited_waits_until_that_is_und
     assert desk.run() == {}
     desk.put({**record, "status": "Processing", "updatedAt": at(16)})
     assert desk.run() == {"order:1": "correction-taken-back"}
+    assert desk.compare().of("invoice", "1").cause == "correction-taken-back"
     cheaper = {**sale(1, amount="80.00"), "payments": []}
     desk.put({**cheaper, "updatedAt": at(17)})
     assert desk.run() == {"order:1": "correction-taken-back"}
@@ -232,6 +233,7 @@ def test_a_refund_that_changes_or_fails_after_it_was_booked_is_told(desk: Desk) 
     desk.refund(2, "10.00", updatedAt=at(21), status="failed")
     assert desk.run() == {"refund:r1": "refund-changed", "refund:r2": "correction-taken-back"}
     assert (desk.credited(), desk.paid(2)) == (["10.00"], "90.00")
+    assert desk.compare().of("refund", "r1").cause == "refund-changed"
 
 
 def test_a_payment_that_counts_again_after_it_was_taken_back_is_told(desk: Desk) -> None:
